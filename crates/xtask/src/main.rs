@@ -1,0 +1,75 @@
+//! The project's own commands. `cargo xtask ci` is what continuous integration runs, and what you run.
+
+mod checks;
+mod suite;
+mod tidy;
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test         run every test; needs only cargo and a C++ compiler
+  ci           format, tidy, clippy, docs, licences and every test
+  fix          format the tree and apply what clippy can mend by itself
+  tidy         check the arrows between crates and the habits of the tree
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => suite::run().map(|tally| tally.report()),
+        ["ci"] => checks::ci().map(|tally| tally.report()),
+        ["fix"] => checks::fix(),
+        ["tidy"] => tidy::run(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What passed and what failed so far.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
+    /// Counts one check and says which one failed.
+    fn check(&mut self, name: &str, outcome: Result<bool>) {
+        match outcome {
+            Ok(true) => self.passed += 1,
+            Ok(false) => {
+                self.failed += 1;
+                eprintln!("FAILED: {name}");
+            }
+            Err(error) => {
+                self.failed += 1;
+                eprintln!("FAILED: {name}: {error:#}");
+            }
+        }
+    }
+
+    /// Prints the closing line; true if nothing failed.
+    fn report(&self) -> bool {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        self.failed == 0
+    }
+}
