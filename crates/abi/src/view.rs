@@ -1,0 +1,3 @@
+//! JSON types of reads, shared by node and client.
+
+pub mod decimal;

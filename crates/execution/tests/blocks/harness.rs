@@ -1,0 +1,144 @@
+//! A chain in memory, accounts that sign, and small assembled contracts.
+
+use alloy_consensus::{SignableTransaction, TxEip1559, crypto::secp256k1::sign_message};
+use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use execution::{
+    Block, Diff, Genesis, Outcome, Rows, block::Transaction, chain, execute, genesis, state,
+};
+use std::collections::BTreeMap;
+
+/// One FLT in wei.
+pub(crate) const FLT: u128 = 1_000_000_000_000_000_000;
+pub(crate) const GWEI: u128 = 1_000_000_000;
+pub(crate) const CHAIN_ID: u64 = 31_337;
+pub(crate) const FEE_ACCOUNT: Address = Address::repeat_byte(0xfe);
+
+/// An account whose key we have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key(B256);
+
+impl Key {
+    pub(crate) fn new(name: &str) -> Self {
+        Self(keccak256(name))
+    }
+
+    pub(crate) fn address(self) -> Address {
+        let hash = B256::repeat_byte(1);
+        let signature = self.sign_hash(hash);
+        signature
+            .recover_address_from_prehash(&hash)
+            .expect("signed by us")
+    }
+
+    pub(crate) fn sign_hash(self, hash: B256) -> alloy_primitives::Signature {
+        sign_message(self.0, hash).expect("a valid key")
+    }
+
+    pub(crate) fn sign<T>(self, transaction: T) -> Bytes
+    where
+        T: SignableTransaction<alloy_primitives::Signature>,
+        Transaction: From<alloy_consensus::Signed<T>>,
+    {
+        let signature = self.sign_hash(transaction.signature_hash());
+        Transaction::from(transaction.into_signed(signature))
+            .encoded_2718()
+            .into()
+    }
+}
+
+/// A transaction with plenty of gas; change what matters.
+pub(crate) fn transaction(nonce: u64, to: Address, data: impl Into<Bytes>) -> TxEip1559 {
+    TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 2_000_000,
+        max_fee_per_gas: 100 * GWEI,
+        max_priority_fee_per_gas: GWEI,
+        to: TxKind::Call(to),
+        value: U256::ZERO,
+        access_list: Default::default(),
+        input: data.into(),
+    }
+}
+
+pub(crate) fn transfer(nonce: u64, to: Address, wei: u128) -> TxEip1559 {
+    TxEip1559 {
+        gas_limit: 21_000,
+        value: U256::from(wei),
+        ..transaction(nonce, to, Bytes::new())
+    }
+}
+
+/// A genesis in which each of `keys` has 1,000 FLT and 1,000,000 USDC.
+pub(crate) fn genesis_for(keys: &[Key]) -> Genesis {
+    let rich = genesis::Allocation {
+        flt: 1_000 * FLT,
+        usdc: 1_000_000_000_000,
+    };
+    Genesis {
+        chain_id: CHAIN_ID,
+        time_ms: 1_700_000_000_000,
+        allocations: keys.iter().map(|k| (k.address(), rich.clone())).collect(),
+        contracts: BTreeMap::new(),
+        validators: Vec::new(),
+        group_key: String::new(),
+    }
+}
+
+/// A chain that executes and commits blocks.
+#[derive(Clone)]
+pub(crate) struct Chain {
+    pub(crate) rows: Rows,
+}
+
+impl Chain {
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        let mut rows = Rows::default();
+        rows.apply(&genesis::rows(genesis));
+        Self { rows }
+    }
+
+    /// The block that would come next, one second later.
+    pub(crate) fn next(&self, transactions: Vec<Bytes>) -> Block {
+        let head = chain::head(&self.rows).expect("a genesis");
+        let height = head.height + 1;
+        Block {
+            height,
+            parent_hash: head.hash,
+            hash: keccak256(height.to_be_bytes()),
+            time_ms: head.time_ms + 1_000,
+            beacon: keccak256([head.hash.as_slice(), b"beacon"].concat()),
+            fee_account: FEE_ACCOUNT,
+            transactions,
+        }
+    }
+
+    /// Executes the next block and commits it.
+    pub(crate) fn block(&mut self, transactions: Vec<Bytes>) -> Outcome {
+        let block = self.next(transactions);
+        let outcome = execute(&self.rows, &block).expect("no fault");
+        self.rows.apply(&outcome.diff);
+        outcome
+    }
+
+    pub(crate) fn balance(&self, address: Address) -> U256 {
+        state::account(&self.rows, address)
+            .expect("no fault")
+            .balance
+    }
+
+    /// All FLT there is.
+    pub(crate) fn flt(&self) -> U256 {
+        let table = [state::table::ACCOUNTS];
+        let accounts = self.rows.range(&table, &[state::table::ACCOUNTS + 1]);
+        accounts
+            .map(|(key, _)| self.balance(Address::from_slice(&key[1..])))
+            .sum()
+    }
+}
+
+/// Whether a diff touches anything but the chain's own rows.
+pub(crate) fn touches_accounts(diff: &Diff) -> bool {
+    diff.keys().any(|key| key[0] >= state::table::ACCOUNTS)
+}

@@ -1,0 +1,4 @@
+//! Blocks over rows, from the outside.
+
+mod harness;
+mod transfers;
