@@ -12,7 +12,7 @@ mod overlay;
 mod rows;
 pub mod table;
 
-pub use accounts::{Account, account, code, slot};
+pub use accounts::{Account, account, code, slot, total_flt};
 pub(crate) use accounts::{
     encode, read_account, write_account, write_accounts, write_code, write_slot,
 };

@@ -63,6 +63,20 @@ pub fn slot(rows: &Rows, address: Address, slot: U256) -> Result<U256, Fault> {
     read_slot(&Overlay::new(rows), address, slot)
 }
 
+/// FLT of all accounts together, in wei: for audits, since it reads every account.
+///
+/// # Errors
+/// [`Fault::Corrupt`] if a row cannot be decoded.
+pub fn total_flt(rows: &Rows) -> Result<U256, Fault> {
+    let bounds = [[table::ACCOUNTS], [table::ACCOUNTS + 1]];
+    let mut total = U256::ZERO;
+    for (key, row) in rows.range(&bounds[0], &bounds[1]) {
+        let balance = decode_account(key, row)?.balance;
+        total = total.saturating_add(balance);
+    }
+    Ok(total)
+}
+
 fn account_key(address: Address) -> Vec<u8> {
     table::key(table::ACCOUNTS, &[address.as_slice()])
 }
@@ -77,16 +91,18 @@ pub(crate) fn read_account(
     address: Address,
 ) -> Result<Option<Account>, Fault> {
     let key = account_key(address);
-    let Some(row) = overlay.get(&key) else {
-        return Ok(None);
-    };
+    let row = overlay.get(&key);
+    row.map(|row| decode_account(&key, row)).transpose()
+}
+
+fn decode_account(key: &[u8], row: &[u8]) -> Result<Account, Fault> {
     match borsh::from_slice::<AccountRow>(row) {
-        Ok(row) if row.version == VERSION => Ok(Some(Account {
+        Ok(row) if row.version == VERSION => Ok(Account {
             nonce: row.nonce,
             balance: U256::from_be_bytes(row.balance),
             code_hash: row.code_hash.into(),
-        })),
-        _ => Err(Fault::Corrupt { key }),
+        }),
+        _ => Err(Fault::Corrupt { key: key.to_vec() }),
     }
 }
 
