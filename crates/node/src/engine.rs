@@ -91,6 +91,9 @@ pub struct Config<P, B> {
     pub blocker: B,
     /// Told of every executed block.
     pub observer: Observer,
+    /// The height up to which the observer keeps what it was told; blocks above it are executed again. `None` if
+    /// it keeps nothing.
+    pub indexed_height: Option<u64>,
 }
 
 /// A running validator as the rest of the process sees it.
@@ -210,8 +213,13 @@ where
     .await;
 
     // Execution of what is final.
-    let (storage, opened) =
-        Storage::open(context.child("storage"), partition, &config.genesis).await?;
+    let (storage, opened) = Storage::open(
+        context.child("storage"),
+        partition,
+        &config.genesis,
+        config.indexed_height,
+    )
+    .await?;
     let chain = Arc::new(Chain::new(opened.rows, opened.results));
     let pool = Pool::new(config.genesis.chain_id);
     let executor = Executor::new(

@@ -28,7 +28,8 @@ pub struct Executed {
     pub result: Checkpoint,
 }
 
-/// Told of every block right after it has been executed and is durable. It must not block for long.
+/// Told of every executed block before its result is durable: so what it keeps is never behind the state, but it
+/// may be told of a block again. Execution waits for it.
 pub type Observer = Arc<dyn Fn(&Executed) + Send + Sync>;
 
 /// Marshal's end of the queue of finalized blocks; its limit of unacknowledged blocks bounds the queue.
@@ -101,14 +102,12 @@ impl<E: Context + Spawner> Executor<E> {
     }
 
     async fn step(&mut self, block: &Digested<Block>) {
-        let executed = self.execute(block).await;
-        let executed = executed.unwrap_or_else(|error| {
-            panic!("block {} cannot be made durable: {error}", block.height())
-        });
-        (self.observer)(&executed);
+        if let Err(error) = self.execute(block).await {
+            panic!("block {} cannot be made durable: {error}", block.height());
+        }
     }
 
-    async fn execute(&mut self, block: &Digested<Block>) -> Result<Executed, Error> {
+    async fn execute(&mut self, block: &Digested<Block>) -> Result<(), Error> {
         let named = block.inner().executed;
         assert_eq!(
             self.chain.remembered(named.height),
@@ -123,25 +122,21 @@ impl<E: Context + Spawner> Executor<E> {
             state_root: self.storage.root_after(input.height, &outcome.diff).await?,
             receipts_root: Digest::from(outcome.receipts_root.0),
         };
+        let executed = Executed {
+            block: input,
+            outcome,
+            result,
+        };
+        (self.observer)(&executed);
         let entry = Entry {
             block: block.digest(),
             result,
-            diff: outcome.diff,
+            diff: executed.outcome.diff,
         };
         self.storage.append(&entry).await?;
         self.chain.advance(result, named.height, &entry.diff);
         self.refresh_pool();
-        self.storage
-            .compact(&self.chain, named.height.get())
-            .await?;
-        Ok(Executed {
-            block: input,
-            outcome: Outcome {
-                diff: entry.diff,
-                ..outcome
-            },
-            result,
-        })
+        self.storage.compact(&self.chain, named.height.get()).await
     }
 
     /// The block in the words of execution. The genesis block is known by the hash of the genesis file.

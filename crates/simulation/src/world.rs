@@ -227,6 +227,7 @@ impl World {
             fee_account: [index as u8 + 1; 20],
             peers: oracle.manager(),
             blocker: control,
+            indexed_height: None,
             observer: Arc::new(move |executed| world.watcher.lock().executed(index, executed)),
         };
         let (sender, receiver) = oneshot::channel();

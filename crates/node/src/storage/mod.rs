@@ -70,8 +70,8 @@ pub struct Opened {
 impl<E: Context + Spawner> Storage<E> {
     /// Opens what is on disk under `partition`, or starts from `genesis`.
     ///
-    /// Whatever does not fit together (a lost folder, a snapshot without its journal) is thrown away; the
-    /// caller then executes the blocks again from the first.
+    /// Whatever does not fit together (a lost folder, a snapshot without its journal, an index that ends below
+    /// the state) is thrown away; the caller then executes the blocks again from the first.
     ///
     /// # Errors
     /// If the disk fails.
@@ -79,11 +79,15 @@ impl<E: Context + Spawner> Storage<E> {
         context: E,
         partition: &str,
         genesis: &Genesis,
+        indexed_height: Option<u64>,
     ) -> Result<(Self, Opened), Error> {
         let first = Block::genesis(genesis.hash().0.into(), genesis.time_ms).executed;
         let rows = execution::genesis::rows(genesis);
         let mut storage = Self::open_parts(&context, partition, 0).await?;
-        if let Some(opened) = storage.recover(&rows, first).await? {
+        let (_, end) = storage.journal.heights();
+        if indexed_height.is_none_or(|height| height >= end)
+            && let Some(opened) = storage.recover(&rows, first).await?
+        {
             return Ok((storage, opened));
         }
         tracing::warn!("the state on disk is incomplete: executing all blocks again");
