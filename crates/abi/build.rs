@@ -1,4 +1,4 @@
-//! Joins the published interfaces into one file for `sol!`, which does not follow imports.
+//! Joins the published interfaces into one `sol!`, which does not follow imports.
 
 use std::{env, error::Error, fs, path::Path};
 
@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<_>>()?;
     paths.sort();
-    let mut joined = String::new();
+    let mut joined = "alloy_sol_types::sol! {\n#![sol(all_derives)]\n".to_owned();
     for path in paths {
         for line in fs::read_to_string(path)?.lines() {
             if !line.starts_with("import ") && !line.starts_with("pragma ") {
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("interfaces.sol"), joined)?;
+    joined.push_str("}\n");
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("sol.rs"), joined)?;
     Ok(())
 }
