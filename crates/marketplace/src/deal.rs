@@ -10,14 +10,31 @@
 //! ```
 //! Promises (`docs/spec/deal.md`): M1 to M9, named where they are kept.
 
+mod money;
+mod now;
+mod payout;
+mod save;
+mod view;
+
+pub(crate) use now::{DealNow, Pay};
+pub(crate) use payout::withdraw;
+pub use view::{
+    Member, View, WorkerView, due_to_withdraw, get, list, subnet, terms, view, workers,
+};
+
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::refusal::{Error, Refusal};
+use crate::demand::DEMANDS;
+use crate::ledger::{self, Account};
+use crate::limits::MAX_SUPPLY;
+use crate::matching::LOOKS;
+use crate::refusal::{Error, Object, Refusal, Role, ensure, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{
     Address, DealId, Epoch, Exact, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
 };
+use crate::worker::{GoneReason, WORKERS};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Where a deal stands.
@@ -223,6 +240,111 @@ pub enum Event {
 }
 
 /// One handler for each call.
-pub(crate) fn apply<S: Store>(_cx: &mut Cx<'_, S>, _call: Call) -> Result<Reply, Error> {
-    Err(Refusal::NotYet { what: "deal" }.into())
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::TopUp { deal, amount } => top_up(cx, deal, amount),
+        Call::WithdrawSurplus { deal, amount } => withdraw_surplus(cx, deal, amount),
+        Call::Evict { worker } => evict(cx, worker),
+        Call::Stop { deal } => stop(cx, deal),
+        Call::Remove { deal } => remove(cx, deal),
+    }?;
+    Ok(Reply::Done)
+}
+
+fn top_up<S: Store>(cx: &mut Cx<'_, S>, id: DealId, amount: Usdc) -> Result<(), Error> {
+    let mut now = DealNow::load(cx, id)?;
+    refuse_ended(&now)?;
+    within("top-up", amount.0, 1, MAX_SUPPLY.0)?;
+    let by = cx.caller();
+    now.deposit(amount)?;
+    if now.deal.paused() {
+        now.load_workers(cx)?;
+        now.try_resume(cx.now())?;
+    }
+    ledger::transfer(cx, Account::User(by), Account::Deal(id), amount)?;
+    cx.emit(Event::ToppedUp {
+        deal: id,
+        by,
+        amount,
+    });
+    now.save(cx)
+}
+
+fn withdraw_surplus<S: Store>(cx: &mut Cx<'_, S>, id: DealId, amount: Usdc) -> Result<(), Error> {
+    let mut now = DealNow::load(cx, id)?;
+    cx.authenticate(now.deal.owner, Role::DealOwner)?;
+    refuse_ended(&now)?;
+    let surplus = now.surplus()?;
+    within("surplus", amount.0, 1, MAX_SUPPLY.0)?;
+    ensure(
+        amount <= surplus,
+        Refusal::SurplusTooSmall {
+            asked: amount,
+            surplus,
+        },
+    )?;
+    now.withdraw(amount)?;
+    now.emit(Event::SurplusWithdrawn { deal: id, amount });
+    now.save(cx)
+}
+
+fn evict<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let worker = WORKERS.get(cx.store, &id)?;
+    let worker = worker.ok_or(Refusal::Unknown(Object::Worker(id)))?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    if now.terms.monitor != Some(cx.caller()) {
+        cx.authenticate(now.deal.owner, Role::DealOwnerOrMonitor)?;
+    }
+    now.require_live(cx, id)?;
+    now.gone(
+        id,
+        GoneReason::Evicted,
+        Fault::Developer,
+        Pay::AtLeastMinimum,
+    )?;
+    now.save(cx)
+}
+
+fn stop<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
+    let mut now = DealNow::load(cx, id)?;
+    cx.authenticate(now.deal.owner, Role::DealOwner)?;
+    refuse_ended(&now)?;
+    now.load_workers(cx)?;
+    let reason = match now.deal.status {
+        Status::Matching => EndReason::Cancelled,
+        _ => EndReason::Stopped,
+    };
+    now.end(reason, Fault::Developer, cx.now())?;
+    now.save(cx)
+}
+
+fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
+    let now = DealNow::load(cx, id)?;
+    cx.authenticate(now.deal.owner, Role::DealOwner)?;
+    let object = Object::Deal(id);
+    ensure(
+        now.deal.ended(),
+        Refusal::WrongState {
+            object,
+            state: "not ended",
+        },
+    )?;
+    let state = "not paid out to its providers";
+    ensure(now.deal.unpaid == 0, Refusal::WrongState { object, state })?;
+    DEALS.delete(cx.store, &id)?;
+    DEMANDS.delete(cx.store, &id)?;
+    LOOKS.delete(cx.store, &id)?;
+    cx.emit(Event::Removed { deal: id });
+    Ok(())
+}
+
+fn refuse_ended(now: &DealNow) -> Result<(), Error> {
+    let object = Object::Deal(now.id);
+    ensure(
+        !now.deal.ended(),
+        Refusal::WrongState {
+            object,
+            state: "ended",
+        },
+    )
 }

@@ -6,13 +6,21 @@
 //! - D2: the escrow covers `min_prepaid_epochs` of the whole target at the limit price.
 //! - D3: every list and number of a demand has a limit.
 
-use crate::attribute::Predicate;
+use crate::attribute::{Predicate, check_text};
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::refusal::{Error, Refusal};
+use crate::deal::{Deal, DealNow};
+use crate::ledger::{self, Account};
+use crate::limits::{
+    MAX_ARTIFACT, MAX_DURATION, MAX_EFFECTORS, MAX_ENDPOINTS, MAX_PRICE, MAX_REQUIREMENTS,
+    MAX_SUPPLY, MAX_UNITS,
+};
+use crate::params::Params;
+use crate::refusal::{Error, Refusal, ensure, long, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{Address, DealId, Hash, PeerId, Price, Seconds, Usdc};
+use crate::{peer, time, usdc};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Who holds the bytes of an artifact.
@@ -92,6 +100,7 @@ pub struct Terms {
 
 /// Terms of deals, from posting to removal.
 pub const DEMANDS: Table<DealId, Terms> = Table::new(0x20, "demands");
+const COUNTER: u8 = 3;
 
 /// Calls about demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +131,96 @@ pub enum Event {
 }
 
 /// One handler for each call.
-pub(crate) fn apply<S: Store>(_cx: &mut Cx<'_, S>, _call: Call) -> Result<Reply, Error> {
-    Err(Refusal::NotYet { what: "demand" }.into())
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Post { terms, escrow } => post(cx, terms, escrow),
+    }
+}
+
+fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Reply, Error> {
+    terms.check(&cx.params)?;
+    let needed = terms.least_escrow(&cx.params)?;
+    ensure(
+        escrow >= needed,
+        Refusal::EscrowTooSmall {
+            needed,
+            given: escrow,
+        },
+    )?;
+    within("escrow", escrow.0, 1, MAX_SUPPLY.0)?;
+    let owner = cx.caller();
+    let available = usdc::balance_of(cx.store, owner)?;
+    ensure(
+        escrow <= available,
+        Refusal::BalanceTooLow {
+            needed: escrow,
+            available,
+        },
+    )?;
+
+    let id = DealId(time::next_id(cx.store, COUNTER)?);
+    let artifact = terms.artifact.hash;
+    let deal = Deal::posted(owner, id.0, cx.now());
+    let mut now = DealNow::new(cx, id, deal, terms);
+    now.deposit(escrow)?;
+    ledger::transfer(cx, Account::User(owner), Account::Deal(id), escrow)?;
+    now.emit(Event::Posted {
+        deal: id,
+        owner,
+        artifact,
+        escrow,
+    });
+    now.create(cx)?;
+    Ok(Reply::Deal(id))
+}
+
+impl Terms {
+    /// Refuses terms beyond their limits, and features that are not there yet. (D3)
+    fn check(&self, params: &Params) -> Result<(), Error> {
+        ensure(
+            self.pricing == Pricing::Epoch,
+            Refusal::NotYet {
+                what: "request pricing",
+            },
+        )?;
+        self.artifact.check()?;
+        within(
+            "units per worker",
+            self.units_per_worker.into(),
+            1,
+            MAX_UNITS.into(),
+        )?;
+        let most = params.max_target_workers.into();
+        within("target workers", self.target_workers.into(), 1, most)?;
+        let (min, target) = (self.min_workers.into(), self.target_workers.into());
+        within("least workers", min, 1, target)?;
+        within("limit price", self.limit_price.0, 1, MAX_PRICE.0)?;
+        let duration = self.duration.map_or(1, |duration| duration.0);
+        within("duration", duration.into(), 1, MAX_DURATION.into())?;
+        within(
+            "hold",
+            self.hold.0.into(),
+            0,
+            params.max_hold_seconds.into(),
+        )?;
+        long("requirements", self.requirements.len(), 0, MAX_REQUIREMENTS)?;
+        self.requirements.iter().try_for_each(Predicate::check)?;
+        long("effectors", self.effectors.len(), 0, MAX_EFFECTORS)?;
+        self.effectors
+            .iter()
+            .try_for_each(|name| check_text("effector", name))?;
+        let spread = self.spread;
+        within("distinct providers", spread.min_providers.into(), 0, min)?;
+        within("distinct countries", spread.min_countries.into(), 0, min)
+    }
+}
+
+impl Artifact {
+    fn check(&self) -> Result<(), Error> {
+        within("artifact size", self.size.into(), 1, MAX_ARTIFACT.into())?;
+        long("sources", self.sources.len(), 0, MAX_ENDPOINTS)?;
+        self.sources
+            .iter()
+            .try_for_each(|source| peer::check_endpoint(&source.endpoint))
+    }
 }

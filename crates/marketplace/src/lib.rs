@@ -27,7 +27,6 @@ pub mod limits;
 pub mod matching;
 pub mod offer;
 pub mod params;
-mod payout;
 pub mod peer;
 pub mod provider;
 pub mod refusal;

@@ -12,6 +12,8 @@ pub const MAX_ENDPOINTS: usize = 4;
 pub const MAX_ATTRIBUTES: usize = 32;
 /// Members of a set value, certifications of a datacenter.
 pub const MAX_SET: usize = 16;
+/// Bytes of an artifact: 1 GiB.
+pub const MAX_ARTIFACT: u64 = 1 << 30;
 /// Requirements of a demand.
 pub const MAX_REQUIREMENTS: usize = 16;
 /// Effectors of a demand.
@@ -20,6 +22,8 @@ pub const MAX_EFFECTORS: usize = 16;
 pub const MAX_UNITS: u16 = 256;
 /// Peers named in one call.
 pub const MAX_PEERS_PER_CALL: usize = 64;
+/// Peers of one offer; a larger datacenter has several.
+pub const MAX_PEERS_PER_OFFER: u16 = 256;
 /// Peers that a deal keeps away from for a while.
 pub const MAX_EXCLUDED: usize = 64;
 /// Workers paid out, or named as stopped, in one call.

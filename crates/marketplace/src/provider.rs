@@ -10,7 +10,7 @@ use crate::refusal::{Error, Object, Refusal, Role};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{Address, Hash, ProviderId, Time, WorkerId};
-use crate::{payout, time};
+use crate::{deal, time};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A provider.
@@ -93,7 +93,7 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
             attributes,
         } => register(cx, name, metadata, attributes),
         Call::Update { provider, metadata } => update(cx, provider, metadata),
-        Call::Withdraw { provider, workers } => payout::withdraw(cx, provider, workers),
+        Call::Withdraw { provider, workers } => deal::withdraw(cx, provider, workers),
     }
 }
 

@@ -8,6 +8,7 @@
 //! - T3: a drained budget changes only when events appear.
 
 use crate::cx::Cx;
+use crate::deal::DealNow;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::table::Table;
@@ -75,5 +76,19 @@ impl Clock {
 pub fn begin_block<S: Store>(cx: &mut Cx<'_, S>, elapsed: Seconds) -> Result<(), Error> {
     cx.clock = cx.clock.step(elapsed, Seconds(cx.params.max_step_seconds));
     CLOCK.put(cx.store, &(), &cx.clock)?;
+    settle_due(cx, cx.clock.passed)?;
     Ok(())
+}
+
+/// Lets deadlines up to and including `upto` take effect, those of at most `due_budget` deals. True if none is
+/// left; the index itself is the cursor. (T3)
+pub(crate) fn settle_due<S: Store>(cx: &mut Cx<'_, S>, upto: Time) -> Result<bool, Error> {
+    for _ in 0..cx.params.due_budget {
+        match DUE.first(cx.store, &(), None)? {
+            Some(((at, deal), ())) if at <= upto => DealNow::settled(cx, deal, upto)?.save(cx)?,
+            _ => return Ok(true),
+        }
+    }
+    let next = DUE.first(cx.store, &(), None)?;
+    Ok(next.is_none_or(|((at, _), ())| at > upto))
 }

@@ -8,8 +8,10 @@
 
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::deal::Fault;
-use crate::refusal::{Error, Refusal};
+use crate::deal::{DealNow, EndReason, Fault, Pay};
+use crate::limits::{MAX_UNITS, MAX_WORKERS_PER_CALL};
+use crate::peer::{self, LEASES, Lease};
+use crate::refusal::{Error, Object, Refusal, ensure, long};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{
@@ -109,6 +111,10 @@ pub const BY_PEER: Table<(PeerId, WorkerId), ()> = Table::new(0x24, "workers_by_
 /// Workers of a provider that may have something to withdraw: all that have a row.
 pub const BY_PROVIDER: Table<(ProviderId, WorkerId), ()> = Table::new(0x25, "workers_by_provider");
 
+/// So many different providers must say that an artifact cannot be run, before its deal ends.
+const PROVIDERS_FOR_BAD_ARTIFACT: usize = 2;
+pub(crate) const COUNTER: u8 = 4;
+
 /// Calls about workers, made by the operator key of their peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -162,6 +168,13 @@ pub enum Event {
         /// Whom it serves.
         deal: DealId,
     },
+    /// Its peer says that it cannot run, or go on running.
+    CannotRun {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        obstacle: Obstacle,
+    },
     /// It is gone.
     Gone {
         /// Which.
@@ -189,6 +202,130 @@ pub enum Event {
 }
 
 /// One handler for each call.
-pub(crate) fn apply<S: Store>(_cx: &mut Cx<'_, S>, _call: Call) -> Result<Reply, Error> {
-    Err(Refusal::NotYet { what: "worker" }.into())
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Running { worker, artifact } => running(cx, worker, artifact),
+        Call::CannotRun { worker, obstacle } => cannot_run(cx, worker, obstacle),
+        Call::Report { peer, stopped } => report(cx, peer, &stopped),
+    }?;
+    Ok(Reply::Done)
+}
+
+/// The deal of a worker that is not gone, if the caller operates its peer.
+fn operated<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(DealNow, Worker), Error> {
+    let worker = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Worker(id)))?;
+    peer::operated(cx, worker.peer)?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.require_live(cx, id)?;
+    Ok((now, worker))
+}
+
+fn running<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, artifact: Hash) -> Result<(), Error> {
+    let (mut now, worker) = operated(cx, id)?;
+    ensure(now.terms.artifact.hash == artifact, Refusal::WrongArtifact)?;
+    if matches!(worker.stage, Stage::Assigned { .. }) {
+        now.run(id, cx.now())?;
+        now.save(cx)?;
+    }
+    Ok(())
+}
+
+fn cannot_run<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, obstacle: Obstacle) -> Result<(), Error> {
+    let (mut now, worker) = operated(cx, id)?;
+    now.emit(Event::CannotRun {
+        worker: id,
+        obstacle,
+    });
+    if matches!(worker.stage, Stage::Running { .. }) {
+        now.gone(id, GoneReason::Failed, Fault::Provider, Pay::Reported)?;
+        return now.save(cx);
+    }
+    now.gone(id, GoneReason::CannotRun, Fault::Nobody, Pay::ToTreasury)?;
+    if !now.deal.cannot_run.contains(&worker.provider) {
+        now.deal.cannot_run.push(worker.provider);
+    }
+    if !now.deal.ran && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
+        now.load_workers(cx)?;
+        now.end(EndReason::BadArtifact, Fault::Developer, cx.now())?;
+    }
+    now.save(cx)
+}
+
+fn report<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, stopped: &[WorkerId]) -> Result<(), Error> {
+    peer::operated(cx, id)?;
+    long(
+        "workers named as stopped",
+        stopped.len(),
+        0,
+        MAX_WORKERS_PER_CALL,
+    )?;
+    for worker in stopped {
+        let other = get(cx.store, *worker)?.is_some_and(|worker| worker.peer != id);
+        ensure(!other, Refusal::NotOfThisPeer(*worker))?;
+    }
+    let lease = peer::lease(cx.store, id)?;
+    if lease.until <= cx.clock.passed {
+        settle_all(cx, id)?;
+    }
+    for worker in stopped {
+        stop(cx, *worker)?;
+    }
+    let until = cx.now().after(Seconds(cx.params.lease_seconds));
+    LEASES.put(
+        cx.store,
+        &id,
+        &Lease {
+            reported: cx.now(),
+            until,
+        },
+    )?;
+    cx.emit(peer::Event::Reported { peer: id, until });
+    Ok(())
+}
+
+/// Lets what the lapse of a lease did to a peer's workers take effect before a new lease begins. (T3)
+fn settle_all<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
+    for ((_, id), ()) in BY_PEER.list(cx.store, &peer, None, MAX_UNITS.into())? {
+        // An earlier round may have ended it with its deal.
+        if let Some(worker) = get(cx.store, id)? {
+            DealNow::load(cx, worker.deal)?.save(cx)?;
+        }
+    }
+    Ok(())
+}
+
+/// A worker that its peer no longer runs is gone as of the previous report.
+fn stop<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let Some(worker) = get(cx.store, id)? else {
+        return Ok(());
+    };
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.load_worker(cx, id)?;
+    let reason = match now.live_worker(id).map(|worker| worker.stage) {
+        Some(Stage::Assigned { .. }) => GoneReason::NeverStarted,
+        Some(Stage::Running { .. }) => GoneReason::Failed,
+        Some(Stage::Gone { .. }) | None => return Ok(()),
+    };
+    now.gone(id, reason, Fault::Provider, Pay::Reported)?;
+    now.save(cx)
+}
+
+/// The worker with this id, if it is not gone and paid out.
+///
+/// # Errors
+/// Out of work.
+pub fn get<S: Store>(store: &mut S, id: WorkerId) -> Result<Option<Worker>, Error> {
+    WORKERS.get(store, &id)
+}
+
+/// Workers of a peer that are not gone, by id: what it should be running.
+///
+/// # Errors
+/// Out of work.
+pub fn of_peer<S: Store>(store: &mut S, peer: PeerId) -> Result<Vec<(WorkerId, Worker)>, Error> {
+    let mut workers = Vec::new();
+    for ((_, id), ()) in BY_PEER.list(store, &peer, None, MAX_UNITS.into())? {
+        workers.push((id, WORKERS.must(store, &id)?));
+    }
+    Ok(workers)
 }
