@@ -10,7 +10,7 @@ use crate::{datacenter, deal, demand, offer, peer, provider, time, worker};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
 use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
-use marketplace::{Call, Error, Reply};
+use marketplace::{Call, Cx, Error, Reply};
 
 /// Bytes that decoding one call may take in memory.
 const MEMORY_LIMIT: usize = 4 << 20;
@@ -118,16 +118,16 @@ impl Query {
     ///
     /// # Errors
     /// `Unknown` if there is no such object; out of work.
-    pub fn answer<S: Store>(self, store: &mut S) -> Result<Vec<u8>, Error> {
+    pub fn answer<S: Store>(self, cx: &mut Cx<'_, S>) -> Result<Vec<u8>, Error> {
         match self {
-            Self::Provider(id) => provider::answer(store, id),
-            Self::Datacenter(id) => datacenter::answer(store, id),
-            Self::Peer(id) => peer::answer(store, id),
-            Self::Offer(id) => offer::answer(store, id),
-            Self::Demand(id) => demand::answer(store, id),
-            Self::Deal(id) => deal::answer(store, id),
-            Self::Worker(id) => worker::answer(store, id),
-            Self::Time => time::answer(store),
+            Self::Provider(id) => provider::answer(cx, id),
+            Self::Datacenter(id) => datacenter::answer(cx, id),
+            Self::Peer(id) => peer::answer(cx, id),
+            Self::Offer(id) => offer::answer(cx, id),
+            Self::Demand(id) => demand::answer(cx, id),
+            Self::Deal(id) => deal::answer(cx, id),
+            Self::Worker(id) => worker::answer(cx, id),
+            Self::Time => Ok(time::answer(cx)),
         }
     }
 }

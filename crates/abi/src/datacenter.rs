@@ -10,7 +10,7 @@ use marketplace::datacenter::{Call, Country, DATACENTERS, Datacenter, Event};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{DatacenterId, ProviderId};
-use marketplace::{Error, Refusal};
+use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -50,9 +50,9 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: DatacenterId) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: DatacenterId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Datacenter(id));
-    let record = DATACENTERS.get(store, &id)?.ok_or(unknown)?;
+    let record = DATACENTERS.get(cx.store, &id)?.ok_or(unknown)?;
     Ok(i::getDatacenterCall::abi_encode_returns(&record.into()))
 }
 

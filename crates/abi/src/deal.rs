@@ -5,11 +5,10 @@ use crate::refusal::Revert;
 use crate::sol::IDeal::{self as i, IDealCalls as Calls};
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolCall as _, SolEvent as _};
-use marketplace::deal::{Call, DEALS, Deal, EndReason, Event, Fault, Status};
-use marketplace::refusal::Object;
+use marketplace::deal::{self, Call, EndReason, Event, Fault, Status, View};
 use marketplace::store::Store;
-use marketplace::units::{DealId, Time, Usdc, WorkerId};
-use marketplace::{Error, Refusal};
+use marketplace::units::{DealId, Usdc, WorkerId};
+use marketplace::{Cx, Error};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -89,31 +88,24 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: DealId) -> Result<Vec<u8>, Error> {
-    let unknown = Refusal::Unknown(Object::Deal(id));
-    let record = DEALS.get(store, &id)?.ok_or(unknown)?;
-    Ok(i::getDealCall::abi_encode_returns(&(&record).into()))
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Vec<u8>, Error> {
+    let view = deal::view(cx, id)?;
+    Ok(i::getDealCall::abi_encode_returns(&view.into()))
 }
 
-impl From<&Deal> for i::DealRecord {
-    fn from(deal: &Deal) -> Self {
+impl From<View> for i::DealRecord {
+    fn from(view: View) -> Self {
         Self {
-            owner: deal.owner.0.into(),
-            status: status(deal.status),
-            posted: deal.posted.0,
-            assigned: deal.assigned,
-            running: deal.running,
-            rate: deal.rate.0,
-            paidUntil: paid_until(deal).0,
+            owner: view.deal.owner.0.into(),
+            status: status(view.deal.status),
+            posted: view.deal.posted.0,
+            assigned: view.deal.assigned,
+            running: view.deal.running,
+            rate: view.deal.rate.0,
+            free: view.free.0,
+            surplus: view.surplus.0,
+            paidUntil: view.paid_until.0,
         }
-    }
-}
-
-/// As of the row; a second in the past means that it is paused from there on.
-fn paid_until(deal: &Deal) -> Time {
-    match deal.free.lasts(deal.rate) {
-        Some(span) => deal.at.after(span),
-        None => Time::NEVER,
     }
 }
 

@@ -10,7 +10,7 @@ use marketplace::demand::{Artifact, Call, DEMANDS, Event, Pricing, Source, Sprea
 use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{Address, DealId, Hash, PeerId, Price, Seconds, Usdc};
-use marketplace::{Error, Refusal};
+use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -50,9 +50,9 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: DealId) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Deal(id));
-    let terms = DEMANDS.get(store, &id)?.ok_or(unknown)?;
+    let terms = DEMANDS.get(cx.store, &id)?.ok_or(unknown)?;
     Ok(i::getDemandCall::abi_encode_returns(&terms.into()))
 }
 

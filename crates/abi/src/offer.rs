@@ -10,7 +10,7 @@ use marketplace::offer::{Call, Event, OFFERS, Offer, Terms};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{DatacenterId, OfferId, PeerId, Price, Seconds, Time};
-use marketplace::{Error, Refusal};
+use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -102,9 +102,9 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: OfferId) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Offer(id));
-    let record = OFFERS.get(store, &id)?.ok_or(unknown)?;
+    let record = OFFERS.get(cx.store, &id)?.ok_or(unknown)?;
     Ok(i::getOfferCall::abi_encode_returns(&record.into()))
 }
 

@@ -10,7 +10,7 @@ use marketplace::peer::{Call, Event, PEERS, Peer, Registration};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{Address, DatacenterId, OfferId, PeerId};
-use marketplace::{Error, Refusal};
+use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -106,9 +106,9 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: PeerId) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Peer(id));
-    let record = PEERS.get(store, &id)?.ok_or(unknown)?;
+    let record = PEERS.get(cx.store, &id)?.ok_or(unknown)?;
     Ok(i::getPeerCall::abi_encode_returns(&record.into()))
 }
 

@@ -10,7 +10,7 @@ use marketplace::provider::{Call, Event, PROVIDERS, Provider};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{Hash, ProviderId};
-use marketplace::{Error, Refusal};
+use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -78,9 +78,9 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: ProviderId) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Provider(id));
-    let record = PROVIDERS.get(store, &id)?.ok_or(unknown)?;
+    let record = PROVIDERS.get(cx.store, &id)?.ok_or(unknown)?;
     Ok(i::getProviderCall::abi_encode_returns(&record.into()))
 }
 

@@ -4,20 +4,18 @@ use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::ITime::{ITimeCalls as Calls, protocolTimeCall, protocolTimeReturn};
 use alloy_sol_types::SolCall as _;
+use marketplace::Cx;
 use marketplace::store::Store;
-use marketplace::{Error, params, time};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
-    match calls {
-        Calls::protocolTime(_) => Ok(Request::Query(Query::Time)),
-    }
+    let Calls::protocolTime(_call) = calls;
+    Ok(Request::Query(Query::Time))
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S) -> Result<Vec<u8>, Error> {
-    let (now, epoch) = (time::clock(store)?.now, params::get(store)?.epoch());
-    Ok(protocolTimeCall::abi_encode_returns(&protocolTimeReturn {
-        time: now.0,
-        epoch: now.epoch(epoch).0,
-        epochSeconds: epoch.0,
-    }))
+pub(crate) fn answer<S: Store>(cx: &Cx<'_, S>) -> Vec<u8> {
+    protocolTimeCall::abi_encode_returns(&protocolTimeReturn {
+        time: cx.now().0,
+        epoch: cx.epoch().0,
+        epochSeconds: cx.params.epoch_seconds,
+    })
 }

@@ -10,7 +10,7 @@ use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{Hash, PeerId, WorkerId};
 use marketplace::worker::{Call, Event, GoneReason, Obstacle, Stage, WORKERS, Worker};
-use marketplace::{Error, Refusal};
+use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
@@ -40,11 +40,7 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
         .abi_encode(),
         Call::CannotRun { worker, obstacle } => i::reportCannotRunCall {
             worker: worker.0,
-            obstacle: match obstacle {
-                Obstacle::Unavailable => i::Obstacle::Unavailable,
-                Obstacle::Invalid => i::Obstacle::Invalid,
-                Obstacle::Unsupported => i::Obstacle::Unsupported,
-            },
+            obstacle: obstacle_to(*obstacle),
         }
         .abi_encode(),
         Call::Report { peer, stopped } => i::reportCall {
@@ -52,6 +48,14 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             stopped: stopped.iter().map(|worker| worker.0).collect(),
         }
         .abi_encode(),
+    }
+}
+
+fn obstacle_to(obstacle: Obstacle) -> i::Obstacle {
+    match obstacle {
+        Obstacle::Unavailable => i::Obstacle::Unavailable,
+        Obstacle::Invalid => i::Obstacle::Invalid,
+        Obstacle::Unsupported => i::Obstacle::Unsupported,
     }
 }
 
@@ -89,6 +93,10 @@ pub(crate) fn log(event: &Event) -> LogData {
         Event::Running { worker, deal } => {
             let (worker, deal) = (worker.0, deal.0);
             i::WorkerRunning { worker, deal }.encode_log_data()
+        }
+        Event::CannotRun { worker, obstacle } => {
+            let (worker, obstacle) = (worker.0, obstacle_to(obstacle));
+            i::WorkerCannotRun { worker, obstacle }.encode_log_data()
         }
         Event::Gone {
             worker,
@@ -133,9 +141,9 @@ fn gone_reason(reason: GoneReason) -> i::GoneReason {
     }
 }
 
-pub(crate) fn answer<S: Store>(store: &mut S, id: WorkerId) -> Result<Vec<u8>, Error> {
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Worker(id));
-    let record = WORKERS.get(store, &id)?.ok_or(unknown)?;
+    let record = WORKERS.get(cx.store, &id)?.ok_or(unknown)?;
     Ok(i::getWorkerCall::abi_encode_returns(&record.into()))
 }
 

@@ -90,7 +90,8 @@ pub struct Outcome {
 }
 
 /// Executes `block` over `rows`, which stay as they are until [`Rows::apply`] takes the diff. `book` holds the
-/// supply of exactly these rows, and follows with [`Book::apply`].
+/// supply of exactly these rows; afterwards that of the rows with the diff, so commit both by
+/// [`crate::state::commit`], or rebuild it by [`crate::state::book`] if the outcome is dropped.
 ///
 /// # Errors
 /// A [`Fault`] if the block is no child of the newest executed one, or rows are corrupt.
@@ -110,7 +111,10 @@ pub fn execute(rows: &Rows, book: &mut Book, block: &Block) -> Result<Outcome, F
             run.skipped.push((position, refusal));
         }
     }
-    run.system(Half::End, |cx| marketplace::end_block(cx, book))?;
+    let done = run.system(Half::End, |cx| marketplace::end_block(cx, book))?;
+    if !done {
+        *book = Book::rebuild(rows.iter()); // it is ahead of what was taken back
+    }
     Ok(run.finish(&head, block))
 }
 
@@ -154,19 +158,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Lets the marketplace do what is due. What fails is taken back as a whole and noted as a fault.
+    /// Lets the marketplace do what is due; false if it failed, was taken back as a whole and noted as a fault.
     fn system(
         &mut self,
         half: Half,
         act: impl FnOnce(&mut Cx<'_, Meter<'_, 'a>>) -> Result<(), Error>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let journal = &mut self.machine.ctx.journaled_state;
         let origin = Origin {
             beacon: self.at.beacon.0,
             ..Origin::default()
         };
         let checkpoint = journal.checkpoint();
-        match act_on(journal, origin, &mut SYSTEM_GAS.clone(), act) {
+        let mut budget = SYSTEM_GAS;
+        let result = act_on(journal, origin, &mut budget, act);
+        let done = result.is_ok();
+        match result {
             Ok(()) => journal.checkpoint_commit(),
             Err(Stop::Fault(fault)) => return Err(fault),
             Err(stop) => {
@@ -184,7 +191,7 @@ impl<'a> Run<'a> {
         if !logs.is_empty() {
             self.include_system(half, logs);
         }
-        Ok(())
+        Ok(done)
     }
 
     fn include_system(&mut self, half: Half, logs: Vec<Log>) {

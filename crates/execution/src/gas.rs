@@ -22,7 +22,7 @@ pub(crate) const WRITE_BYTE: u64 = 40;
 pub(crate) const PASS: u64 = 100;
 /// A step of computing without rows.
 pub(crate) const STEP: u64 = 20;
-/// Recovering the signer of a message, as the precompile costs.
+/// Checking the signature of a message, as the precompile costs.
 pub(crate) const SIGNATURE: u64 = 3_000;
 /// A log, each of its topics, and each byte of its data, as the opcode costs.
 pub(crate) const LOG: u64 = 375;

@@ -15,7 +15,7 @@ use abi::{MARKETPLACE, Request, USDC, calldata, sol::IErrors};
 use alloy_primitives::{Bytes, Log, U256};
 use marketplace::store::OutOfWork;
 use marketplace::units::{Address, Flt};
-use marketplace::{Cx, Error, Event, Origin, Refusal};
+use marketplace::{Cx, Error, Event, Origin, Refusal, peer};
 use revm::context::{Block as _, ContextTr as _, JournalTr as _};
 use revm::handler::{EthPrecompiles, PrecompileProvider};
 use revm::interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult};
@@ -156,24 +156,24 @@ fn answer(frame: &mut Frame<'_>, inputs: &CallInputs, left: &mut u64) -> Result<
 impl Call<'_, '_> {
     fn marketplace(mut self) -> Result<Vec<u8>, Stop> {
         match calldata::decode(&self.data)? {
-            Request::Query(query) => self.read(|store| query.answer(store)),
+            Request::Query(query) => self.read(|cx| query.answer(cx)),
             Request::Call(call) => {
+                if let marketplace::Call::Peer(peer::Call::Register(_)) = call {
+                    gas::charge(self.left, gas::SIGNATURE)?; // the peer's own
+                }
                 let reply = self.write(|cx| marketplace::apply(cx, call))?;
                 Ok(calldata::reply(reply))
             }
         }
     }
 
-    /// Answers a query.
+    /// Reads something.
     fn read<T>(
         &mut self,
-        query: impl FnOnce(&mut Meter<'_, '_>) -> Result<T, Error>,
+        query: impl FnOnce(&mut Cx<'_, Meter<'_, '_>>) -> Result<T, Error>,
     ) -> Result<T, Stop> {
         self.refuse_value()?;
-        let mut meter = Meter::new(self.journal.rows(), *self.left);
-        let answer = query(&mut meter);
-        *self.left = meter.left();
-        self.checked(answer)
+        act_on(self.journal, self.origin, self.left, query)
     }
 
     /// Does something, unless this call may only read.
@@ -192,10 +192,6 @@ impl Call<'_, '_> {
             Flt::ZERO => Ok(()),
             value => Err(Refusal::NotPayable { value }),
         }
-    }
-
-    fn checked<T>(&mut self, result: Result<T, Error>) -> Result<T, Stop> {
-        checked(self.journal, result)
     }
 }
 

@@ -1,7 +1,7 @@
 //! USDC: the ERC-20 face of the ledger, and its signed messages, which are checked here.
 
 use super::{Call, Stop};
-use crate::gas;
+use crate::gas::{self, Meter};
 use abi::calldata::strictly;
 use abi::refusal::{Revert, invalid_receiver};
 use abi::sol::{
@@ -14,7 +14,7 @@ use alloy_primitives::{Address, B256, Signature, U256};
 use alloy_sol_types::{SolCall as _, SolStruct, SolValue as _};
 use marketplace::units::{Address as Account, Hash};
 use marketplace::usdc as domain;
-use marketplace::{Error, ledger};
+use marketplace::{Cx, Error, ledger};
 
 /// A signature as the calls have it.
 struct Signed {
@@ -51,22 +51,22 @@ impl Call<'_, '_> {
             Calls::version(_) => Ok(i::versionCall::abi_encode_returns(&usdc::VERSION.into())),
             Calls::decimals(_) => Ok(i::decimalsCall::abi_encode_returns(&usdc::DECIMALS)),
             Calls::DOMAIN_SEPARATOR(_) => Ok(usdc::domain(self.chain_id).separator().abi_encode()),
-            Calls::totalSupply(_) => self.number(|store| Ok(ledger::held(store)?.0)),
+            Calls::totalSupply(_) => self.number(|cx| Ok(ledger::held(cx.store)?.0)),
             Calls::balanceOf(c) => {
-                self.number(|store| Ok(ledger::balance(store, account_at(c.owner))?.0))
+                self.number(|cx| Ok(ledger::balance(cx.store, account_at(c.owner))?.0))
             }
             Calls::allowance(c) => {
                 let (owner, spender) = (account(c.owner), account(c.spender));
-                let amount = self.read(|store| domain::allowance(store, owner, spender))?;
+                let amount = self.read(|cx| domain::allowance(cx.store, owner, spender))?;
                 Ok(allowance(amount).abi_encode())
             }
             Calls::nonces(c) => {
-                self.number(|store| Ok(domain::nonce(store, account(c.owner))?.into()))
+                self.number(|cx| Ok(domain::nonce(cx.store, account(c.owner))?.into()))
             }
             Calls::authorizationState(c) => {
                 let (authorizer, nonce) = (account(c.authorizer), Hash(c.nonce.0));
                 let used =
-                    self.read(|store| domain::authorization_used(store, authorizer, nonce))?;
+                    self.read(|cx| domain::authorization_used(cx.store, authorizer, nonce))?;
                 Ok(used.abi_encode())
             }
             call => self.change(call),
@@ -75,7 +75,7 @@ impl Call<'_, '_> {
 
     fn number(
         &mut self,
-        query: impl FnOnce(&mut gas::Meter<'_, '_>) -> Result<u128, Error>,
+        query: impl FnOnce(&mut Cx<'_, Meter<'_, '_>>) -> Result<u128, Error>,
     ) -> Result<Vec<u8>, Stop> {
         Ok(U256::from(self.read(query)?).abi_encode())
     }
@@ -129,7 +129,7 @@ impl Call<'_, '_> {
     fn permit(&mut self, c: &i::permitCall) -> Result<Vec<u8>, Stop> {
         self.valid_within(U256::ZERO, c.deadline)?;
         let owner = account(c.owner);
-        let nonce = self.read(|store| domain::nonce(store, owner))?;
+        let nonce = self.read(|cx| domain::nonce(cx.store, owner))?;
         let message = usdc::Permit {
             owner: c.owner,
             spender: c.spender,
