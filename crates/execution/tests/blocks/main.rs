@@ -1,5 +1,7 @@
 //! Blocks over rows, from the outside.
 
+mod contract;
 mod harness;
+mod system;
 mod transfers;
 mod usdc;
