@@ -31,7 +31,7 @@ pub const CLOCK: Table<(), Clock> = Table::new(0x02, "clock");
 /// Last id handed out, by kind of object.
 pub(crate) const COUNTERS: Table<u8, u64> = Table::new(0x03, "counters");
 /// Deals by the second at which something of them may fall due; never later than that second.
-pub(crate) const DUE: Table<(Time, DealId), ()> = Table::new(0x04, "due");
+pub const DUE: Table<(Time, DealId), ()> = Table::new(0x04, "due");
 
 /// The clock as the last block set it.
 ///

@@ -27,8 +27,10 @@ pub enum Stage {
         /// Last second at which it may begin to run.
         deadline: Time,
     },
-    /// Runs and accrues. Seconds here are the deal's paid seconds.
+    /// Runs and accrues. [`Seconds`] here are the deal's paid seconds, which stand still in a pause.
     Running {
+        /// When it began.
+        since: Time,
         /// Where it began.
         from: Seconds,
         /// Up to where it is reported whatever the peer's lease says: where it began, or was resumed.

@@ -14,7 +14,7 @@ use crate::params::Params;
 use crate::peer::{LEASES, Lease};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
-use crate::units::{DealId, Exact, Rate, Seconds, Time, Usdc, WorkerId};
+use crate::units::{DealId, Exact, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
 use crate::worker::{self, BY_DEAL, GoneReason, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -245,8 +245,9 @@ impl DealNow {
                 continue;
             };
             let reached = self.deal.reported(worker, *lease);
-            if let Stage::Running { from, .. } = worker.stage {
+            if let Stage::Running { since, from, .. } = worker.stage {
                 worker.stage = Stage::Running {
+                    since,
                     from,
                     reported: reached,
                     kept_until,
@@ -268,7 +269,7 @@ impl DealNow {
     }
 
     /// Ends the deal: its workers go, and the rest of the escrow returns to its owner. All workers are loaded.
-    pub(crate) fn end(&mut self, reason: EndReason, fault: Fault, at: Time) -> Result<(), Error> {
+    pub(crate) fn end(&mut self, reason: EndReason, blame: Fault, at: Time) -> Result<(), Error> {
         let (gone, pay) = match reason {
             EndReason::Cancelled | EndReason::Stopped => (GoneReason::Stopped, Pay::AtLeastMinimum),
             EndReason::BadArtifact => (GoneReason::BadArtifact, Pay::AtLeastMinimum),
@@ -277,11 +278,11 @@ impl DealNow {
         };
         self.set_status(Status::Ended { reason, at }, at);
         for id in self.live() {
-            self.gone_at(id, gone, fault, pay, at)?;
+            self.gone_at(id, gone, blame, pay, at)?;
         }
         let refund = self.deal.free.floor(self.params.epoch());
         if self.deal.free.remainder(self.params.epoch()) != Exact::ZERO {
-            return Err(crate::refusal::fault("a deal ends in a fraction"));
+            return Err(fault("a deal ends in a fraction"));
         }
         self.deal.free = Exact::ZERO;
         self.deal.vacated = 0;
@@ -290,7 +291,7 @@ impl DealNow {
             Event::Ended {
                 deal: self.id,
                 reason,
-                fault,
+                fault: blame,
                 refund,
             }
             .into(),
@@ -380,6 +381,7 @@ impl DealNow {
         let kept_until = now.after(Seconds(self.params.lease_seconds));
         if let Some((worker, _)) = self.workers.get_mut(&id) {
             worker.stage = Stage::Running {
+                since: now,
                 from,
                 reported: from,
                 kept_until,
@@ -402,27 +404,26 @@ impl DealNow {
         &mut self,
         id: WorkerId,
         reason: GoneReason,
-        fault: Fault,
+        blame: Fault,
         pay: Pay,
     ) -> Result<(), Error> {
-        self.gone_at(id, reason, fault, pay, self.deal.at)
+        self.gone_at(id, reason, blame, pay, self.deal.at)
     }
 
     fn gone_at(
         &mut self,
         id: WorkerId,
         reason: GoneReason,
-        fault: Fault,
+        blame: Fault,
         pay: Pay,
         at: Time,
     ) -> Result<(), Error> {
         let loaded = self.workers.get(&id).cloned();
-        let (worker, lease) =
-            loaded.ok_or_else(|| crate::refusal::fault("worker is not loaded"))?;
+        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
         let (earned, until) = match worker.stage {
             Stage::Assigned { .. } => (self.leave_unstarted(&worker, pay)?, at),
-            Stage::Running { .. } => self.leave(&worker, lease, pay)?,
-            Stage::Gone { .. } => return Err(crate::refusal::fault("worker is gone already")),
+            Stage::Running { since, .. } => self.leave(&worker, lease, since, pay)?,
+            Stage::Gone { .. } => return Err(fault("worker is gone already")),
         };
         let (peer, left) = (worker.peer, keeps_away(reason));
         if let Some((worker, _)) = self.workers.get_mut(&id) {
@@ -434,7 +435,7 @@ impl DealNow {
             worker: id,
             deal,
             reason,
-            fault,
+            fault: blame,
             at: until,
             earned,
         };
@@ -467,14 +468,21 @@ impl DealNow {
 
     /// Money of a running worker that leaves: what it earned, and the second up to which that is. What it was
     /// charged beyond that, and the fraction, return to the escrow. (M2)
-    fn leave(&mut self, worker: &Worker, lease: Lease, pay: Pay) -> Result<(Usdc, Time), Error> {
+    fn leave(
+        &mut self,
+        worker: &Worker,
+        lease: Lease,
+        since: Time,
+        pay: Pay,
+    ) -> Result<(Usdc, Time), Error> {
         let charged = self.deal.earned(worker, self.deal.paid_seconds)?;
         let (due, until) = match pay {
             Pay::Reported => {
                 let reported = self.deal.reported(worker, lease);
-                let unreported = self.deal.paid_seconds.0.saturating_sub(reported.0);
-                let until = Time(self.deal.at.0.saturating_sub(unreported));
-                (self.deal.earned(worker, reported)?, until)
+                (
+                    self.deal.earned(worker, reported)?,
+                    lease.reported.max(since),
+                )
             }
             Pay::AtLeastMinimum => (charged.max(self.least_pay(worker)?), self.deal.at),
             Pay::ToNow | Pay::ToTreasury => (charged, self.deal.at),
@@ -498,7 +506,7 @@ impl DealNow {
     }
 
     /// Keeps a peer away from this deal for a while; the oldest of a full list is let in again. (M7)
-    fn exclude(&mut self, peer: crate::units::PeerId) {
+    fn exclude(&mut self, peer: PeerId) {
         let epoch = self.deal.at.epoch(self.params.epoch());
         let until = epoch.plus(self.params.exclude_epochs);
         self.deal

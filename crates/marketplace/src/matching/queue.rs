@@ -16,9 +16,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 /// Due demands by sweep and place.
 pub const QUEUE: Table<(u64, u64), DealId> = Table::new(0x30, "queue");
 /// Sleeping demands by place.
-pub(super) const ASLEEP: Table<u64, DealId> = Table::new(0x31, "asleep");
+pub const ASLEEP: Table<u64, DealId> = Table::new(0x31, "asleep");
 /// Sleeping demands by the block that wakes them, and place.
-pub(super) const WAKE: Table<(u64, u64), DealId> = Table::new(0x32, "wake");
+pub const WAKE: Table<(u64, u64), DealId> = Table::new(0x32, "wake");
 /// Peers whose supply changed and that not all sleeping demands have been shown yet.
 pub(super) const FRESH: Table<PeerId, Fresh> = Table::new(0x33, "fresh");
 /// The sweep under way.
