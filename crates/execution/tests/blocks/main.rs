@@ -2,6 +2,7 @@
 
 mod contract;
 mod harness;
+mod market;
 mod system;
 mod transfers;
 mod usdc;
