@@ -1,6 +1,6 @@
 //! Typed, ordered tables: the committed base, and the overlay that one block writes.
 //!
-//! Every row is `table id ‖ order-preserving key -> bytes`. Ids below 0x80 are tables of `marketplace`;
+//! Every row is `table id ‖ order-preserving key -> version ‖ borsh`. Ids below 0x80 are tables of `marketplace`;
 //! [`table`] lists the rest. Nothing but [`Rows::apply`] changes the base.
 
 mod accounts;
@@ -9,9 +9,7 @@ mod rows;
 pub mod table;
 
 pub use accounts::{Account, account, code, slot};
-pub(crate) use accounts::{
-    encode, read_account, write_account, write_accounts, write_code, write_slot,
-};
+pub(crate) use accounts::{read_account, write_account, write_accounts, write_code, write_slot};
 pub(crate) use overlay::Overlay;
 pub use rows::Rows;
 

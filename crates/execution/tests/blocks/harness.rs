@@ -168,8 +168,8 @@ impl Chain {
 
     /// All FLT there is.
     pub(crate) fn flt(&self) -> U256 {
-        let table = [state::table::ACCOUNTS];
-        let accounts = self.rows.range(&table, &[state::table::ACCOUNTS + 1]);
+        let table = state::table::ACCOUNTS.id;
+        let accounts = self.rows.range(&[table], &[table + 1]);
         accounts
             .map(|(key, _)| self.balance(Address::from_slice(&key[1..])))
             .sum()
@@ -178,5 +178,5 @@ impl Chain {
 
 /// Whether a diff touches anything but the chain's own rows.
 pub(crate) fn touches_accounts(diff: &Diff) -> bool {
-    diff.keys().any(|key| key[0] >= state::table::ACCOUNTS)
+    diff.keys().any(|key| key[0] >= state::table::ACCOUNTS.id)
 }

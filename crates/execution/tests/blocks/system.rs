@@ -94,7 +94,9 @@ fn a_transaction_that_reverts_changes_only_who_pays() {
     assert!(!outcome.receipts[0].succeeded);
     assert!(outcome.receipts[0].logs.is_empty() && outcome.events.is_empty());
     let domain = |diff: &execution::Diff| {
-        let rows = diff.iter().filter(|(key, _)| key[0] < state::table::HEAD);
+        let rows = diff
+            .iter()
+            .filter(|(key, _)| key[0] < state::table::HEAD.id);
         rows.map(|(key, row)| (key.clone(), row.clone()))
             .collect::<Vec<_>>()
     };

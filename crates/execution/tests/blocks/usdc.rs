@@ -268,14 +268,14 @@ fn an_authorized_transfer_works_once_within_its_time_and_domain() {
     let foreign = authorization(&chain, CHAIN_ID + 1);
     let error = refused(&chain, relayer(), &foreign);
     assert!(matches!(error, Errors::InvalidSignature(_)), "{error:?}");
-    for (validAfter, validBefore) in [
+    for (after, before) in [
         (now(&chain), good.validBefore),
         (good.validAfter, now(&chain)),
         (U256::MAX, U256::ZERO),
     ] {
         let call = i::transferWithAuthorizationCall {
-            validAfter,
-            validBefore,
+            validAfter: after,
+            validBefore: before,
             ..good.clone()
         };
         let error = refused(&chain, relayer(), &call);
