@@ -18,7 +18,11 @@ interface IDeal {
         uint16 running;
         /// Of all running workers, for a whole epoch.
         uint128 rate;
-        /// When its money is used up; the largest number: never at this rate.
+        /// Escrow that is nobody's yet.
+        uint128 free;
+        /// What its owner may take back.
+        uint128 surplus;
+        /// When the escrow is used up; the largest number: nothing runs.
         uint64 paidUntil;
     }
 

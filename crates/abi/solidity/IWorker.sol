@@ -26,6 +26,7 @@ interface IWorker {
         uint64 provider, uint16[] units, uint128 rate, uint64 deadline
     );
     event WorkerRunning(uint64 indexed worker, uint64 indexed deal);
+    event WorkerCannotRun(uint64 indexed worker, Obstacle obstacle);
     event WorkerGone(
         uint64 indexed worker, uint64 indexed deal, GoneReason reason, Fault fault, uint64 at, uint128 earned
     );

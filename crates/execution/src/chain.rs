@@ -1,11 +1,9 @@
 //! Rows of the chain itself: the newest executed block and the hashes before it.
 
 use crate::fault::Fault;
-use crate::state::{Overlay, Rows, encode, table};
+use crate::state::table::{HASHES, HEAD, HeadRow};
+use crate::state::{Overlay, Rows};
 use alloy_primitives::{Address, B256};
-use borsh::{BorshDeserialize, BorshSerialize};
-
-const VERSION: u8 = 1;
 
 /// The newest executed block, and what the chain counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,26 +26,6 @@ pub struct Head {
     pub burned: u128,
 }
 
-#[derive(BorshSerialize, BorshDeserialize)]
-struct HeadRow {
-    version: u8,
-    chain_id: u64,
-    height: u64,
-    hash: [u8; 32],
-    time_ms: u64,
-    beacon: [u8; 32],
-    fee_account: [u8; 20],
-    base_fee: u64,
-    burned: u128,
-}
-
-#[derive(BorshSerialize, BorshDeserialize)]
-struct HashRow {
-    version: u8,
-    height: u64,
-    hash: [u8; 32],
-}
-
 /// The newest executed block.
 ///
 /// # Errors
@@ -57,12 +35,8 @@ pub fn head(rows: &Rows) -> Result<Head, Fault> {
 }
 
 pub(crate) fn read_head(overlay: &Overlay<'_>) -> Result<Head, Fault> {
-    let key = table::key(table::HEAD, &[]);
-    let row = overlay.get(&key).map(borsh::from_slice::<HeadRow>);
-    let Some(Ok(row)) = row.filter(|row| row.as_ref().is_ok_and(|row| row.version == VERSION))
-    else {
-        return Err(Fault::Corrupt { key });
-    };
+    let missing = || Fault::Corrupt { key: HEAD.key(&()) };
+    let row = overlay.read(&HEAD, &())?.ok_or_else(missing)?;
     Ok(Head {
         chain_id: row.chain_id,
         height: row.height,
@@ -78,7 +52,6 @@ pub(crate) fn read_head(overlay: &Overlay<'_>) -> Result<Head, Fault> {
 /// Writes the head and its hash into the ring of the last 256.
 pub(crate) fn write_head(overlay: &mut Overlay<'_>, head: &Head) {
     let row = HeadRow {
-        version: VERSION,
         chain_id: head.chain_id,
         height: head.height,
         hash: head.hash.0,
@@ -88,26 +61,19 @@ pub(crate) fn write_head(overlay: &mut Overlay<'_>, head: &Head) {
         base_fee: head.base_fee,
         burned: head.burned,
     };
-    let hash = HashRow {
-        version: VERSION,
-        height: head.height,
-        hash: head.hash.0,
-    };
-    overlay.set(table::key(table::HEAD, &[]), Some(encode(&row)));
-    overlay.set(hash_key(head.height), Some(encode(&hash)));
+    overlay.write(&HEAD, &(), Some(&row));
+    let hash = (head.height, head.hash.0);
+    overlay.write(&HASHES, &place(head.height), Some(&hash));
 }
 
 /// The hash of one of the last 256 blocks; zero for any other, as `BLOCKHASH` wants it.
 pub(crate) fn block_hash(overlay: &Overlay<'_>, height: u64) -> Result<B256, Fault> {
-    let key = hash_key(height);
-    match overlay.get(&key).map(borsh::from_slice::<HashRow>) {
-        None => Ok(B256::ZERO),
-        Some(Ok(row)) if row.height == height => Ok(row.hash.into()),
-        Some(Ok(_)) => Ok(B256::ZERO),
-        Some(Err(_)) => Err(Fault::Corrupt { key }),
+    match overlay.read(&HASHES, &place(height))? {
+        Some((found, hash)) if found == height => Ok(hash.into()),
+        _ => Ok(B256::ZERO),
     }
 }
 
-fn hash_key(height: u64) -> Vec<u8> {
-    table::key(table::HASHES, &[&height.to_be_bytes()[7..]])
+fn place(height: u64) -> u8 {
+    height.to_be_bytes()[7]
 }

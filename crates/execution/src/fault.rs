@@ -20,8 +20,6 @@ pub enum Fault {
     },
     /// The EVM broke off for a reason that is not the transaction's.
     Evm(String),
-    /// The marketplace broke one of its own rules while it kept time or matched.
-    Marketplace(String),
 }
 
 impl fmt::Display for Fault {
@@ -37,7 +35,6 @@ impl fmt::Display for Fault {
                 head.0, head.1, block.0, block.1
             ),
             Self::Evm(reason) => write!(f, "EVM broke off: {reason}"),
-            Self::Marketplace(reason) => write!(f, "marketplace broke off: {reason}"),
         }
     }
 }

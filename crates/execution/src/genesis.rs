@@ -2,11 +2,16 @@
 
 use crate::chain::{self, Head};
 use crate::fee::MIN_BASE_FEE;
+use crate::gas::Meter;
 use crate::state::{Account, Diff, Overlay, Rows, write_account, write_code, write_slot};
-use crate::system::{MARKER, MARKETPLACE, USDC};
+use crate::system::MARKER;
+use abi::{MARKETPLACE, USDC};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use marketplace::Params;
+use marketplace::units::Usdc;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a network begins with. The file is this, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +21,9 @@ pub struct Genesis {
     pub chain_id: u64,
     /// Time of block 0, in milliseconds of the Unix epoch.
     pub time_ms: u64,
+    /// Parameters of the marketplace that differ from the main network's, by name. `chain_id` is the one above.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, u64>,
     /// Who has what.
     pub allocations: BTreeMap<Address, Allocation>,
     /// Contracts that are there from the start.
@@ -60,8 +68,31 @@ impl Genesis {
     }
 }
 
+/// Why a genesis gives no state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// There is no parameter of this name.
+    UnknownParameter(String),
+    /// The marketplace refuses it.
+    Refused(marketplace::Error),
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownParameter(name) => write!(f, "genesis: there is no parameter {name:?}"),
+            Self::Refused(error) => write!(f, "genesis: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
 /// All rows of block 0.
-pub fn rows(genesis: &Genesis) -> Diff {
+///
+/// # Errors
+/// A parameter that does not exist or is out of bounds; more USDC than can be.
+pub fn rows(genesis: &Genesis) -> Result<Diff, Invalid> {
     let empty = Rows::default();
     let mut overlay = Overlay::new(&empty);
     for (address, allocation) in &genesis.allocations {
@@ -69,7 +100,9 @@ pub fn rows(genesis: &Genesis) -> Diff {
             balance: U256::from(allocation.flt),
             ..Account::default()
         };
-        write_account(&mut overlay, *address, &account);
+        if allocation.flt > 0 {
+            write_account(&mut overlay, *address, &account);
+        }
     }
     for (address, contract) in &genesis.contracts {
         write_contract(&mut overlay, genesis, *address, &contract.code);
@@ -80,8 +113,30 @@ pub fn rows(genesis: &Genesis) -> Diff {
     for address in [MARKETPLACE, USDC] {
         write_contract(&mut overlay, genesis, address, &MARKER);
     }
+    write_marketplace(&mut overlay, genesis)?;
     chain::write_head(&mut overlay, &head(genesis));
-    overlay.take_diff()
+    Ok(overlay.take_diff())
+}
+
+fn write_marketplace(overlay: &mut Overlay<'_>, genesis: &Genesis) -> Result<(), Invalid> {
+    let mut params = Params::default();
+    for (name, value) in &genesis.parameters {
+        if !params.set(name, *value) {
+            return Err(Invalid::UnknownParameter(name.clone()));
+        }
+    }
+    params.chain_id = genesis.chain_id;
+    let balances: Vec<_> = genesis
+        .allocations
+        .iter()
+        .filter(|(_, allocation)| allocation.usdc > 0)
+        .map(|(address, allocation)| {
+            let owner = marketplace::units::Address(address.into_array());
+            (owner, Usdc(allocation.usdc))
+        })
+        .collect();
+    let mut store = Meter::new(overlay, u64::MAX);
+    marketplace::genesis(&mut store, &params, &balances).map_err(Invalid::Refused)
 }
 
 fn write_contract(overlay: &mut Overlay<'_>, genesis: &Genesis, address: Address, code: &[u8]) {

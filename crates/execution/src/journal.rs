@@ -6,6 +6,7 @@
 
 use crate::{fault::Fault, state::Overlay};
 use alloy_primitives::{Address, B256, Log, U256};
+use marketplace::Event;
 use revm::{
     bytecode::Bytecode,
     context::{
@@ -24,6 +25,10 @@ use revm::{
 #[derive(Debug)]
 pub(crate) struct Journal<'a> {
     evm: EvmJournal<Overlay<'a>>,
+    events: Vec<Event>,
+    /// Lengths of `events` at the open checkpoints.
+    marks: Vec<usize>,
+    faults: Vec<&'static str>,
 }
 
 type Load<T> = Result<StateLoad<T>, JournalLoadError<Fault>>;
@@ -32,6 +37,36 @@ impl<'a> Journal<'a> {
     /// The rows, as the running call sees them.
     pub(crate) fn rows(&mut self) -> &mut Overlay<'a> {
         &mut self.evm.database
+    }
+
+    /// Adds an event that a revert takes back.
+    pub(crate) fn note_event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// The events that the last transaction leaves.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Adds a fault of the marketplace, which no revert takes back.
+    pub(crate) fn note_fault(&mut self, what: &'static str) {
+        self.faults.push(what);
+    }
+
+    /// The faults since the last time.
+    pub(crate) fn take_faults(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.faults)
+    }
+
+    fn mark(&mut self) {
+        self.evm.database.checkpoint();
+        self.marks.push(self.events.len());
+    }
+
+    fn unmark(&mut self) {
+        self.evm.database.revert();
+        self.events.truncate(self.marks.pop().unwrap_or(0));
     }
 }
 
@@ -46,21 +81,25 @@ impl<'a> JournalTr for Journal<'a> {
     fn new(rows: Overlay<'a>) -> Self {
         Self {
             evm: EvmJournal::new(rows),
+            events: Vec::new(),
+            marks: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
     fn checkpoint(&mut self) -> JournalCheckpoint {
-        self.evm.database.checkpoint();
+        self.mark();
         self.evm.checkpoint()
     }
 
     fn checkpoint_commit(&mut self) {
         self.evm.database.keep();
+        self.marks.pop();
         self.evm.checkpoint_commit();
     }
 
     fn checkpoint_revert(&mut self, checkpoint: JournalCheckpoint) {
-        self.evm.database.revert();
+        self.unmark();
         self.evm.checkpoint_revert(checkpoint);
     }
 
@@ -71,23 +110,26 @@ impl<'a> JournalTr for Journal<'a> {
         balance: U256,
         spec: SpecId,
     ) -> Result<JournalCheckpoint, TransferError> {
-        self.evm.database.checkpoint();
+        self.mark();
         let created = self
             .evm
             .create_account_checkpoint(caller, address, balance, spec);
         if created.is_err() {
-            self.evm.database.revert(); // revm took back its own
+            self.unmark(); // revm took back its own
         }
         created
     }
 
     fn commit_tx(&mut self) {
         self.evm.database.commit();
+        self.marks.clear();
         self.evm.commit_tx();
     }
 
     fn discard_tx(&mut self) {
         self.evm.database.discard();
+        self.events.clear();
+        self.marks.clear();
         self.evm.discard_tx();
     }
 

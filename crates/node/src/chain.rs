@@ -6,7 +6,7 @@ use commonware_utils::{
     channel::watch,
     sync::{RwLock, RwLockReadGuard},
 };
-use execution::state::{Diff, Rows};
+use execution::{Book, Diff, Rows, state};
 use std::collections::BTreeMap;
 
 /// Rows after the latest executed block, and results that a block may still name.
@@ -55,10 +55,10 @@ impl Chain {
         self.results.subscribe()
     }
 
-    /// Applies one block's changes. Results below `named` cannot be named any more, since named results never
-    /// fall along the chain.
-    pub(crate) fn advance(&self, result: Checkpoint, named: Height, diff: &Diff) {
-        self.rows.write().apply(diff);
+    /// Applies one block's changes, to the index of supply as well. Results below `named` cannot be named any
+    /// more, since named results never fall along the chain.
+    pub(crate) fn advance(&self, result: Checkpoint, named: Height, diff: &Diff, book: &mut Book) {
+        state::commit(&mut self.rows.write(), book, diff);
         self.results.send_modify(|results| {
             *results = results.split_off(&named.get());
             results.insert(result.height.get(), result);

@@ -14,7 +14,7 @@ use commonware_cryptography::{Digested, Digestible as _};
 use commonware_runtime::Spawner;
 use commonware_storage::Context;
 use commonware_utils::{Acknowledgement as _, channel::mpsc};
-use execution::{Outcome, state};
+use execution::{Book, Outcome, state};
 use std::sync::Arc;
 
 /// What the rest of the process learns of an executed block.
@@ -49,6 +49,7 @@ impl Reporter for Delivery {
 
 pub(crate) struct Executor<E: Context + Spawner> {
     storage: Storage<E>,
+    book: Book,
     chain: Arc<Chain>,
     pool: Pool,
     genesis: Digest,
@@ -63,8 +64,10 @@ impl<E: Context + Spawner> Executor<E> {
         genesis: Digest,
         observer: Observer,
     ) -> Self {
+        let book = state::book(&chain.rows());
         Self {
             storage,
+            book,
             chain,
             pool,
             genesis,
@@ -115,8 +118,15 @@ impl<E: Context + Spawner> Executor<E> {
             "our state differs from a quorum's"
         );
         let input = self.input(block);
-        let outcome = execution::execute(&self.chain.rows(), &input)
+        let outcome = execution::execute(&self.chain.rows(), &mut self.book, &input)
             .unwrap_or_else(|fault| panic!("block {} cannot be executed: {fault}", input.height));
+        for promise in &outcome.faults {
+            tracing::error!(
+                height = input.height,
+                promise,
+                "the marketplace broke a promise"
+            );
+        }
         let result = Checkpoint {
             height: block.height(),
             state_root: self.storage.root_after(input.height, &outcome.diff).await?,
@@ -134,7 +144,8 @@ impl<E: Context + Spawner> Executor<E> {
             diff: executed.outcome.diff,
         };
         self.storage.append(&entry).await?;
-        self.chain.advance(result, named.height, &entry.diff);
+        self.chain
+            .advance(result, named.height, &entry.diff, &mut self.book);
         self.refresh_pool();
         self.storage.compact(&self.chain, named.height.get()).await
     }

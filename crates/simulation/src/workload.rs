@@ -57,6 +57,7 @@ impl Workload {
         Genesis {
             chain_id: CHAIN_ID,
             time_ms,
+            parameters: Default::default(),
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),

@@ -20,6 +20,9 @@ const FUNDS: Allocation = Allocation {
     usdc: 1_000_000_000_000,
 };
 
+/// What one call of the faucet gives, in millionths of USDC.
+const FAUCET_USDC: u64 = 10_000_000_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct Testnet {
     /// The folder to make.
@@ -74,6 +77,7 @@ impl Testnet {
         Ok(Genesis {
             chain_id: self.chain_id,
             time_ms: u64::try_from(now.as_millis())?,
+            parameters: [("faucet_usdc".to_owned(), FAUCET_USDC)].into(),
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),

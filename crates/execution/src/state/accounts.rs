@@ -1,14 +1,11 @@
 //! EVM accounts, code and storage as rows, and the overlay as the database that revm reads.
 
-use super::{Overlay, Rows, table};
+use super::table::{ACCOUNTS, AccountRow, CODE, SLOTS};
+use super::{Overlay, Rows};
 use crate::{chain, fault::Fault};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
-use borsh::{BorshDeserialize, BorshSerialize};
 use revm::Database;
 use revm::state::{AccountInfo, Bytecode, EvmState};
-
-/// First byte of every row of this crate.
-const VERSION: u8 = 1;
 
 /// An EVM account as the state has it; one without a row is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +26,6 @@ impl Default for Account {
             code_hash: KECCAK256_EMPTY,
         }
     }
-}
-
-#[derive(BorshSerialize, BorshDeserialize)]
-struct AccountRow {
-    version: u8,
-    nonce: u64,
-    balance: [u8; 32],
-    code_hash: [u8; 32],
 }
 
 /// The account at `address`.
@@ -68,83 +57,64 @@ pub fn slot(rows: &Rows, address: Address, slot: U256) -> Result<U256, Fault> {
 /// # Errors
 /// [`Fault::Corrupt`] if a row cannot be decoded.
 pub fn total_flt(rows: &Rows) -> Result<U256, Fault> {
-    let bounds = [[table::ACCOUNTS], [table::ACCOUNTS + 1]];
     let mut total = U256::ZERO;
-    for (key, row) in rows.range(&bounds[0], &bounds[1]) {
-        let balance = decode_account(key, row)?.balance;
-        total = total.saturating_add(balance);
+    for (key, row) in rows.range(&[ACCOUNTS.id], &[ACCOUNTS.id + 1]) {
+        let account = ACCOUNTS.decode_row(row);
+        let account = account.ok_or_else(|| Fault::Corrupt { key: key.to_vec() })?;
+        total = total.saturating_add(U256::from_be_bytes(account.balance));
     }
     Ok(total)
-}
-
-fn account_key(address: Address) -> Vec<u8> {
-    table::key(table::ACCOUNTS, &[address.as_slice()])
-}
-
-fn slot_key(address: Address, slot: U256) -> Vec<u8> {
-    let slot = slot.to_be_bytes::<32>();
-    table::key(table::SLOTS, &[address.as_slice(), &slot])
 }
 
 pub(crate) fn read_account(
     overlay: &Overlay<'_>,
     address: Address,
 ) -> Result<Option<Account>, Fault> {
-    let key = account_key(address);
-    let row = overlay.get(&key);
-    row.map(|row| decode_account(&key, row)).transpose()
-}
-
-fn decode_account(key: &[u8], row: &[u8]) -> Result<Account, Fault> {
-    match borsh::from_slice::<AccountRow>(row) {
-        Ok(row) if row.version == VERSION => Ok(Account {
-            nonce: row.nonce,
-            balance: U256::from_be_bytes(row.balance),
-            code_hash: row.code_hash.into(),
-        }),
-        _ => Err(Fault::Corrupt { key: key.to_vec() }),
-    }
+    let row = overlay.read(&ACCOUNTS, &address.into_array())?;
+    Ok(row.map(|row| Account {
+        nonce: row.nonce,
+        balance: U256::from_be_bytes(row.balance),
+        code_hash: row.code_hash.into(),
+    }))
 }
 
 pub(crate) fn write_account(overlay: &mut Overlay<'_>, address: Address, account: &Account) {
     let row = AccountRow {
-        version: VERSION,
         nonce: account.nonce,
         balance: account.balance.to_be_bytes(),
         code_hash: account.code_hash.0,
     };
-    overlay.set(account_key(address), Some(encode(&row)));
+    overlay.write(&ACCOUNTS, &address.into_array(), Some(&row));
 }
 
 fn read_code(overlay: &Overlay<'_>, hash: B256) -> Result<Bytes, Fault> {
     if hash == KECCAK256_EMPTY {
         return Ok(Bytes::new());
     }
-    let key = table::key(table::CODE, &[hash.as_slice()]);
-    match overlay.get(&key).and_then(<[u8]>::split_first) {
-        Some((&VERSION, code)) => Ok(Bytes::copy_from_slice(code)),
-        _ => Err(Fault::Corrupt { key }),
-    }
+    let missing = || Fault::Corrupt {
+        key: CODE.key(&hash.0),
+    };
+    let code = overlay.read(&CODE, &hash.0)?.ok_or_else(missing)?;
+    Ok(code.into())
 }
 
-/// Stores code under its hash and gives the hash.
+/// Stores code under its hash.
 pub(crate) fn write_code(overlay: &mut Overlay<'_>, hash: B256, code: &[u8]) {
-    let key = table::key(table::CODE, &[hash.as_slice()]);
-    overlay.set(key, Some([&[VERSION], code].concat()));
+    overlay.write(&CODE, &hash.0, Some(&code.to_vec()));
 }
 
 fn read_slot(overlay: &Overlay<'_>, address: Address, slot: U256) -> Result<U256, Fault> {
-    let key = slot_key(address, slot);
-    match overlay.get(&key).map(<[u8]>::split_first) {
-        None => Ok(U256::ZERO),
-        Some(Some((&VERSION, value))) if value.len() == 32 => Ok(U256::from_be_slice(value)),
-        Some(_) => Err(Fault::Corrupt { key }),
-    }
+    let row = overlay.read(&SLOTS, &(address.into_array(), slot.to_be_bytes()))?;
+    Ok(row.map_or(U256::ZERO, U256::from_be_bytes))
 }
 
 pub(crate) fn write_slot(overlay: &mut Overlay<'_>, address: Address, slot: U256, value: U256) {
-    let row = [&[VERSION][..], &value.to_be_bytes::<32>()].concat();
-    overlay.set(slot_key(address, slot), (!value.is_zero()).then_some(row));
+    let row = (!value.is_zero()).then(|| value.to_be_bytes());
+    overlay.write(
+        &SLOTS,
+        &(address.into_array(), slot.to_be_bytes()),
+        row.as_ref(),
+    );
 }
 
 /// Writes what one transaction left in revm's journal.
@@ -155,7 +125,7 @@ pub(crate) fn write_accounts(overlay: &mut Overlay<'_>, state: EvmState) {
         }
         // Since EIP-6780 only a contract created by the same transaction can be destroyed, so it has no rows yet.
         if account.is_selfdestructed() || account.is_empty() {
-            overlay.set(account_key(address), None);
+            overlay.write(&ACCOUNTS, &address.into_array(), None);
             continue;
         }
         let info = &account.info;
@@ -174,11 +144,6 @@ pub(crate) fn write_accounts(overlay: &mut Overlay<'_>, state: EvmState) {
             write_slot(overlay, address, *slot, value.present_value());
         }
     }
-}
-
-/// Bytes of a row; writing to memory cannot fail.
-pub(crate) fn encode(row: &impl BorshSerialize) -> Vec<u8> {
-    borsh::to_vec(row).unwrap_or_default()
 }
 
 impl Database for Overlay<'_> {

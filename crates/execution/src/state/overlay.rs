@@ -1,7 +1,14 @@
 //! What a block has written so far, over the base, with an undo log that follows the EVM's checkpoints.
 
 use super::{Diff, Rows};
+use crate::fault::Fault;
+use borsh::{BorshDeserialize, BorshSerialize};
+use marketplace::table::{Key, Table};
 use std::iter::Peekable;
+
+/// What a row can be.
+pub(crate) trait Row: BorshSerialize + BorshDeserialize {}
+impl<T: BorshSerialize + BorshDeserialize> Row for T {}
 
 /// A key, and what `written` held under it before.
 type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
@@ -38,6 +45,27 @@ impl<'a> Overlay<'a> {
             Some(row) => row.as_deref(),
             None => self.base.get(key),
         }
+    }
+
+    /// The row of a table under `key`.
+    pub(crate) fn read<K: Key, V: Row>(
+        &self,
+        table: &Table<K, V>,
+        key: &K,
+    ) -> Result<Option<V>, Fault> {
+        let key = table.key(key);
+        let Some(row) = self.get(&key) else {
+            return Ok(None);
+        };
+        match table.decode_row(row) {
+            None => Err(Fault::Corrupt { key }),
+            row => Ok(row),
+        }
+    }
+
+    /// Writes a row of a table, or removes it with None.
+    pub(crate) fn write<K: Key, V: Row>(&mut self, table: &Table<K, V>, key: &K, row: Option<&V>) {
+        self.set(table.key(key), row.map(|row| table.encode_row(row)));
     }
 
     /// Writes a row, or removes it with None.

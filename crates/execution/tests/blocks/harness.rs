@@ -4,7 +4,10 @@ use alloy_consensus::{SignableTransaction, TxEip1559, crypto::secp256k1::sign_me
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use execution::{
-    Block, Diff, Genesis, Outcome, Rows, block::Transaction, chain, execute, genesis, state,
+    Block, Book, Diff, Fault, Genesis, Outcome, Receipt, Rows,
+    block::Transaction,
+    call::{self, Called},
+    chain, execute, genesis, state,
 };
 use std::collections::BTreeMap;
 
@@ -79,6 +82,7 @@ pub(crate) fn genesis_for(keys: &[Key]) -> Genesis {
     Genesis {
         chain_id: CHAIN_ID,
         time_ms: 1_700_000_000_000,
+        parameters: BTreeMap::from([("faucet_usdc".into(), 1_000_000_000)]),
         allocations: keys.iter().map(|k| (k.address(), rich.clone())).collect(),
         contracts: BTreeMap::new(),
         validators: Vec::new(),
@@ -90,13 +94,15 @@ pub(crate) fn genesis_for(keys: &[Key]) -> Genesis {
 #[derive(Clone)]
 pub(crate) struct Chain {
     pub(crate) rows: Rows,
+    pub(crate) book: Book,
 }
 
 impl Chain {
     pub(crate) fn new(genesis: &Genesis) -> Self {
         let mut rows = Rows::default();
-        rows.apply(&genesis::rows(genesis));
-        Self { rows }
+        rows.apply(&genesis::rows(genesis).expect("a valid genesis"));
+        let book = state::book(&rows);
+        Self { rows, book }
     }
 
     /// The block that would come next, one second later.
@@ -117,9 +123,41 @@ impl Chain {
     /// Executes the next block and commits it.
     pub(crate) fn block(&mut self, transactions: Vec<Bytes>) -> Outcome {
         let block = self.next(transactions);
-        let outcome = execute(&self.rows, &block).expect("no fault");
-        self.rows.apply(&outcome.diff);
+        let outcome = self.execute(&block).expect("no fault");
+        assert_eq!(outcome.faults, [""; 0]);
+        state::commit(&mut self.rows, &mut self.book, &outcome.diff);
         outcome
+    }
+
+    /// Executes a block and forgets it.
+    pub(crate) fn execute(&self, block: &Block) -> Result<Outcome, Fault> {
+        execute(&self.rows, &mut self.book.clone(), block)
+    }
+
+    /// Executes and commits a block with one transaction, which must get in.
+    pub(crate) fn send(&mut self, from: Key, transaction: TxEip1559) -> Receipt {
+        let outcome = self.block(vec![from.sign(transaction)]);
+        assert_eq!(outcome.skipped, []);
+        let mut receipts = outcome.receipts.into_iter();
+        let ours = receipts.find(|receipt| receipt.gas_used > 0);
+        ours.expect("it got in")
+    }
+
+    pub(crate) fn nonce(&self, key: Key) -> u64 {
+        state::account(&self.rows, key.address())
+            .expect("no fault")
+            .nonce
+    }
+
+    /// Calls as `eth_call` does.
+    pub(crate) fn call(&self, from: Address, to: Address, data: impl Into<Bytes>) -> Called {
+        let request = call::Request {
+            from,
+            to: Some(to),
+            data: data.into(),
+            ..call::Request::default()
+        };
+        call::call(&self.rows, &request).expect("an answer")
     }
 
     pub(crate) fn balance(&self, address: Address) -> U256 {
@@ -130,8 +168,8 @@ impl Chain {
 
     /// All FLT there is.
     pub(crate) fn flt(&self) -> U256 {
-        let table = [state::table::ACCOUNTS];
-        let accounts = self.rows.range(&table, &[state::table::ACCOUNTS + 1]);
+        let table = state::table::ACCOUNTS.id;
+        let accounts = self.rows.range(&[table], &[table + 1]);
         accounts
             .map(|(key, _)| self.balance(Address::from_slice(&key[1..])))
             .sum()
@@ -140,5 +178,5 @@ impl Chain {
 
 /// Whether a diff touches anything but the chain's own rows.
 pub(crate) fn touches_accounts(diff: &Diff) -> bool {
-    diff.keys().any(|key| key[0] >= state::table::ACCOUNTS)
+    diff.keys().any(|key| key[0] >= state::table::ACCOUNTS.id)
 }

@@ -10,7 +10,7 @@ use alloy_consensus::{
 };
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes};
-use execution::{Fault, Refusal, admission, chain, execute, fee};
+use execution::{Fault, Refusal, admission, chain, fee};
 
 const BOB: Address = Address::repeat_byte(0xb0);
 
@@ -279,7 +279,7 @@ fn a_contract_keeps_its_storage_and_sees_block_hashes_and_the_beacon() {
         ..transaction(0, BOB, init)
     };
     let block = chain.next(vec![alice().sign(create)]);
-    let outcome = execute(&chain.rows, &block).expect("no fault");
+    let outcome = chain.execute(&block).expect("no fault");
     chain.rows.apply(&outcome.diff);
     let address = alice().address().create(0);
     let slot = |slot: u64| {
@@ -295,7 +295,7 @@ fn the_same_block_over_the_same_rows_gives_the_same_differences() {
     let chain = chain_of_alice();
     let signed = (0..20).map(|nonce| alice().sign(transfer(nonce, BOB, 1)));
     let block = chain.next(signed.collect());
-    let [first, second] = [(); 2].map(|()| execute(&chain.rows, &block).expect("no fault"));
+    let [first, second] = [(); 2].map(|()| chain.execute(&block).expect("no fault"));
     assert_eq!(first.diff, second.diff);
     assert_eq!(first.receipts_root, second.receipts_root);
     assert_eq!(first.transactions_root, second.transactions_root);
@@ -306,11 +306,11 @@ fn a_block_that_is_not_next_is_a_fault() {
     let chain = chain_of_alice();
     let mut block = chain.next(Vec::new());
     block.height = 3;
-    let result = execute(&chain.rows, &block);
+    let result = chain.execute(&block);
     assert!(matches!(result, Err(Fault::NotNext { .. })));
     let mut block = chain.next(Vec::new());
     block.parent_hash = B256::ZERO;
-    let result = execute(&chain.rows, &block);
+    let result = chain.execute(&block);
     assert!(matches!(result, Err(Fault::NotNext { .. })));
 }
 

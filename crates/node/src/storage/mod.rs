@@ -31,6 +31,9 @@ use std::collections::BTreeMap;
 /// Why the disk cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The genesis file.
+    #[error("the genesis file is not valid: {0}")]
+    Genesis(#[from] execution::genesis::Invalid),
     /// The journal of results.
     #[error("the journal of results failed")]
     Journal(#[from] commonware_storage::journal::Error),
@@ -82,7 +85,7 @@ impl<E: Context + Spawner> Storage<E> {
         indexed_height: Option<u64>,
     ) -> Result<(Self, Opened), Error> {
         let first = Block::genesis(genesis.hash().0.into(), genesis.time_ms).executed;
-        let rows = execution::genesis::rows(genesis);
+        let rows = execution::genesis::rows(genesis)?;
         let mut storage = Self::open_parts(&context, partition, 0).await?;
         let (_, end) = storage.journal.heights();
         if indexed_height.is_none_or(|height| height >= end)
