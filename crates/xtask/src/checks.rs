@@ -1,6 +1,6 @@
 //! Everything that is checked besides the tests.
 
-use crate::{Tally, suite, tidy};
+use crate::{Tally, ethereum, suite, tidy};
 use anyhow::{Context as _, Result};
 use std::{path::PathBuf, process::Command};
 
@@ -27,6 +27,10 @@ pub(crate) fn ci() -> Result<Tally> {
     docs.env("RUSTDOCFLAGS", "--deny=warnings");
     tally.check("docs", succeeds(docs));
     tally.add(&suite::run()?);
+    match ethereum::run() {
+        Ok(clients) => tally.add(&clients),
+        Err(error) => tally.check("Ethereum clients", Err(error)),
+    }
     tally.check("generated files", unchanged());
     Ok(tally)
 }
@@ -71,7 +75,7 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn succeeds(mut command: Command) -> Result<bool> {
+pub(crate) fn succeeds(mut command: Command) -> Result<bool> {
     eprintln!("running {command:?}");
     let status = command
         .status()

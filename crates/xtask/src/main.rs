@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask ci` is what continuous integration runs, and what you run.
 
 mod checks;
+mod ethereum;
 mod suite;
 mod tidy;
 
@@ -10,10 +11,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test         run every test; needs only cargo and a C++ compiler
-  ci           format, tidy, clippy, docs, licences and every test
-  fix          format the tree and apply what clippy can mend by itself
-  tidy         check the arrows between crates and the habits of the tree
+  test             run every test; needs only cargo and a C++ compiler
+  test ethereum    run cast, viem and ethers against a node; needs npm
+  ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
+  fix              format the tree and apply what clippy can mend by itself
+  tidy             check the arrows between crates and the habits of the tree
 ";
 
 fn main() -> ExitCode {
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => suite::run().map(|tally| tally.report()),
+        ["test", "ethereum"] => ethereum::run().map(|tally| tally.report()),
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["fix"] => checks::fix(),
         ["tidy"] => tidy::run(),

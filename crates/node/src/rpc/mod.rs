@@ -10,7 +10,9 @@ mod views;
 use crate::{engine::Handle, index::Index};
 use jsonrpsee::{
     RpcModule,
+    core::traits::IdProvider,
     server::{BatchRequestConfig, Server, ServerConfig, ServerHandle},
+    types::SubscriptionId,
 };
 use std::{net::SocketAddr, sync::Arc};
 
@@ -45,10 +47,21 @@ pub(crate) async fn serve(
         .max_connections(MAX_CONNECTIONS)
         .max_subscriptions_per_connection(MAX_SUBSCRIPTIONS)
         .set_batch_request_config(BatchRequestConfig::Limit(MAX_BATCH))
+        .set_id_provider(HexIds)
         .build();
     let server = Server::builder().set_config(config).build(address).await?;
     let local = server.local_addr()?;
     Ok((local, server.start(methods(source))))
+}
+
+/// Names subscriptions as Ethereum tools expect it: by a hexadecimal number.
+#[derive(Debug)]
+struct HexIds;
+
+impl IdProvider for HexIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        format!("{:#x}", rand::random::<u128>()).into()
+    }
 }
 
 /// All methods.
