@@ -14,6 +14,15 @@ pub const RECURSION: &[u8] = component!("recursion");
 /// Takes and touches memory until it is refused, then traps.
 pub const MEMORY_BOMB: &[u8] = component!("memory_bomb");
 
+/// Ends without an answer.
+pub const SILENT: &[u8] = component!("silent");
+
+/// Answers with an error in place of a response.
+pub const ERROR_ANSWER: &[u8] = component!("error_answer");
+
+/// Answers with status 100, which is no answer.
+pub const INTERIM: &[u8] = component!("interim");
+
 /// Answers 200 and then sends without end.
 pub const FLOOD: &[u8] = component!("flood");
 

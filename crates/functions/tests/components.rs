@@ -3,12 +3,15 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 13] = [
+const ALL: [&[u8]; 16] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
     SPIN,
     TRAP,
+    SILENT,
+    ERROR_ANSWER,
+    INTERIM,
     RECURSION,
     MEMORY_BOMB,
     FLOOD,
