@@ -1,0 +1,6 @@
+//! Workers as processes of their own, from outside.
+
+mod fuzz;
+mod serving;
+mod supervision;
+mod support;
