@@ -8,6 +8,7 @@ use std::{
     env,
     error::Error,
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
@@ -50,7 +51,7 @@ fn be_worker(config: &Path) -> Result<()> {
 #[tokio::main(flavor = "current_thread")]
 async fn measure() -> Result<()> {
     let folder = env::temp_dir().join(format!("mp-load-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
+    fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let config = config(&folder)?;
 
     let (mut child, mut control, cold) = start(&config, &folder).await?;

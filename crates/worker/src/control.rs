@@ -250,3 +250,86 @@ pub async fn send(to: &mut (impl AsyncWrite + Unpin), message: &impl Serialize) 
     to.write_all(&line).await?;
     to.flush().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ArtifactHash;
+
+    fn hello() -> Hello {
+        Hello {
+            protocol: PROTOCOL,
+            identity: Identity {
+                deal: 7,
+                worker: 3,
+                artifact: ArtifactHash([0xab; 32]),
+            },
+            pid: 42,
+            started_unix_ms: 1_800_000_000_000,
+            listen: Listen::Tcp(([127, 0, 0, 1], 8000).into()),
+            units: vec![Unit {
+                processors: vec![0, 4],
+                pinned: true,
+            }],
+        }
+    }
+
+    /// What both sides write. A change here is a new [`PROTOCOL`].
+    #[test]
+    fn messages_look_like_this_on_the_wire() {
+        let artifact = "ab".repeat(32);
+        let about = format!(
+            r#""protocol":1,"identity":{{"deal":7,"worker":3,"artifact":"{artifact}"}},"pid":42,"started_unix_ms":1800000000000,"listen":{{"tcp":"127.0.0.1:8000"}},"units":[{{"processors":[0,4],"pinned":true}}]"#
+        );
+        let health = Health {
+            accepting: true,
+            in_flight: 2,
+            resident_bytes: 3,
+        };
+        let detail = "x".to_owned();
+        let reason = Reason::ForbiddenImport;
+        same(
+            &Announcement::Ready(hello()),
+            &format!(r#"{{"event":"ready",{about}}}"#),
+        );
+        same(
+            &Announcement::CannotRun { reason, detail },
+            r#"{"event":"cannot_run","reason":"forbidden_import","detail":"x"}"#,
+        );
+        same(
+            &Request::Hello { protocol: 1 },
+            r#"{"request":"hello","protocol":1}"#,
+        );
+        same(&Request::Logs { from: 5 }, r#"{"request":"logs","from":5}"#);
+        same(&Request::Drain, r#"{"request":"drain"}"#);
+        same(
+            &Reply::Hello(hello()),
+            &format!(r#"{{"reply":"hello",{about}}}"#),
+        );
+        same(
+            &Reply::Health(health),
+            r#"{"reply":"health","accepting":true,"in_flight":2,"resident_bytes":3}"#,
+        );
+        same(
+            &Reply::Metrics(Metrics::default()),
+            r#"{"reply":"metrics","requests":0,"answered":0,"failed":0,"timed_out":0,"abandoned":0,"shed":0,"cpu_us":0,"memory_mib_ms":0,"egress_bytes":0,"log_lines":0,"log_lines_dropped":0}"#,
+        );
+        same(&Reply::Done, r#"{"reply":"done"}"#);
+    }
+
+    fn same<Message>(message: &Message, line: &str)
+    where
+        Message: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        assert_eq!(serde_json::to_string(message).expect("JSON"), line);
+        let read: Message = parse(format!("{line}\n").as_bytes()).expect("a message");
+        assert_eq!(read, *message);
+    }
+
+    #[test]
+    fn a_line_must_end_within_its_limit() {
+        let wrong = |line: &[u8]| parse::<Request>(line).expect_err("an error").kind();
+        assert_eq!(wrong(br#"{"request":"stop"}"#), io::ErrorKind::InvalidData);
+        assert_eq!(wrong(b"{}\n"), io::ErrorKind::InvalidData);
+    }
+}

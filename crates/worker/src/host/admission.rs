@@ -105,8 +105,6 @@ fn allowed(name: &str, is_interface: bool) -> Result<(), Refusal> {
     if known && is_interface {
         return Ok(());
     }
-    // The name is a stranger's: escaped, and not longer than a line.
-    let name: String = name.chars().take(100).collect();
     let detail = format!("the component imports {name:?}, which no worker gives");
     Err(Refusal::new(Reason::ForbiddenImport, detail))
 }

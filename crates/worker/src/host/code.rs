@@ -1,11 +1,11 @@
 //! Compiled code, kept in a folder that all workers of this machine share.
 //!
-//! What is compiled here is machine code that runs with the rights of this process, so a file is
-//! used only if this user wrote it and nobody else may. It is named after the artifact, the
+//! What is compiled here is machine code that runs with the rights of this process, so folder and
+//! file are used only if they are this user's and nobody else may write there. The file is named after the artifact, the
 //! compiler and its settings: whatever changes one of them compiles anew. Compiled code is never
 //! taken from anywhere else.
 
-use super::{Refusal, load};
+use super::{Refusal, load, process};
 use crate::{ArtifactHash, control::Reason};
 use std::{
     fs::{self, OpenOptions},
@@ -32,6 +32,7 @@ pub(super) fn component(
     artifact: Vec<u8>,
     limit: Duration,
 ) -> Result<Component, Refusal> {
+    process::own_folder(folder)?;
     let file = folder.join(name(engine, hash));
     if is_ours(&file)
         && let Ok(component) = load::component(engine, &file)
@@ -89,9 +90,6 @@ fn compile(engine: &Engine, artifact: Vec<u8>, limit: Duration) -> Result<Vec<u8
 
 /// Puts a whole file in place, or nothing.
 fn keep(file: &Path, code: &[u8]) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
     let fresh = fresh_name(file);
     let mut options = OpenOptions::new();
     let mut out = options
@@ -139,6 +137,10 @@ mod tests {
         fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("permissions");
         let refusal = get(b"\0asm\x0d\0\x01\0\xff").expect_err("not from the folder");
         assert_eq!(refusal.reason, Reason::BadComponent);
+
+        // Anybody could put anything into such a folder.
+        fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).expect("permissions");
+        assert_eq!(get(HELLO).expect_err("a refusal").reason, Reason::Host);
         fs::remove_dir_all(folder).expect("removed");
     }
 }

@@ -12,7 +12,13 @@ use crate::{
     config::Listen,
     control::{Hello, PROTOCOL},
 };
-use std::{fs, io, net, os::unix, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io, net,
+    os::unix,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -52,6 +58,7 @@ pub(super) struct Life {
     interrupt: Signal,
     orphan: Duration,
     drain: Duration,
+    sockets: Vec<PathBuf>,
 }
 
 /// Binds the sockets and starts the units.
@@ -66,6 +73,10 @@ pub(super) async fn begin(config: &Config, function: Arc<Function>) -> Result<Li
 
 async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<Life> {
     let (listener, listen) = bind(&config.listen)?;
+    let mut sockets = vec![config.control.clone()];
+    if let Listen::Unix(path) = &listen {
+        sockets.push(path.clone());
+    }
     let (phase, phases) = watch::channel(Phase::Serving);
     let (thread_ended, ended) = mpsc::unbounded_channel();
     let mut units = Vec::new();
@@ -107,6 +118,7 @@ async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<L
         interrupt: signal(SignalKind::interrupt())?,
         orphan: Duration::from_secs(config.orphan_seconds),
         drain: Duration::from_secs(config.drain_seconds),
+        sockets,
     })
 }
 
@@ -172,8 +184,9 @@ impl Life {
         self.shared.advance(Phase::Stopped);
         // A unit that hangs ends with the process.
         let _ = timeout(STOP, all(&mut self.ended)).await;
-        if let Listen::Unix(path) = &self.shared.hello.listen {
-            let _ = fs::remove_file(path);
+        for socket in &self.sockets {
+            // A new worker would replace it anyway.
+            let _ = fs::remove_file(socket);
         }
     }
 }

@@ -94,7 +94,7 @@ impl Log {
 }
 
 /// At most [`LINE_BYTES`] of `text`, with control characters escaped.
-fn printable(text: &[u8]) -> String {
+pub(super) fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(LINE_BYTES)]);
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {

@@ -5,6 +5,7 @@
 //! each compute unit is another one, pinned, with a runtime of its own.
 
 mod admission;
+mod answer;
 mod code;
 mod conversation;
 mod engine;
@@ -44,8 +45,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
+    /// Details may quote a stranger's artifact: they are cut and escaped as a line of the log is.
+    fn new(reason: Reason, detail: impl AsRef<str>) -> Self {
+        let detail = log::printable(detail.as_ref().as_bytes());
         Self { reason, detail }
     }
 

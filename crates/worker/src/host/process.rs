@@ -2,12 +2,12 @@
 
 use super::Refusal;
 use rustix::{
-    process::{Resource, Rlimit, setrlimit},
+    process::{Resource, Rlimit, geteuid, setrlimit},
     thread::set_no_new_privs,
 };
 use std::{
     fs::{self, File, TryLockError},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -30,18 +30,28 @@ pub(super) fn lock(control: &Path) -> Result<File, Refusal> {
     let refusal = |error: &dyn std::fmt::Display| {
         Refusal::host(&format!("cannot lock {}", path.display()), error)
     };
-    if let Some(folder) = control.parent() {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
-        made.map_err(|error| refusal(&error))?;
-    }
+    own_folder(control.parent().unwrap_or(Path::new(".")))?;
     let file = File::create(&path).map_err(|error| refusal(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(refusal(&"another worker holds it")),
         Err(TryLockError::Error(error)) => Err(refusal(&error)),
+    }
+}
+
+/// Makes sure that there is a folder at `path` in which nobody else can put or replace anything.
+pub(super) fn own_folder(path: &Path) -> Result<(), Refusal> {
+    let refusal = |error: &dyn std::fmt::Display| {
+        Refusal::host(&format!("cannot use the folder {}", path.display()), error)
+    };
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(|error| refusal(&error))?;
+    let metadata = fs::metadata(path).map_err(|error| refusal(&error))?;
+    if metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0 {
+        Ok(())
+    } else {
+        Err(refusal(&"another user owns it or may write there"))
     }
 }
 

@@ -221,6 +221,23 @@ async fn a_request_too_many_is_shed_and_a_client_that_leaves_frees_its_place() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_before_the_answer_ends_its_function() {
+    let folder = Folder::new("leaves");
+    let mut config = folder.config(hostile::SPIN);
+    (config.limits.wall_ms, config.limits.cpu_ms) = (600_000, 600_000);
+    let mut worker = start(&folder, &config).await.expect("started");
+    let mut client = connect(&folder.0.join("http.sock")).await;
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .expect("written");
+    worker.begun().await;
+    drop(client);
+    let metrics = worker.metrics().await;
+    assert_eq!((metrics.requests, metrics.abandoned), (1, 1));
+}
+
+#[tokio::test]
 async fn the_answer_to_head_has_no_body_and_counts_as_answered() {
     let folder = Folder::new("head");
     let mut worker = start(&folder, &folder.config(HELLO))

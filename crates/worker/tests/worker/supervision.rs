@@ -96,7 +96,7 @@ async fn a_worker_without_a_supervisor_ends_by_itself() {
     config.orphan_seconds = 2;
     let mut worker = start(&folder, &config).await.expect("started");
     assert!(worker.ended().await);
-    assert!(!folder.0.join("http.sock").exists());
+    assert!(!folder.0.join("http.sock").exists() && !config.control.exists());
 }
 
 #[tokio::test]

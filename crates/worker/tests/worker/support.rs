@@ -4,6 +4,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use std::{
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -29,7 +30,8 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 impl Folder {
     pub(crate) fn new(test: &str) -> Self {
         let path = std::env::temp_dir().join(format!("mp-{}-{test}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
+        let mut builder = std::fs::DirBuilder::new();
+        builder.mode(0o700).create(&path).expect("a folder");
         Self(path)
     }
 
@@ -132,6 +134,14 @@ impl Running {
     pub(crate) async fn ended(&mut self) -> bool {
         let ended = timeout(PATIENCE, self.child.wait()).await;
         ended.expect("it ends").expect("a status").success()
+    }
+
+    /// Waits until a request runs.
+    pub(crate) async fn begun(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.control.health().await.expect("health").in_flight == 0 {
+            assert!(Instant::now() < deadline, "no request begins");
+        }
     }
 
     /// What was used, once every request that was answered has also ended.
