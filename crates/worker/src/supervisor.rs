@@ -8,8 +8,13 @@ use crate::{
     },
 };
 use std::{
-    fs::OpenOptions, io, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path,
-    process::Stdio, time::Duration,
+    fs::{self, OpenOptions},
+    io,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::Stdio,
+    time::Duration,
 };
 use tokio::{
     io::BufReader,
@@ -204,12 +209,16 @@ fn unexpected(reply: &Reply) -> Error {
     }
 }
 
-/// Writes `bytes` to `file` such that only this user can read them, also if it was there before.
+/// Writes `bytes` to `file`, whole or not at all, such that only this user can read them.
 fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(".new");
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     options.open(&fresh)?.write_all(bytes)?;
-    std::fs::rename(fresh, file)
+    fs::rename(fresh, file)
 }

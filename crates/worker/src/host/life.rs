@@ -80,19 +80,10 @@ async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<L
     let (phase, phases) = watch::channel(Phase::Serving);
     let (thread_ended, ended) = mpsc::unbounded_channel();
     let mut units = Vec::new();
-    for processors in &config.units {
+    for processors in config.units.iter().cloned() {
         let (function, listener) = (function.clone(), listener.try_clone()?);
-        let ended = thread_ended.clone();
-        units.push(
-            unit::start(
-                function,
-                listener,
-                processors.clone(),
-                phases.clone(),
-                ended,
-            )
-            .await?,
-        );
+        let (phase, ended) = (phases.clone(), thread_ended.clone());
+        units.push(unit::start(function, listener, processors, phase, ended).await?);
     }
     let control = UnixListener::from_std(bind_unix(&config.control)?)?;
     let hello = Hello {

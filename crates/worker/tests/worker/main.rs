@@ -1,4 +1,4 @@
-//! Workers as processes of their own, from outside.
+//! Workers as processes of their own, from outside. Numbers are the promises of `docs/spec/worker.md`.
 
 mod fuzz;
 mod serving;

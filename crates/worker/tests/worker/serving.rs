@@ -6,6 +6,7 @@ use hyper::{Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::config::Listen;
 
+/// Promises 13, 14.
 #[tokio::test]
 async fn a_function_answers_and_every_request_is_billed() {
     let folder = Folder::new("hello");
@@ -46,6 +47,7 @@ async fn a_worker_can_serve_a_port_of_the_loopback_interface_on_two_units() {
     assert_eq!(pinned, [true, false], "pinning is reported as it is");
 }
 
+/// Promise 2.
 #[tokio::test]
 async fn a_function_sees_the_environment_of_its_deal_only() {
     let folder = Folder::new("environment");
@@ -55,6 +57,7 @@ async fn a_function_sees_the_environment_of_its_deal_only() {
     assert_eq!(worker.get("/").await.body, "A=1\nB=zwei\n");
 }
 
+/// Promises 8, 10.
 #[tokio::test]
 async fn bodies_stream_and_end_at_their_limit() {
     let folder = Folder::new("echo");
@@ -88,6 +91,7 @@ async fn bodies_stream_and_end_at_their_limit() {
     assert_eq!((metrics.answered, metrics.failed), (1, 1));
 }
 
+/// Promise 8.
 #[tokio::test]
 async fn requests_that_are_no_http_are_refused() {
     let folder = Folder::new("malformed");
@@ -116,6 +120,7 @@ async fn requests_that_are_no_http_are_refused() {
     assert_eq!(worker.get("/").await.status, StatusCode::OK);
 }
 
+/// Promises 8, 10.
 #[tokio::test]
 async fn a_function_that_never_ends_is_ended_by_either_limit() {
     let folder = Folder::new("spin");
@@ -140,6 +145,7 @@ async fn a_function_that_never_ends_is_ended_by_either_limit() {
     assert!(worker.log().await.contains("processor time"));
 }
 
+/// Promises 10, 11.
 #[tokio::test]
 async fn a_function_that_fails_takes_nothing_with_it() {
     for (name, function, why) in [
@@ -173,6 +179,7 @@ async fn a_function_that_fails_takes_nothing_with_it() {
     }
 }
 
+/// Promise 10.
 #[tokio::test]
 async fn an_answer_that_is_cut_off_does_not_look_whole() {
     for (name, function) in [("slow", hostile::SLOW_BODY), ("flood", hostile::FLOOD)] {
@@ -189,6 +196,7 @@ async fn an_answer_that_is_cut_off_does_not_look_whole() {
     }
 }
 
+/// Promises 9, 12.
 #[tokio::test]
 async fn a_request_too_many_is_shed_and_a_client_that_leaves_frees_its_place() {
     let folder = Folder::new("shed");
@@ -220,6 +228,7 @@ async fn a_request_too_many_is_shed_and_a_client_that_leaves_frees_its_place() {
     );
 }
 
+/// Promise 12.
 #[tokio::test]
 async fn a_client_that_leaves_before_the_answer_ends_its_function() {
     let folder = Folder::new("leaves");
@@ -237,6 +246,7 @@ async fn a_client_that_leaves_before_the_answer_ends_its_function() {
     assert_eq!((metrics.requests, metrics.abandoned), (1, 1));
 }
 
+/// Promise 13.
 #[tokio::test]
 async fn the_answer_to_head_has_no_body_and_counts_as_answered() {
     let folder = Folder::new("head");
@@ -249,6 +259,7 @@ async fn the_answer_to_head_has_no_body_and_counts_as_answered() {
     assert_eq!((metrics.failed, metrics.abandoned), (0, 0));
 }
 
+/// Promise 6.
 #[tokio::test]
 async fn a_function_finds_nothing_of_earlier_requests() {
     let folder = Folder::new("residue");
@@ -260,6 +271,7 @@ async fn a_function_finds_nothing_of_earlier_requests() {
     }
 }
 
+/// Promise 7.
 #[tokio::test]
 async fn a_function_reaches_nobody() {
     let folder = Folder::new("outbound");
@@ -269,6 +281,7 @@ async fn a_function_reaches_nobody() {
     assert_eq!(worker.get("/").await.body, "denied\n");
 }
 
+/// Promise 19.
 #[tokio::test]
 async fn what_a_function_logs_is_bounded_and_harmless() {
     let folder = Folder::new("chatter");

@@ -4,6 +4,7 @@ use crate::support::{Folder, connect, start};
 use functions::{HELLO, hostile};
 use hyper::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::fs::PermissionsExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::{
     ArtifactHash, Config,
@@ -19,6 +20,7 @@ async fn refusal(folder: &Folder, config: &Config) -> (Reason, String) {
     }
 }
 
+/// Promises 1, 2, 4, 5.
 #[tokio::test]
 async fn an_artifact_that_may_not_run_is_refused_with_a_reason() {
     let folder = Folder::new("refused");
@@ -51,11 +53,14 @@ async fn an_artifact_that_may_not_run_is_refused_with_a_reason() {
     );
 }
 
+/// Promises 15, 16.
 #[tokio::test]
 async fn a_supervisor_that_comes_back_adopts_the_worker_it_expects() {
     let folder = Folder::new("adopted");
     let config = folder.config(HELLO);
     let first = start(&folder, &config).await.expect("started");
+    let written = std::fs::metadata(folder.0.join("worker.json")).expect("a file");
+    assert_eq!(written.permissions().mode() & 0o777, 0o600);
     let pid = first.control.hello().pid;
     drop(first.control);
 
@@ -79,6 +84,7 @@ async fn a_supervisor_that_comes_back_adopts_the_worker_it_expects() {
     );
 }
 
+/// Promise 15.
 #[tokio::test]
 async fn a_worker_can_begin_where_another_was_killed() {
     let folder = Folder::new("again");
@@ -89,6 +95,7 @@ async fn a_worker_can_begin_where_another_was_killed() {
     assert_eq!(worker.get("/").await.status, StatusCode::OK);
 }
 
+/// Promise 18.
 #[tokio::test]
 async fn a_worker_without_a_supervisor_ends_by_itself() {
     let folder = Folder::new("orphan");
@@ -99,6 +106,7 @@ async fn a_worker_without_a_supervisor_ends_by_itself() {
     assert!(!folder.0.join("http.sock").exists() && !config.control.exists());
 }
 
+/// Promise 18.
 #[tokio::test]
 async fn a_worker_that_drains_or_is_terminated_ends_its_requests_first() {
     for by_signal in [false, true] {
@@ -138,6 +146,7 @@ async fn a_worker_that_drains_or_is_terminated_ends_its_requests_first() {
     }
 }
 
+/// Promise 18.
 #[tokio::test]
 async fn a_worker_that_is_stopped_waits_for_nobody() {
     let folder = Folder::new("stop");
@@ -153,6 +162,7 @@ async fn a_worker_that_is_stopped_waits_for_nobody() {
     assert!(worker.ended().await);
 }
 
+/// Promise 17.
 #[tokio::test]
 async fn the_control_socket_answers_who_speaks_its_protocol() {
     let folder = Folder::new("protocol");
