@@ -2,23 +2,17 @@
 
 use super::{
     Refusal, conversation,
+    door::{self, Listener, Way},
     log::unix_ms,
-    process,
     request::Function,
-    unit::{self, Listener, Phase},
+    unit::{self, Phase},
 };
 use crate::{
     Config,
     config::Listen,
     control::{Hello, PROTOCOL},
 };
-use std::{
-    fs, io, net,
-    os::unix,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -72,7 +66,7 @@ pub(super) async fn begin(config: &Config, function: Arc<Function>) -> Result<Li
 }
 
 async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<Life> {
-    let (listener, listen) = bind(&config.listen)?;
+    let (listener, listen) = Listener::bind(&config.listen)?;
     let mut sockets = vec![config.control.clone()];
     if let Listen::Unix(path) = &listen {
         sockets.push(path.clone());
@@ -80,12 +74,15 @@ async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<L
     let (phase, phases) = watch::channel(Phase::Serving);
     let (thread_ended, ended) = mpsc::unbounded_channel();
     let mut units = Vec::new();
+    let mut ways = Vec::new();
     for processors in config.units.iter().cloned() {
-        let (function, listener) = (function.clone(), listener.try_clone()?);
-        let (phase, ended) = (phases.clone(), thread_ended.clone());
-        units.push(unit::start(function, listener, processors, phase, ended).await?);
+        let (way, connections) = Way::new(config.limits.connections as usize);
+        let (function, phase) = (function.clone(), phases.clone());
+        let ended = thread_ended.clone();
+        units.push(unit::start(function, processors, connections, phase, ended).await?);
+        ways.push(way);
     }
-    let control = UnixListener::from_std(bind_unix(&config.control)?)?;
+    let control = UnixListener::from_std(door::bind_unix(&config.control)?)?;
     let hello = Hello {
         protocol: PROTOCOL,
         identity: config.identity,
@@ -100,6 +97,7 @@ async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<L
         phase,
         contact: watch::Sender::new(Instant::now()),
     });
+    tokio::spawn(door::share(listener, ways, phases));
     // Goes on as long as the runtime, so that a supervisor can still ask while the worker drains.
     tokio::spawn(conversation::accept(control, shared.clone()));
     Ok(Life {
@@ -111,30 +109,6 @@ async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<L
         drain: Duration::from_secs(config.drain_seconds),
         sockets,
     })
-}
-
-fn bind(listen: &Listen) -> io::Result<(Listener, Listen)> {
-    match listen {
-        Listen::Unix(path) => Ok((Listener::Unix(bind_unix(path)?), listen.clone())),
-        Listen::Tcp(address) => {
-            let listener = net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            let bound = Listen::Tcp(listener.local_addr()?);
-            Ok((Listener::Tcp(listener), bound))
-        }
-    }
-}
-
-/// The lock is held, so what lies there is left over from a worker that did not end well.
-fn bind_unix(path: &Path) -> io::Result<unix::net::UnixListener> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = unix::net::UnixListener::bind(path)?;
-    process::private(path)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 impl Life {

@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod code;
 mod conversation;
+mod door;
 mod engine;
 mod guest;
 mod life;

@@ -1,14 +1,17 @@
 //! A compute unit: a pinned thread with a runtime of its own, which serves HTTP/1.1.
 
-use super::request::{self, Function};
+use super::{
+    door::{Connection, Stream},
+    request::{self, Function},
+};
 use crate::control;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::thread::{CpuSet, sched_setaffinity};
-use std::{convert::Infallible, io, os::unix, pin::pin, sync::Arc, thread, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, thread, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpStream, UnixStream},
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
@@ -38,30 +41,16 @@ pub(super) async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
     }
 }
 
-/// A bound socket, not yet part of a runtime; all units accept from the same one.
-pub(super) enum Listener {
-    Unix(unix::net::UnixListener),
-    Tcp(std::net::TcpListener),
-}
-
-impl Listener {
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(match self {
-            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
-            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
-        })
-    }
-}
-
-/// Starts a unit's thread. It ends with the worker: at once when the phase is `Stopped`, and while
-/// draining as soon as all connections are done. Then, or if it breaks, it sends to `ended`.
+/// Starts a unit's thread, which serves the connections it is sent. It ends with the worker: at
+/// once when the phase is `Stopped`, else when no connection can come any more and all are done.
+/// Then, or if it breaks, it sends to `ended`.
 ///
 /// # Errors
 /// No thread or runtime can be had.
 pub(super) async fn start(
     function: Arc<Function>,
-    listener: Listener,
     processors: Vec<u32>,
+    connections: mpsc::Receiver<Connection>,
     phase: watch::Receiver<Phase>,
     ended: mpsc::UnboundedSender<()>,
 ) -> io::Result<control::Unit> {
@@ -69,14 +58,18 @@ pub(super) async fn start(
     thread::Builder::new().name("unit".into()).spawn(move || {
         let _ended = Ended(ended);
         let pinned = pin(&processors);
-        let unit = control::Unit { processors, pinned };
-        match tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build()
+            .build();
+        let (runtime, outcome) = match runtime {
+            Ok(runtime) => (Some(runtime), Ok(control::Unit { processors, pinned })),
+            Err(error) => (None, Err(error)),
+        };
+        // If nobody listens, the worker is not starting any more.
+        if report.send(outcome).is_ok()
+            && let Some(runtime) = runtime
         {
-            Ok(runtime) => runtime.block_on(serve(function, listener, phase, report, unit)),
-            // If nobody listens, the worker is not starting any more.
-            Err(error) => drop(report.send(Err(error))),
+            runtime.block_on(serve(function, connections, phase));
         }
     })?;
     reported
@@ -109,59 +102,17 @@ fn pin(processors: &[u32]) -> bool {
 
 async fn serve(
     function: Arc<Function>,
-    listener: Listener,
+    connections: mpsc::Receiver<Connection>,
     phase: watch::Receiver<Phase>,
-    report: oneshot::Sender<io::Result<control::Unit>>,
-    unit: control::Unit,
 ) {
     let server = Server {
         places: Arc::new(Semaphore::new(function.limits.concurrency as usize)),
         function,
         phase: phase.clone(),
     };
-    let bound = match Bound::new(listener) {
-        Ok(bound) => bound,
-        Err(error) => return drop(report.send(Err(error))),
-    };
-    // The worker does not start without it.
-    if report.send(Ok(unit)).is_err() {
-        return;
-    }
     tokio::select! {
-        () = server.run(&bound) => {}
+        () = server.run(connections) => {}
         () = reached(phase, Phase::Stopped) => {}
-    }
-}
-
-/// A socket in the runtime of a unit.
-enum Bound {
-    Unix(UnixListener),
-    Tcp(TcpListener),
-}
-
-/// A connection.
-enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
-impl Bound {
-    fn new(listener: Listener) -> io::Result<Self> {
-        Ok(match listener {
-            Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
-            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
-        })
-    }
-
-    async fn accept(&self) -> io::Result<Stream> {
-        match self {
-            Self::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
-        }
     }
 }
 
@@ -173,24 +124,36 @@ struct Server {
 }
 
 impl Server {
-    /// Accepts until the worker drains, then waits for the connections to end.
-    async fn run(&self, bound: &Bound) {
-        let mut connections = JoinSet::new();
-        let mut draining = pin!(reached(self.phase.clone(), Phase::Draining));
-        let most = self.function.limits.connections as usize;
+    /// Serves connections until no more can come, and those to their end.
+    async fn run(&self, mut connections: mpsc::Receiver<Connection>) {
+        let mut open = JoinSet::new();
         loop {
             tokio::select! {
-                () = draining.as_mut() => break,
-                Some(_) = connections.join_next() => {}
-                accepted = bound.accept(), if connections.len() < most => match accepted {
-                    Ok(Stream::Unix(stream)) => drop(connections.spawn(self.clone().connection(stream))),
-                    Ok(Stream::Tcp(stream)) => drop(connections.spawn(self.clone().connection(stream))),
-                    // Out of descriptors, most likely: some will be closed.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                connection = connections.recv() => match connection {
+                    Some(connection) => drop(open.spawn(self.clone().accept(connection))),
+                    None => break,
                 },
+                Some(_) = open.join_next() => {}
             }
         }
-        while connections.join_next().await.is_some() {}
+        while open.join_next().await.is_some() {}
+    }
+
+    async fn accept(self, connection: Connection) {
+        let _place = connection.place;
+        // A socket that this thread cannot watch is closed.
+        match connection.stream {
+            Stream::Unix(stream) => {
+                if let Ok(stream) = UnixStream::from_std(stream) {
+                    self.connection(stream).await;
+                }
+            }
+            Stream::Tcp(stream) => {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    self.connection(stream).await;
+                }
+            }
+        }
     }
 
     /// Serves one connection until the client closes it or, once the worker drains, no request of

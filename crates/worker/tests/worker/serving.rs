@@ -99,7 +99,10 @@ async fn requests_that_are_no_http_are_refused() {
     config.limits.header_bytes = 4096;
     let worker = start(&folder, &config).await.expect("started");
     let cases = [
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "HTTP/1.1 400"),
+        (
+            "GET / HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(),
+            "HTTP/1.1 400",
+        ),
         ("nonsense\r\n\r\n".to_owned(), "HTTP/1.1 400"),
         (
             format!(
@@ -112,7 +115,6 @@ async fn requests_that_are_no_http_are_refused() {
     for (request, status) in cases {
         let mut stream = connect(&folder.0.join("http.sock")).await;
         stream.write_all(request.as_bytes()).await.expect("written");
-        stream.shutdown().await.expect("ended");
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer).await;
         assert!(answer.starts_with(status), "{answer}");
@@ -225,6 +227,34 @@ async fn a_request_too_many_is_shed_and_a_client_that_leaves_frees_its_place() {
     assert_eq!(
         (metrics.requests, metrics.abandoned, metrics.shed),
         (1, 1, 1)
+    );
+}
+
+#[tokio::test]
+async fn connections_are_shared_out_among_the_units() {
+    let folder = Folder::new("shared");
+    let mut config = folder.config(hostile::SLOW_BODY);
+    config.units = vec![vec![], vec![]];
+    (config.limits.wall_ms, config.limits.concurrency) = (600_000, 1);
+    let worker = start(&folder, &config).await.expect("started");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect(&folder.0.join("http.sock")).await;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .expect("written");
+        let mut begun = [0; 12];
+        stream
+            .read_exact(&mut begun)
+            .await
+            .expect("the answer begins");
+        assert_eq!(&begun, b"HTTP/1.1 200", "each unit has one place");
+        open.push(stream);
+    }
+    assert_eq!(
+        worker.get("/").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
     );
 }
 
