@@ -65,7 +65,7 @@ pub enum Error {
 
 /// Starts `command` with the path of a configuration as its last argument, and waits until the
 /// worker serves. The configuration is written to `file`, readable by this user only. The process
-/// outlives `Child` being dropped, as it must.
+/// outlives `Child` being dropped, and a signal that a terminal sends to its supervisor.
 ///
 /// # Errors
 /// See [`Error`]; no process is left behind.
@@ -79,7 +79,8 @@ pub async fn start(
     command
         .arg(file)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .process_group(0);
     let mut child = command.spawn().map_err(Error::Start)?;
     match ready(&mut child, config).await {
         Ok(control) => Ok((child, control)),
