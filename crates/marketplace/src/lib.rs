@@ -13,4 +13,36 @@
     clippy::unwrap_used
 )]
 
+pub mod attribute;
+pub mod call;
+pub mod cx;
+pub mod datacenter;
+pub mod deal;
+pub mod demand;
+pub mod event;
+mod genesis;
+pub mod invariants;
+pub mod ledger;
+pub mod limits;
+pub mod matching;
+pub mod offer;
+pub mod params;
+pub mod peer;
+pub mod provider;
+pub mod refusal;
 pub mod store;
+pub mod table;
+pub mod time;
+pub mod units;
+pub mod usdc;
+pub mod worker;
+
+pub use call::{Call, Reply, apply};
+pub use cx::{Cx, Origin};
+pub use event::Event;
+pub use genesis::genesis;
+pub use matching::{Book, end_block};
+pub use params::Params;
+pub use refusal::{Error, Refusal};
+pub use store::{OutOfWork, Store};
+pub use time::begin_block;

@@ -1,0 +1,64 @@
+//! Every call there is, and the one door through which they come.
+
+use crate::cx::Cx;
+use crate::refusal::{Error, Refusal, ensure};
+use crate::store::Store;
+use crate::units::{DatacenterId, DealId, Flt, OfferId, ProviderId, Usdc};
+use crate::{datacenter, deal, demand, offer, peer, provider, usdc, worker};
+
+/// A call, in the words of its noun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// About USDC: what an ERC-20 face needs.
+    Usdc(usdc::Call),
+    /// About a provider.
+    Provider(provider::Call),
+    /// About a datacenter.
+    Datacenter(datacenter::Call),
+    /// About a peer and its units.
+    Peer(peer::Call),
+    /// About an offer.
+    Offer(offer::Call),
+    /// About a demand.
+    Demand(demand::Call),
+    /// About a deal.
+    Deal(deal::Call),
+    /// About workers, made by peers.
+    Worker(worker::Call),
+}
+
+/// What a call gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The new provider.
+    Provider(ProviderId),
+    /// The new datacenter.
+    Datacenter(DatacenterId),
+    /// The new offer.
+    Offer(OfferId),
+    /// The new demand, which is a deal in state Matching.
+    Deal(DealId),
+    /// What was paid out.
+    Paid(Usdc),
+}
+
+/// Does what `call` says, or refuses it and writes nothing.
+///
+/// # Errors
+/// [`Error::Refused`] with the reason; [`Error::OutOfWork`], after which the host rolls back what was written.
+pub fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    let value = cx.origin.value;
+    ensure(value == Flt::ZERO, Refusal::NotPayable { value })?;
+    match call {
+        Call::Usdc(call) => usdc::apply(cx, call),
+        Call::Provider(call) => provider::apply(cx, call),
+        Call::Datacenter(call) => datacenter::apply(cx, call),
+        Call::Peer(call) => peer::apply(cx, call),
+        Call::Offer(call) => offer::apply(cx, call),
+        Call::Demand(call) => demand::apply(cx, call),
+        Call::Deal(call) => deal::apply(cx, call),
+        Call::Worker(call) => worker::apply(cx, call),
+    }
+}

@@ -1,0 +1,146 @@
+//! Datacenters: where peers stand. What is said here is a claim of the provider.
+//!
+//! Promises (`docs/spec/supply.md`):
+//! - S2: a datacenter's country and city have the form of their registries and never change.
+
+use crate::attribute::{Attribute, check_all, check_text};
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::limits::MAX_SET;
+use crate::provider;
+use crate::refusal::{Error, Refusal, ensure, long};
+use crate::store::Store;
+use crate::table::Table;
+use crate::time;
+use crate::units::{DatacenterId, ProviderId};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// A country: ISO 3166 alpha-2, two capital letters.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Country(pub [u8; 2]);
+
+impl std::fmt::Display for Country {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+    }
+}
+
+/// A datacenter.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Datacenter {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Country.
+    pub country: Country,
+    /// City: UN/LOCODE without the country, three capital letters or digits.
+    pub city: String,
+    /// Name.
+    pub name: String,
+    /// Certifications, such as `iso27001`.
+    pub certifications: Vec<String>,
+    /// Further claims.
+    pub attributes: Vec<Attribute>,
+}
+
+/// Datacenters by id.
+pub const DATACENTERS: Table<DatacenterId, Datacenter> = Table::new(0x11, "datacenters");
+const COUNTER: u8 = 1;
+
+/// Calls about datacenters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The provider's owner registers one.
+    Register(Datacenter),
+}
+
+/// What happens to datacenters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is a new datacenter.
+    Registered {
+        /// Its id.
+        datacenter: DatacenterId,
+        /// Whose.
+        provider: ProviderId,
+        /// Country.
+        country: Country,
+        /// City.
+        city: String,
+    },
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Register(datacenter) => register(cx, &datacenter),
+    }
+}
+
+fn register<S: Store>(cx: &mut Cx<'_, S>, datacenter: &Datacenter) -> Result<Reply, Error> {
+    let provider = datacenter.provider;
+    provider::owned(cx, provider)?;
+    check(datacenter)?;
+    let id = DatacenterId(time::next_id(cx.store, COUNTER)?);
+    DATACENTERS.put(cx.store, &id, datacenter)?;
+    let (country, city) = (datacenter.country, datacenter.city.clone());
+    cx.emit(Event::Registered {
+        datacenter: id,
+        provider,
+        country,
+        city,
+    });
+    Ok(Reply::Datacenter(id))
+}
+
+fn check(datacenter: &Datacenter) -> Result<(), Error> {
+    let capitals = datacenter.country.0.iter().all(u8::is_ascii_uppercase);
+    ensure(
+        capitals,
+        Refusal::Malformed {
+            what: "country: two capital letters",
+        },
+    )?;
+    let city = datacenter.city.as_bytes();
+    let code = city.len() == 3
+        && city
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    ensure(
+        code,
+        Refusal::Malformed {
+            what: "city: three capital letters or digits",
+        },
+    )?;
+    check_text("name of the datacenter", &datacenter.name)?;
+    long(
+        "certifications",
+        datacenter.certifications.len(),
+        0,
+        MAX_SET,
+    )?;
+    let mut certifications = datacenter.certifications.iter();
+    certifications.try_for_each(|text| check_text("certification", text))?;
+    check_all(&datacenter.attributes)
+}
+
+/// The datacenter with this id.
+///
+/// # Errors
+/// Out of work.
+pub fn get<S: Store>(store: &mut S, id: DatacenterId) -> Result<Option<Datacenter>, Error> {
+    DATACENTERS.get(store, &id)
+}
+
+/// Datacenters after `after`, by id; at most `limit` and never more than a page.
+///
+/// # Errors
+/// Out of work.
+pub fn list<S: Store>(
+    store: &mut S,
+    after: Option<DatacenterId>,
+    limit: usize,
+) -> Result<Vec<(DatacenterId, Datacenter)>, Error> {
+    DATACENTERS.page(store, &(), after.as_ref(), limit)
+}

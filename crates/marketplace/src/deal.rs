@@ -1,0 +1,350 @@
+//! Deals: what was agreed, who serves, and the money.
+//!
+//! ```text
+//!             placed            min run             worker gone
+//! (posted) -> Matching -> Starting -> Active <=======> Degraded
+//!                ^           |          |                 |
+//!                |           +----------+------+----------+  paid-until
+//!                +---- top-up (released) ---- Paused ---- top-up (kept) --> Active | Degraded | Starting
+//!                                any of them ----> Ended
+//! ```
+//! Promises (`docs/spec/deal.md`): M1 to M9, named where they are kept.
+
+mod money;
+mod now;
+mod payout;
+mod save;
+mod view;
+
+pub(crate) use now::{DealNow, Pay};
+pub(crate) use payout::withdraw;
+pub use view::{
+    Member, View, WorkerView, due_to_withdraw, get, list, subnet, terms, view, workers,
+};
+
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::demand::DEMANDS;
+use crate::ledger::{self, Account};
+use crate::limits::MAX_SUPPLY;
+use crate::matching::LOOKS;
+use crate::refusal::{Error, Object, Refusal, Role, ensure, within};
+use crate::store::Store;
+use crate::table::Table;
+use crate::units::{
+    Address, DealId, Epoch, Exact, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
+};
+use crate::worker::{GoneReason, WORKERS};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// Where a deal stands.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// No worker; looked at until enough can be placed.
+    Matching,
+    /// Workers are placed; fewer than the minimum have run.
+    Starting,
+    /// At least the minimum run.
+    Active,
+    /// Fewer than the minimum run.
+    Degraded,
+    /// The money is used up.
+    Paused {
+        /// The second it was.
+        since: Time,
+    },
+    /// Over.
+    Ended {
+        /// Why.
+        reason: EndReason,
+        /// When.
+        at: Time,
+    },
+}
+
+/// Why a deal ended.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its owner took the demand back.
+    Cancelled,
+    /// Its owner stopped it.
+    Stopped,
+    /// Its duration is over.
+    Completed,
+    /// It was paused too long.
+    Unfunded,
+    /// Two providers cannot run an artifact that nobody ran.
+    BadArtifact,
+}
+
+/// Who is to blame.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody.
+    Nobody,
+    /// The developer.
+    Developer,
+    /// The provider.
+    Provider,
+}
+
+/// Whether clearing will look at a deal.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// No: it has what it wants, or is paused or over.
+    No,
+    /// Yes, in this sweep.
+    Due(u64),
+    /// Again at this block, or when supply appears that could satisfy it.
+    Asleep(u64),
+}
+
+/// A deal: all of it that changes.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Deal {
+    /// Who pays.
+    pub owner: Address,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was posted.
+    pub posted: Time,
+
+    /// Its place among demands.
+    pub place: u64,
+    /// Whether clearing will look at it.
+    pub queued: Queued,
+    /// The sweep in which clearing last looked at it.
+    pub looked: u64,
+    /// Blocks to sleep after the next fruitless look.
+    pub pause_blocks: u64,
+
+    /// Workers that have not run yet.
+    pub assigned: u16,
+    /// Workers that run.
+    pub running: u16,
+    /// Workers that are gone and not paid out.
+    pub unpaid: u64,
+    /// Places that a worker left and no other has taken.
+    pub vacated: u16,
+    /// Replacements in this epoch.
+    pub replaced: (Epoch, u16),
+    /// Peers that left it, and the epoch up to which they are no candidates.
+    pub excluded: Vec<(PeerId, Epoch)>,
+    /// Whether any worker ever ran its artifact.
+    pub ran: bool,
+    /// Providers who said that they cannot run it.
+    pub cannot_run: Vec<ProviderId>,
+
+    /// Escrow that is nobody's yet, as of `at`.
+    pub free: Exact,
+    /// Least pay of workers that have not run yet.
+    pub set_aside: Exact,
+    /// Rate of the running workers.
+    pub rate: Rate,
+    /// Rate of the assigned workers.
+    pub assigned_rate: Rate,
+    /// The second up to which money has accrued.
+    pub at: Time,
+    /// Seconds that were paid for up to `at`: all time outside pauses.
+    pub paid_seconds: Seconds,
+    /// The second since which it runs without a pause.
+    pub resumed: Time,
+
+    /// End of its duration; [`Time::NEVER`] while none is set.
+    pub ends: Time,
+    /// Its entry in the index of time; [`Time::NEVER`]: none.
+    pub due: Time,
+}
+
+/// Deals, from posting to removal.
+pub const DEALS: Table<DealId, Deal> = Table::new(0x21, "deals");
+
+/// Calls about deals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Anyone adds to the escrow; it becomes the owner's.
+    TopUp {
+        /// Which.
+        deal: DealId,
+        /// How much.
+        amount: Usdc,
+    },
+    /// The owner takes back what lies above the floor.
+    WithdrawSurplus {
+        /// Which.
+        deal: DealId,
+        /// How much.
+        amount: Usdc,
+    },
+    /// The owner or the monitor ends a worker.
+    Evict {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// The owner ends the deal.
+    Stop {
+        /// Which.
+        deal: DealId,
+    },
+    /// The owner removes an ended deal whose workers are all paid out.
+    Remove {
+        /// Which.
+        deal: DealId,
+    },
+}
+
+/// What happens to deals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It stands elsewhere.
+    StatusChanged {
+        /// Which.
+        deal: DealId,
+        /// Where.
+        status: Status,
+        /// Since this second.
+        at: Time,
+    },
+    /// Somebody added to the escrow.
+    ToppedUp {
+        /// Which.
+        deal: DealId,
+        /// Who.
+        by: Address,
+        /// How much.
+        amount: Usdc,
+    },
+    /// The owner took surplus back.
+    SurplusWithdrawn {
+        /// Which.
+        deal: DealId,
+        /// How much.
+        amount: Usdc,
+    },
+    /// It is over, and the rest of the escrow went back to its owner.
+    Ended {
+        /// Which.
+        deal: DealId,
+        /// Why.
+        reason: EndReason,
+        /// Who is to blame.
+        fault: Fault,
+        /// What went back.
+        refund: Usdc,
+    },
+    /// It is gone.
+    Removed {
+        /// Which.
+        deal: DealId,
+    },
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::TopUp { deal, amount } => top_up(cx, deal, amount),
+        Call::WithdrawSurplus { deal, amount } => withdraw_surplus(cx, deal, amount),
+        Call::Evict { worker } => evict(cx, worker),
+        Call::Stop { deal } => stop(cx, deal),
+        Call::Remove { deal } => remove(cx, deal),
+    }?;
+    Ok(Reply::Done)
+}
+
+fn top_up<S: Store>(cx: &mut Cx<'_, S>, id: DealId, amount: Usdc) -> Result<(), Error> {
+    let mut now = DealNow::load(cx, id)?;
+    refuse_ended(&now)?;
+    within("top-up", amount.0, 1, MAX_SUPPLY.0)?;
+    let by = cx.caller();
+    now.deposit(amount)?;
+    if now.deal.paused() {
+        now.load_workers(cx)?;
+        now.try_resume(cx.now())?;
+    }
+    ledger::transfer(cx, Account::User(by), Account::Deal(id), amount)?;
+    cx.emit(Event::ToppedUp {
+        deal: id,
+        by,
+        amount,
+    });
+    now.save(cx)
+}
+
+fn withdraw_surplus<S: Store>(cx: &mut Cx<'_, S>, id: DealId, amount: Usdc) -> Result<(), Error> {
+    let mut now = DealNow::load(cx, id)?;
+    cx.authenticate(now.deal.owner, Role::DealOwner)?;
+    refuse_ended(&now)?;
+    let surplus = now.surplus()?;
+    within("surplus", amount.0, 1, MAX_SUPPLY.0)?;
+    ensure(
+        amount <= surplus,
+        Refusal::SurplusTooSmall {
+            asked: amount,
+            surplus,
+        },
+    )?;
+    now.withdraw(amount)?;
+    now.emit(Event::SurplusWithdrawn { deal: id, amount });
+    now.save(cx)
+}
+
+fn evict<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let worker = WORKERS.get(cx.store, &id)?;
+    let worker = worker.ok_or(Refusal::Unknown(Object::Worker(id)))?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    if now.terms.monitor != Some(cx.caller()) {
+        cx.authenticate(now.deal.owner, Role::DealOwnerOrMonitor)?;
+    }
+    now.require_live(cx, id)?;
+    now.gone(
+        id,
+        GoneReason::Evicted,
+        Fault::Developer,
+        Pay::AtLeastMinimum,
+    )?;
+    now.save(cx)
+}
+
+fn stop<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
+    let mut now = DealNow::load(cx, id)?;
+    cx.authenticate(now.deal.owner, Role::DealOwner)?;
+    refuse_ended(&now)?;
+    now.load_workers(cx)?;
+    let reason = match now.deal.status {
+        Status::Matching => EndReason::Cancelled,
+        _ => EndReason::Stopped,
+    };
+    now.end(reason, Fault::Developer, cx.now())?;
+    now.save(cx)
+}
+
+fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
+    let now = DealNow::load(cx, id)?;
+    cx.authenticate(now.deal.owner, Role::DealOwner)?;
+    let object = Object::Deal(id);
+    ensure(
+        now.deal.ended(),
+        Refusal::WrongState {
+            object,
+            state: "not ended",
+        },
+    )?;
+    let state = "not paid out to its providers";
+    ensure(now.deal.unpaid == 0, Refusal::WrongState { object, state })?;
+    DEALS.delete(cx.store, &id)?;
+    DEMANDS.delete(cx.store, &id)?;
+    LOOKS.delete(cx.store, &id)?;
+    cx.emit(Event::Removed { deal: id });
+    Ok(())
+}
+
+fn refuse_ended(now: &DealNow) -> Result<(), Error> {
+    let object = Object::Deal(now.id);
+    ensure(
+        !now.deal.ended(),
+        Refusal::WrongState {
+            object,
+            state: "ended",
+        },
+    )
+}

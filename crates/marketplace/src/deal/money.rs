@@ -1,0 +1,226 @@
+//! Money and status of a deal, as pure functions of its row. Exact amounts are numerators over the epoch.
+//!
+//! The escrow of a deal is split in three: what running workers have been charged, what is set aside for
+//! assigned ones, and what is `free`. A worker is charged by the second while it runs; when it is gone, its pay
+//! is rounded down once and everything else it was charged returns to `free`, so that the three always add up
+//! to the deal's account.
+
+use super::{Deal, Queued, Status};
+use crate::demand::Terms;
+use crate::params::Params;
+use crate::peer::Lease;
+use crate::refusal::{Error, fault};
+use crate::units::{Address, Epoch, Exact, Rate, Seconds, Time, Usdc};
+use crate::worker::{Stage, Worker};
+
+fn some<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
+    value.ok_or_else(|| fault(what))
+}
+
+/// What accrues at `rate` in `span`.
+pub(crate) fn exact(rate: Rate, span: Seconds) -> Result<Exact, Error> {
+    some(rate.over(span), "accrual beyond 128 bits")
+}
+
+/// Where a deal stands after its numbers of workers changed (states table 3).
+pub(crate) fn next(status: Status, running: u16, assigned: u16, min: u16) -> Status {
+    match status {
+        Status::Matching if assigned > 0 => Status::Starting,
+        Status::Starting if running >= min => Status::Active,
+        Status::Starting if running == 0 && assigned == 0 => Status::Matching,
+        Status::Active | Status::Degraded if running >= min => Status::Active,
+        Status::Active | Status::Degraded => Status::Degraded,
+        same => same,
+    }
+}
+
+impl Deal {
+    /// A deal without escrow or workers.
+    pub(crate) fn posted(owner: Address, place: u64, now: Time) -> Self {
+        Self {
+            owner,
+            status: Status::Matching,
+            posted: now,
+            place,
+            queued: Queued::No,
+            looked: 0,
+            pause_blocks: 1,
+            assigned: 0,
+            running: 0,
+            unpaid: 0,
+            vacated: 0,
+            replaced: (Epoch::default(), 0),
+            excluded: Vec::new(),
+            ran: false,
+            cannot_run: Vec::new(),
+            free: Exact::ZERO,
+            set_aside: Exact::ZERO,
+            rate: Rate::ZERO,
+            assigned_rate: Rate::ZERO,
+            at: now,
+            paid_seconds: Seconds::default(),
+            resumed: now,
+            ends: Time::NEVER,
+            due: Time::NEVER,
+        }
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        matches!(self.status, Status::Ended { .. })
+    }
+
+    /// Whether time costs nothing at present.
+    #[must_use]
+    pub fn paused(&self) -> bool {
+        matches!(self.status, Status::Paused { .. })
+    }
+
+    /// Workers that are not gone.
+    #[must_use]
+    pub fn workers(&self) -> u16 {
+        self.running.saturating_add(self.assigned)
+    }
+
+    /// The second up to which the escrow pays the running workers; never, if none runs or it is paused.
+    #[must_use]
+    pub fn paid_until(&self) -> Time {
+        match self.free.lasts(self.rate) {
+            Some(span) if !self.paused() && !self.ended() => self.at.after(span),
+            _ => Time::NEVER,
+        }
+    }
+
+    /// Charges the running workers up to `now`, which is not after [`Self::paid_until`].
+    pub(crate) fn accrue(&mut self, now: Time) -> Result<(), Error> {
+        if self.paused() || self.ended() || now <= self.at {
+            return Ok(());
+        }
+        let span = now.since(self.at);
+        self.pay(exact(self.rate, span)?)?;
+        self.paid_seconds = Seconds(self.paid_seconds.0.saturating_add(span.0));
+        self.at = now;
+        Ok(())
+    }
+
+    /// The paid seconds at `time`, which lies after the last pause.
+    fn paid_seconds_at(&self, time: Time) -> Seconds {
+        Seconds(self.paid_seconds.0.saturating_sub(self.at.since(time).0))
+    }
+
+    /// Paid seconds up to which a running worker is covered by a report.
+    #[must_use]
+    pub fn reported(&self, worker: &Worker, lease: Lease) -> Seconds {
+        let Stage::Running { reported, .. } = worker.stage else {
+            return Seconds::default();
+        };
+        if lease.reported < self.resumed {
+            return reported;
+        }
+        reported.max(self.paid_seconds_at(lease.reported))
+    }
+
+    /// What a running worker has earned up to these paid seconds.
+    pub(crate) fn earned(&self, worker: &Worker, upto: Seconds) -> Result<Exact, Error> {
+        match worker.stage {
+            Stage::Running { from, .. } => {
+                exact(worker.rate, Seconds(upto.0.saturating_sub(from.0)))
+            }
+            _ => Ok(Exact::ZERO),
+        }
+    }
+
+    /// Takes money that is nobody's yet.
+    pub(crate) fn pay(&mut self, amount: Exact) -> Result<(), Error> {
+        self.free = some(
+            self.free.checked_sub(amount),
+            "escrow does not cover what is due",
+        )?;
+        Ok(())
+    }
+
+    /// Gives money back to the escrow.
+    pub(crate) fn refund(&mut self, amount: Exact) -> Result<(), Error> {
+        self.free = some(self.free.checked_add(amount), "escrow beyond 128 bits")?;
+        Ok(())
+    }
+
+    /// Escrow that was not charged: free and set aside.
+    pub(crate) fn uncharged(&self) -> Result<Exact, Error> {
+        some(
+            self.free.checked_add(self.set_aside),
+            "escrow beyond 128 bits",
+        )
+    }
+
+    /// Counts a worker in whose pay is set aside.
+    pub(crate) fn assign(&mut self, rate: Rate, aside: Exact) -> Result<(), Error> {
+        self.pay(aside)?;
+        self.set_aside = some(self.set_aside.checked_add(aside), "escrow beyond 128 bits")?;
+        self.assigned_rate = some(self.assigned_rate.checked_add(rate), "rate beyond 128 bits")?;
+        self.assigned = self.assigned.saturating_add(1);
+        Ok(())
+    }
+
+    /// Counts an assigned worker out; what was set aside is free again.
+    pub(crate) fn unassign(&mut self, rate: Rate, aside: Exact) -> Result<(), Error> {
+        self.set_aside = some(
+            self.set_aside.checked_sub(aside),
+            "less set aside than assigned",
+        )?;
+        self.assigned_rate = some(
+            self.assigned_rate.checked_sub(rate),
+            "rate below a worker's",
+        )?;
+        self.assigned = some(self.assigned.checked_sub(1), "no worker is assigned")?;
+        self.refund(aside)
+    }
+
+    /// Counts a worker in that runs from now on.
+    pub(crate) fn start(&mut self, rate: Rate) -> Result<(), Error> {
+        self.rate = some(self.rate.checked_add(rate), "rate beyond 128 bits")?;
+        self.running = self.running.saturating_add(1);
+        Ok(())
+    }
+
+    /// Counts a running worker out.
+    pub(crate) fn halt(&mut self, rate: Rate) -> Result<(), Error> {
+        self.rate = some(self.rate.checked_sub(rate), "rate below a worker's")?;
+        self.running = some(self.running.checked_sub(1), "no worker is running")?;
+        Ok(())
+    }
+
+    /// What the escrow must hold, uncharged, for all workers and one or more at `more`: their least pay and the
+    /// time they have to start. (M4)
+    pub(crate) fn cover(&self, params: &Params, more: Rate) -> Result<Exact, Error> {
+        let rate = self.rate.checked_add(self.assigned_rate);
+        let rate = rate.and_then(|rate| rate.checked_add(more));
+        exact(some(rate, "rate beyond 128 bits")?, params.cover())
+    }
+
+    /// What a paused deal must hold to resume: the cover of the workers it kept, or of its fewest workers at the
+    /// limit price if it kept none.
+    pub(crate) fn resume_cover(&self, params: &Params, terms: &Terms) -> Result<Exact, Error> {
+        if self.workers() > 0 {
+            return self.cover(params, Rate::ZERO);
+        }
+        exact(terms.rate_at_limit(terms.min_workers)?, params.cover())
+    }
+}
+
+impl Terms {
+    /// What `workers` workers cost per epoch at the limit price.
+    pub(crate) fn rate_at_limit(&self, workers: u16) -> Result<Rate, Error> {
+        let rate = self.limit_price.of_units(self.units_per_worker);
+        let rate = rate.and_then(|rate| rate.times(workers.into()));
+        some(rate, "rate beyond 128 bits")
+    }
+
+    /// The least escrow at posting, and the floor of the owner's withdrawals. (D2)
+    pub(crate) fn least_escrow(&self, params: &Params) -> Result<Usdc, Error> {
+        let rate = self.rate_at_limit(self.target_workers)?;
+        let prepaid = rate.times(params.min_prepaid_epochs.into());
+        Ok(Usdc(some(prepaid, "escrow beyond 128 bits")?.0))
+    }
+}

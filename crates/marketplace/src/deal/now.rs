@@ -1,0 +1,588 @@
+//! A deal as of now: read, brought up to the present, changed in memory, written once.
+//!
+//! Everything that befalls a deal goes through here, so that a deadline found late acts exactly as one found in
+//! time, and a call that is refused after the reading has written nothing.
+
+use super::money::{self, exact};
+use super::{DEALS, Deal, EndReason, Event, Fault, Queued, Status};
+use crate::cx::Cx;
+use crate::demand::{DEMANDS, Terms};
+use crate::event;
+use crate::ledger::Account;
+use crate::limits::MAX_EXCLUDED;
+use crate::params::Params;
+use crate::peer::{LEASES, Lease};
+use crate::refusal::{Error, Object, Refusal, ensure, fault};
+use crate::store::Store;
+use crate::units::{DealId, Exact, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
+use crate::worker::{self, BY_DEAL, GoneReason, Stage, WORKERS, Worker};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
+
+/// What a worker that is gone has earned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pay {
+    /// Every second up to the last report; nothing if it never ran.
+    Reported,
+    /// Every second up to now; nothing if it never ran.
+    ToNow,
+    /// Every second up to now, and at least the minimum charge.
+    AtLeastMinimum,
+    /// Nothing, but the minimum charge goes to the treasury.
+    ToTreasury,
+}
+
+/// Something with a time; the order among those of one second is that of the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Deadline {
+    LeaseLapses(WorkerId),
+    StartTimeout(WorkerId),
+    DurationOver,
+    PaidUntil,
+    HoldOver,
+    PauseOver,
+}
+
+/// A deal as of now.
+#[derive(Debug)]
+pub(crate) struct DealNow {
+    pub(crate) id: DealId,
+    pub(crate) deal: Deal,
+    pub(crate) terms: Terms,
+    /// Workers read so far, with the leases of their peers. All of them, after [`Self::load_workers`].
+    pub(crate) workers: BTreeMap<WorkerId, (Worker, Lease)>,
+    pub(super) all_loaded: bool,
+    pub(super) params: Params,
+    pub(super) due_before: Time,
+    pub(super) queued_before: Queued,
+    pub(super) changed: BTreeSet<WorkerId>,
+    pub(super) woken: bool,
+    pub(super) payments: Vec<(Account, Usdc)>,
+    pub(super) events: Vec<event::Event>,
+}
+
+impl DealNow {
+    /// Reads a deal and brings it up to the block of `cx`: every deadline that no call can meet any more has
+    /// taken effect, and money has accrued to now. Writes nothing.
+    ///
+    /// # Errors
+    /// `Unknown`, if there is no such deal.
+    pub(crate) fn load<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Self, Error> {
+        let mut now = Self::read(cx, id)?;
+        if now.deal.due <= cx.clock.passed {
+            now.settle(cx, cx.clock.passed)?;
+        }
+        now.deal.accrue(cx.now())?;
+        Ok(now)
+    }
+
+    fn read<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Self, Error> {
+        let deal = DEALS.get(cx.store, &id)?;
+        let deal = deal.ok_or(Refusal::Unknown(Object::Deal(id)))?;
+        Ok(Self {
+            id,
+            terms: DEMANDS.must(cx.store, &id)?,
+            workers: BTreeMap::new(),
+            all_loaded: false,
+            params: cx.params.clone(),
+            due_before: deal.due,
+            queued_before: deal.queued,
+            changed: BTreeSet::new(),
+            woken: false,
+            payments: Vec::new(),
+            events: Vec::new(),
+            deal,
+        })
+    }
+
+    /// Reads a deal and lets every deadline up to and including `upto` take effect.
+    pub(crate) fn settled<S: Store>(
+        cx: &mut Cx<'_, S>,
+        id: DealId,
+        upto: Time,
+    ) -> Result<Self, Error> {
+        let mut now = Self::read(cx, id)?;
+        now.settle(cx, upto)?;
+        Ok(now)
+    }
+
+    /// A deal that is not written yet.
+    pub(crate) fn new<S: Store>(cx: &Cx<'_, S>, id: DealId, deal: Deal, terms: Terms) -> Self {
+        Self {
+            id,
+            deal,
+            terms,
+            workers: BTreeMap::new(),
+            all_loaded: true,
+            params: cx.params.clone(),
+            due_before: Time::NEVER,
+            queued_before: Queued::No,
+            changed: BTreeSet::new(),
+            woken: false,
+            payments: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Reads all its workers; at most `max_target_workers`.
+    pub(crate) fn load_workers<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
+        if self.all_loaded {
+            return Ok(());
+        }
+        for ((_, id), ()) in BY_DEAL.list(cx.store, &self.id, None, usize::from(u16::MAX))? {
+            self.load_worker(cx, id)?;
+        }
+        self.all_loaded = true;
+        Ok(())
+    }
+
+    /// Reads one of its workers.
+    pub(crate) fn load_worker<S: Store>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: WorkerId,
+    ) -> Result<(), Error> {
+        if let Entry::Vacant(place) = self.workers.entry(id) {
+            let worker = WORKERS.must(cx.store, &id)?;
+            let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
+            place.insert((worker, lease));
+        }
+        Ok(())
+    }
+
+    /// Lets deadlines take effect in their order, each at its own second. (T2, T3)
+    fn settle<S: Store>(&mut self, cx: &mut Cx<'_, S>, upto: Time) -> Result<(), Error> {
+        self.load_workers(cx)?;
+        while let Some((at, what)) = self.next_deadline() {
+            if at > upto {
+                break;
+            }
+            self.deal.accrue(at)?;
+            self.meet(at, what)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<(Time, Deadline)> {
+        let mut all = Vec::new();
+        match self.deal.status {
+            Status::Ended { .. } => return None,
+            Status::Paused { since } => {
+                let hold_over = since.after(self.terms.hold);
+                match self.deal.workers() {
+                    0 => all.push((self.pause_over(hold_over), Deadline::PauseOver)),
+                    _ => all.push((hold_over, Deadline::HoldOver)),
+                }
+            }
+            _ => {
+                all.push((self.deal.paid_until(), Deadline::PaidUntil));
+                all.extend(
+                    self.workers
+                        .iter()
+                        .filter_map(|(id, (worker, lease))| worker_deadline(*id, worker, *lease)),
+                );
+            }
+        }
+        all.push((self.deal.ends, Deadline::DurationOver));
+        all.into_iter().filter(|(at, _)| *at != Time::NEVER).min()
+    }
+
+    fn pause_over(&self, hold_over: Time) -> Time {
+        let epochs = Seconds(
+            self.params
+                .pause_epochs
+                .saturating_mul(self.params.epoch_seconds),
+        );
+        hold_over.after(epochs)
+    }
+
+    fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
+        match what {
+            Deadline::LeaseLapses(worker) => {
+                self.gone(worker, GoneReason::Silent, Fault::Provider, Pay::Reported)
+            }
+            Deadline::StartTimeout(worker) => self.gone_at(
+                worker,
+                GoneReason::NeverStarted,
+                Fault::Provider,
+                Pay::Reported,
+                at,
+            ),
+            Deadline::DurationOver => self.end(EndReason::Completed, Fault::Nobody, at),
+            Deadline::PaidUntil => self.pause(at),
+            Deadline::HoldOver => self.release(),
+            Deadline::PauseOver => self.end(EndReason::Unfunded, Fault::Developer, at),
+        }
+    }
+
+    /// The money is used up.
+    fn pause(&mut self, since: Time) -> Result<(), Error> {
+        self.set_status(Status::Paused { since }, since);
+        if self.terms.hold == Seconds::default() {
+            self.release()?;
+        }
+        Ok(())
+    }
+
+    /// A paused deal lets its workers go.
+    fn release(&mut self) -> Result<(), Error> {
+        for id in self.live() {
+            self.gone(id, GoneReason::Unfunded, Fault::Developer, Pay::ToNow)?;
+        }
+        self.deal.vacated = 0;
+        Ok(())
+    }
+
+    /// Leaves a pause now, if the escrow holds the cover. All workers are loaded.
+    pub(crate) fn try_resume(&mut self, now: Time) -> Result<(), Error> {
+        let needed = self.deal.resume_cover(&self.params, &self.terms)?;
+        if !self.deal.paused() || self.deal.uncharged()? < needed {
+            return Ok(());
+        }
+        let kept_until = now.after(Seconds(self.params.lease_seconds));
+        for id in self.live() {
+            let Some((worker, lease)) = self.workers.get_mut(&id) else {
+                continue;
+            };
+            let reached = self.deal.reported(worker, *lease);
+            if let Stage::Running { since, from, .. } = worker.stage {
+                worker.stage = Stage::Running {
+                    since,
+                    from,
+                    reported: reached,
+                    kept_until,
+                };
+                self.changed.insert(id);
+            }
+        }
+        self.deal.at = now;
+        self.deal.resumed = now;
+        let kept = self.deal.workers() > 0;
+        let before = match (kept, self.deal.ran) {
+            (false, _) => Status::Matching,
+            (true, true) => Status::Degraded,
+            (true, false) => Status::Starting,
+        };
+        self.deal.status = before;
+        self.set_status(self.counted(), now);
+        Ok(())
+    }
+
+    /// Ends the deal: its workers go, and the rest of the escrow returns to its owner. All workers are loaded.
+    pub(crate) fn end(&mut self, reason: EndReason, blame: Fault, at: Time) -> Result<(), Error> {
+        let (gone, pay) = match reason {
+            EndReason::Cancelled | EndReason::Stopped => (GoneReason::Stopped, Pay::AtLeastMinimum),
+            EndReason::BadArtifact => (GoneReason::BadArtifact, Pay::AtLeastMinimum),
+            EndReason::Completed => (GoneReason::Completed, Pay::ToNow),
+            EndReason::Unfunded => (GoneReason::Unfunded, Pay::ToNow),
+        };
+        self.set_status(Status::Ended { reason, at }, at);
+        for id in self.live() {
+            self.gone_at(id, gone, blame, pay, at)?;
+        }
+        let refund = self.deal.free.floor(self.params.epoch());
+        if self.deal.free.remainder(self.params.epoch()) != Exact::ZERO {
+            return Err(fault("a deal ends in a fraction"));
+        }
+        self.deal.free = Exact::ZERO;
+        self.deal.vacated = 0;
+        self.payments.push((Account::User(self.deal.owner), refund));
+        self.events.push(
+            Event::Ended {
+                deal: self.id,
+                reason,
+                fault: blame,
+                refund,
+            }
+            .into(),
+        );
+        Ok(())
+    }
+
+    /// Adds to the escrow; clearing looks again, since it may have lacked the cover.
+    pub(crate) fn deposit(&mut self, amount: Usdc) -> Result<(), Error> {
+        self.woken = true;
+        self.deal.refund(self.whole(amount)?)
+    }
+
+    /// What the owner may take back: above the prepaid epochs and the cover, rounded down. (M5)
+    pub(crate) fn surplus(&self) -> Result<Usdc, Error> {
+        let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
+        let floor = prepaid.max(self.deal.cover(&self.params, Rate::ZERO)?);
+        let above = self
+            .deal
+            .uncharged()?
+            .checked_sub(floor)
+            .unwrap_or_default();
+        Ok(above.floor(self.params.epoch()))
+    }
+
+    /// Pays surplus back to the owner.
+    pub(crate) fn withdraw(&mut self, amount: Usdc) -> Result<(), Error> {
+        self.deal.pay(self.whole(amount)?)?;
+        self.payments.push((Account::User(self.deal.owner), amount));
+        Ok(())
+    }
+
+    /// Reads a worker and refuses if it is gone.
+    pub(crate) fn require_live<S: Store>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: WorkerId,
+    ) -> Result<(), Error> {
+        self.load_worker(cx, id)?;
+        let refusal = Refusal::WrongState {
+            object: Object::Worker(id),
+            state: "gone",
+        };
+        ensure(self.live_worker(id).is_some(), refusal)
+    }
+
+    /// Places a worker.
+    pub(crate) fn assign(&mut self, id: WorkerId, worker: Worker, now: Time) -> Result<(), Error> {
+        self.deal.assign(worker.rate, self.least_pay(&worker)?)?;
+        self.deal.vacated = self.deal.vacated.saturating_sub(1);
+        if let Stage::Assigned { deadline } = worker.stage {
+            let (deal, provider, peer) = (self.id, worker.provider, worker.peer);
+            let (units, rate) = (worker.units.clone(), worker.rate);
+            self.events.push(
+                worker::Event::Assigned {
+                    worker: id,
+                    deal,
+                    provider,
+                    peer,
+                    units,
+                    rate,
+                    deadline,
+                }
+                .into(),
+            );
+        }
+        self.workers.insert(id, (worker, Lease::default()));
+        self.changed.insert(id);
+        self.set_status(self.counted(), now);
+        Ok(())
+    }
+
+    /// An assigned worker runs from now on. (W1)
+    pub(crate) fn run(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
+        let (worker, _) = self
+            .workers
+            .get(&id)
+            .ok_or_else(|| fault("worker is not loaded"))?;
+        let (rate, aside) = (worker.rate, self.least_pay(worker)?);
+        self.deal.unassign(rate, aside)?;
+        self.deal.start(rate)?;
+        if let (Time::NEVER, Some(duration)) = (self.deal.ends, self.terms.duration) {
+            self.deal.ends = now.after(duration);
+        }
+        self.deal.ran = true;
+        let from = self.deal.paid_seconds;
+        let kept_until = now.after(Seconds(self.params.lease_seconds));
+        if let Some((worker, _)) = self.workers.get_mut(&id) {
+            worker.stage = Stage::Running {
+                since: now,
+                from,
+                reported: from,
+                kept_until,
+            };
+        }
+        self.changed.insert(id);
+        self.events.push(
+            worker::Event::Running {
+                worker: id,
+                deal: self.id,
+            }
+            .into(),
+        );
+        self.set_status(self.counted(), now);
+        Ok(())
+    }
+
+    /// A worker is gone now.
+    pub(crate) fn gone(
+        &mut self,
+        id: WorkerId,
+        reason: GoneReason,
+        blame: Fault,
+        pay: Pay,
+    ) -> Result<(), Error> {
+        self.gone_at(id, reason, blame, pay, self.deal.at)
+    }
+
+    fn gone_at(
+        &mut self,
+        id: WorkerId,
+        reason: GoneReason,
+        blame: Fault,
+        pay: Pay,
+        at: Time,
+    ) -> Result<(), Error> {
+        let loaded = self.workers.get(&id).cloned();
+        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (earned, until) = match worker.stage {
+            Stage::Assigned { .. } => (self.leave_unstarted(&worker, pay)?, at),
+            Stage::Running { since, .. } => self.leave(&worker, lease, since, pay)?,
+            Stage::Gone { .. } => return Err(fault("worker is gone already")),
+        };
+        let (peer, left) = (worker.peer, keeps_away(reason));
+        if let Some((worker, _)) = self.workers.get_mut(&id) {
+            worker.stage = Stage::Gone { reason, earned };
+        }
+        self.changed.insert(id);
+        let deal = self.id;
+        let event = worker::Event::Gone {
+            worker: id,
+            deal,
+            reason,
+            fault: blame,
+            at: until,
+            earned,
+        };
+        self.events.push(event.into());
+        if left {
+            self.exclude(peer);
+        }
+        self.deal.vacated = self.deal.vacated.saturating_add(1);
+        self.woken = true;
+        self.set_status(self.counted(), at);
+        Ok(())
+    }
+
+    /// Money of a worker that leaves before it ran: what it earned.
+    fn leave_unstarted(&mut self, worker: &Worker, pay: Pay) -> Result<Usdc, Error> {
+        let aside = self.least_pay(worker)?;
+        self.deal.unassign(worker.rate, aside)?;
+        let least = aside.floor(self.params.epoch());
+        match pay {
+            Pay::Reported | Pay::ToNow => return Ok(Usdc::ZERO),
+            Pay::AtLeastMinimum => self.deal.pay(self.whole(least)?)?,
+            Pay::ToTreasury => {
+                self.deal.pay(self.whole(least)?)?;
+                self.payments.push((Account::Treasury, least));
+                return Ok(Usdc::ZERO);
+            }
+        }
+        Ok(least)
+    }
+
+    /// Money of a running worker that leaves: what it earned, and the second up to which that is. What it was
+    /// charged beyond that, and the fraction, return to the escrow. (M2)
+    fn leave(
+        &mut self,
+        worker: &Worker,
+        lease: Lease,
+        since: Time,
+        pay: Pay,
+    ) -> Result<(Usdc, Time), Error> {
+        let charged = self.deal.earned(worker, self.deal.paid_seconds)?;
+        let (due, until) = match pay {
+            Pay::Reported => {
+                let reported = self.deal.reported(worker, lease);
+                (
+                    self.deal.earned(worker, reported)?,
+                    lease.reported.max(since),
+                )
+            }
+            Pay::AtLeastMinimum => (charged.max(self.least_pay(worker)?), self.deal.at),
+            Pay::ToNow | Pay::ToTreasury => (charged, self.deal.at),
+        };
+        let earned = due.floor(self.params.epoch());
+        self.deal.halt(worker.rate)?;
+        self.deal.refund(charged)?;
+        self.deal.pay(self.whole(earned)?)?;
+        Ok((earned, until))
+    }
+
+    /// What a worker costs at least, once assigned: set aside until it runs.
+    fn least_pay(&self, worker: &Worker) -> Result<Exact, Error> {
+        exact(worker.rate, Seconds(self.params.min_charge_seconds))
+    }
+
+    fn whole(&self, amount: Usdc) -> Result<Exact, Error> {
+        amount
+            .exact(self.params.epoch())
+            .ok_or_else(|| fault("pay beyond 128 bits"))
+    }
+
+    /// Keeps a peer away from this deal for a while; the oldest of a full list is let in again. (M7)
+    fn exclude(&mut self, peer: PeerId) {
+        let epoch = self.deal.at.epoch(self.params.epoch());
+        let until = epoch.plus(self.params.exclude_epochs);
+        self.deal
+            .excluded
+            .retain(|(other, end)| *other != peer && *end > epoch);
+        if self.deal.excluded.len() >= MAX_EXCLUDED {
+            self.deal.excluded.remove(0);
+        }
+        self.deal.excluded.push((peer, until));
+    }
+
+    /// Workers loaded that are not gone.
+    fn live(&self) -> Vec<WorkerId> {
+        let gone = |worker: &Worker| matches!(worker.stage, Stage::Gone { .. });
+        let live = self.workers.iter().filter(|(_, (worker, _))| !gone(worker));
+        live.map(|(id, _)| *id).collect()
+    }
+
+    /// A worker of the deal, if it is loaded and not gone.
+    pub(crate) fn live_worker(&self, id: WorkerId) -> Option<&Worker> {
+        let (worker, _) = self.workers.get(&id)?;
+        (!matches!(worker.stage, Stage::Gone { .. })).then_some(worker)
+    }
+
+    fn counted(&self) -> Status {
+        let Deal {
+            status,
+            running,
+            assigned,
+            ..
+        } = self.deal;
+        money::next(status, running, assigned, self.terms.min_workers)
+    }
+
+    fn set_status(&mut self, status: Status, at: Time) {
+        if self.deal.status != status {
+            self.deal.status = status;
+            self.events.push(
+                Event::StatusChanged {
+                    deal: self.id,
+                    status,
+                    at,
+                }
+                .into(),
+            );
+        }
+    }
+
+    /// Adds an event that follows from the change.
+    pub(crate) fn emit(&mut self, event: impl Into<event::Event>) {
+        self.events.push(event.into());
+    }
+}
+
+/// When a worker's time is over if nothing happens before.
+fn worker_deadline(id: WorkerId, worker: &Worker, lease: Lease) -> Option<(Time, Deadline)> {
+    match worker.stage {
+        Stage::Assigned { deadline } => Some((deadline, Deadline::StartTimeout(id))),
+        Stage::Running { kept_until, .. } => {
+            Some((lease.until.max(kept_until), Deadline::LeaseLapses(id)))
+        }
+        Stage::Gone { .. } => None,
+    }
+}
+
+/// Whether a worker that left so keeps its peer away from the deal.
+fn keeps_away(reason: GoneReason) -> bool {
+    match reason {
+        GoneReason::CannotRun
+        | GoneReason::NeverStarted
+        | GoneReason::Failed
+        | GoneReason::Silent
+        | GoneReason::Evicted => true,
+        GoneReason::Stopped
+        | GoneReason::Completed
+        | GoneReason::Unfunded
+        | GoneReason::BadArtifact => false,
+    }
+}

@@ -1,0 +1,109 @@
+//! Withdrawals of providers.
+
+use super::DealNow;
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::ledger::{self, Account};
+use crate::limits::MAX_WORKERS_PER_CALL;
+use crate::provider::{self, PROVIDERS};
+use crate::refusal::{Error, fault, long};
+use crate::store::Store;
+use crate::units::{Address, ProviderId, Usdc, WorkerId};
+use crate::worker::{self, BY_PROVIDER, Stage, WORKERS};
+
+/// Pays a provider's owner what up to `count` workers have earned, oldest first, going on after the last one
+/// looked at; after the newest it begins again with the oldest. (M3)
+pub(crate) fn withdraw<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: ProviderId,
+    count: u16,
+) -> Result<Reply, Error> {
+    let provider = provider::owned(cx, id)?;
+    let count = usize::from(count);
+    long("workers in one call", count, 1, MAX_WORKERS_PER_CALL)?;
+    let after = (id, provider.paid_through);
+    let workers = BY_PROVIDER.list(cx.store, &id, Some(&after), count)?;
+    let mut total = Usdc::ZERO;
+    let mut last = WorkerId::default();
+    for ((_, worker), ()) in &workers {
+        let paid = pay(cx, id, *worker, provider.owner)?;
+        total = total
+            .checked_add(paid)
+            .ok_or_else(|| fault("pay beyond the supply"))?;
+        last = *worker;
+    }
+    let mut provider = PROVIDERS.must(cx.store, &id)?;
+    provider.paid_through = if workers.len() < count {
+        WorkerId::default()
+    } else {
+        last
+    };
+    PROVIDERS.put(cx.store, &id, &provider)?;
+    Ok(Reply::Paid(total))
+}
+
+/// Pays out one worker: what it earned up to the last report, rounded down once over its whole life, minus what
+/// was paid before.
+fn pay<S: Store>(
+    cx: &mut Cx<'_, S>,
+    provider: ProviderId,
+    id: WorkerId,
+    owner: Address,
+) -> Result<Usdc, Error> {
+    let deal = WORKERS.must(cx.store, &id)?.deal;
+    let mut now = DealNow::load(cx, deal)?;
+    now.load_worker(cx, id)?;
+    let amount = now.unpaid(id)?;
+    if amount == Usdc::ZERO {
+        return Ok(amount);
+    }
+    ledger::transfer(cx, Account::Deal(deal), Account::User(owner), amount)?;
+    cx.emit(worker::Event::Paid {
+        worker: id,
+        provider,
+        amount,
+    });
+    let was_gone = now.note_paid(id, amount)?;
+    if was_gone {
+        WORKERS.delete(cx.store, &id)?;
+        BY_PROVIDER.delete(cx.store, &(provider, id))?;
+    }
+    now.save(cx)?;
+    Ok(amount)
+}
+
+impl DealNow {
+    /// What a loaded worker has earned and was not paid.
+    pub(super) fn unpaid(&self, id: WorkerId) -> Result<Usdc, Error> {
+        let loaded = self.workers.get(&id);
+        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let earned = match worker.stage {
+            Stage::Gone { earned, .. } => earned,
+            _ => {
+                let reported = self.deal.reported(worker, *lease);
+                self.deal
+                    .earned(worker, reported)?
+                    .floor(self.params.epoch())
+            }
+        };
+        earned
+            .checked_sub(worker.paid)
+            .ok_or_else(|| fault("worker was paid too much"))
+    }
+
+    /// Counts a payment. True if the worker was gone before, so that this was the last and its row goes.
+    fn note_paid(&mut self, id: WorkerId, amount: Usdc) -> Result<bool, Error> {
+        let loaded = self.workers.get_mut(&id);
+        let (worker, _) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let paid = worker.paid.checked_add(amount);
+        worker.paid = paid.ok_or_else(|| fault("pay beyond the supply"))?;
+        let gone = matches!(worker.stage, Stage::Gone { .. });
+        let was_gone = gone && !self.changed.contains(&id);
+        if was_gone {
+            self.deal.unpaid = self.deal.unpaid.saturating_sub(1);
+        } else {
+            self.changed.insert(id);
+        }
+        Ok(was_gone)
+    }
+}

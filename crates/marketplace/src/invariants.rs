@@ -1,0 +1,460 @@
+//! What holds between any two calls, checked over all rows at once, with every violation reported.
+//!
+//! - I1 conservation: the balances sum to `held`; no row is zero.
+//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid.
+//! - I3 counts: workers, units, idle units, peers of offers and members of indexes are what the rows say.
+//! - I4 whereabouts: a unit serves the worker that lists it, and no other.
+//! - I5 time: no deal is charged beyond its escrow; its next deadline is in the index, not later than it is due.
+//! - I6 spread: no cap and no target is exceeded, no worker costs more than the limit.
+//! - I7 rows: every row decodes to the last byte.
+
+use crate::datacenter::{Country, DATACENTERS, Datacenter};
+use crate::deal::{DEALS, Deal, Queued, Status};
+use crate::demand::{DEMANDS, Terms};
+use crate::ledger::{Account, BALANCES, HELD};
+use crate::matching::queue::{ASLEEP, QUEUE, WAKE};
+use crate::offer::{OFFER_PEERS, OFFERS, Offer};
+use crate::params::{PARAMS, Params};
+use crate::peer::{PEERS, Peer, UNITS, Whereabouts};
+use crate::provider::{PROVIDERS, Provider};
+use crate::table::{Key, Table};
+use crate::time::{CLOCK, Clock, DUE};
+use crate::units::{
+    DatacenterId, DealId, Exact, OfferId, PeerId, Price, ProviderId, Rate, Seconds, Time, Usdc,
+    WorkerId,
+};
+use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, WORKERS, Worker};
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A promise about rows that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Name of the invariant.
+    pub invariant: &'static str,
+    /// What was found.
+    pub found: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.found)
+    }
+}
+
+/// All violations of all invariants in these rows. Rows of others' tables are passed over.
+pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Violation> {
+    let mut checker = Checker::default();
+    for (key, row) in rows {
+        checker.rows.insert(key, row);
+    }
+    let state = State::read(&mut checker);
+    checker.conservation(&state);
+    for (id, deal) in &state.deals {
+        checker.deal(&state, *id, deal);
+    }
+    checker.supply(&state);
+    checker.indexes(&state);
+    checker.violations
+}
+
+#[derive(Default)]
+struct Checker<'r> {
+    rows: BTreeMap<&'r [u8], &'r [u8]>,
+    violations: Vec<Violation>,
+}
+
+/// All rows, decoded.
+struct State {
+    params: Params,
+    clock: Clock,
+    balances: BTreeMap<Account, Usdc>,
+    held: Usdc,
+    providers: BTreeMap<ProviderId, Provider>,
+    datacenters: BTreeMap<DatacenterId, Datacenter>,
+    peers: BTreeMap<PeerId, Peer>,
+    units: BTreeMap<(PeerId, u16), Whereabouts>,
+    offers: BTreeMap<OfferId, Offer>,
+    offer_peers: BTreeSet<(OfferId, PeerId)>,
+    demands: BTreeMap<DealId, Terms>,
+    deals: BTreeMap<DealId, Deal>,
+    workers: BTreeMap<WorkerId, Worker>,
+}
+
+impl State {
+    fn read(checker: &mut Checker<'_>) -> Self {
+        Self {
+            params: checker.one(&PARAMS),
+            clock: checker.one(&CLOCK),
+            balances: checker.all(&BALANCES),
+            held: checker.one(&HELD),
+            providers: checker.all(&PROVIDERS),
+            datacenters: checker.all(&DATACENTERS),
+            peers: checker.all(&PEERS),
+            units: checker.all(&UNITS),
+            offers: checker.all(&OFFERS),
+            offer_peers: checker.keys(&OFFER_PEERS),
+            demands: checker.all(&DEMANDS),
+            deals: checker.all(&DEALS),
+            workers: checker.all(&WORKERS),
+        }
+    }
+
+    fn workers_of(&self, deal: DealId) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        let of_deal = self
+            .workers
+            .iter()
+            .filter(move |(_, worker)| worker.deal == deal);
+        of_deal.map(|(id, worker)| (*id, worker))
+    }
+
+    fn live(&self, deal: DealId) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers_of(deal).filter(|(_, worker)| !gone(worker))
+    }
+
+    fn country(&self, worker: &Worker) -> Option<Country> {
+        let peer = self.peers.get(&worker.peer)?;
+        Some(self.datacenters.get(&peer.datacenter)?.country)
+    }
+}
+
+fn gone(worker: &Worker) -> bool {
+    matches!(worker.stage, Stage::Gone { .. })
+}
+
+fn sum(amounts: impl IntoIterator<Item = u128>) -> u128 {
+    amounts.into_iter().fold(0, u128::saturating_add)
+}
+
+impl Checker<'_> {
+    fn expect(&mut self, holds: bool, invariant: &'static str, found: impl FnOnce() -> String) {
+        if !holds {
+            self.violations.push(Violation {
+                invariant,
+                found: found(),
+            });
+        }
+    }
+
+    fn all<K: Key + Ord, V: BorshSerialize + BorshDeserialize>(
+        &mut self,
+        table: &Table<K, V>,
+    ) -> BTreeMap<K, V> {
+        let mut decoded = BTreeMap::new();
+        let mut broken: u64 = 0;
+        for (key, row) in self
+            .rows
+            .iter()
+            .filter(|(key, _)| key.first() == Some(&table.id))
+        {
+            match (table.decode_key(key), table.decode_row(row)) {
+                (Some(key), Some(row)) => _ = decoded.insert(key, row),
+                _ => broken = broken.saturating_add(1),
+            }
+        }
+        self.expect(broken == 0, "I7 rows", || {
+            format!("{broken} rows of {}", table.name)
+        });
+        decoded
+    }
+
+    fn keys<K: Key + Ord>(&mut self, table: &Table<K, ()>) -> BTreeSet<K> {
+        self.all(table).into_keys().collect()
+    }
+
+    fn one<V: BorshSerialize + BorshDeserialize + Default>(&mut self, table: &Table<(), V>) -> V {
+        self.all(table).remove(&()).unwrap_or_default()
+    }
+
+    fn conservation(&mut self, state: &State) {
+        let total = sum(state.balances.values().map(|amount| amount.0));
+        self.expect(total == state.held.0, "I1 conservation", || {
+            format!("balances sum to {total}, held is {}", state.held)
+        });
+        let zero = state.balances.values().any(|amount| *amount == Usdc::ZERO);
+        self.expect(!zero, "I1 conservation", || {
+            "a balance of zero has a row".to_owned()
+        });
+        for account in state.balances.keys() {
+            let known = match account {
+                Account::Deal(id) => state.deals.contains_key(id),
+                Account::User(_) | Account::Treasury => true,
+            };
+            self.expect(known, "I1 conservation", || {
+                format!("{account:?} has no owner")
+            });
+        }
+    }
+
+    fn deal(&mut self, state: &State, id: DealId, deal: &Deal) {
+        let Some(terms) = state.demands.get(&id) else {
+            return self.expect(false, "I3 counts", || format!("deal {id} has no terms"));
+        };
+        self.escrow(state, id, deal);
+        self.counts(state, id, deal);
+        self.deadlines(state, id, deal);
+        self.spread(state, id, deal, terms);
+        let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
+        let queued = deal.queued != Queued::No;
+        self.expect(wants == queued, "I3 counts", || {
+            format!("deal {id} wants workers: {wants}, is queued: {queued}")
+        });
+    }
+
+    /// I2.
+    fn escrow(&mut self, state: &State, id: DealId, deal: &Deal) {
+        let epoch = state.params.epoch();
+        let exact = |amount: Usdc| amount.exact(epoch).unwrap_or_default().0;
+        let mut owed = sum([deal.free.0, deal.set_aside.0]);
+        for (_, worker) in state.workers_of(id) {
+            let charged = match worker.stage {
+                Stage::Assigned { .. } => 0,
+                Stage::Running { from, .. } => {
+                    let span = Seconds(deal.paid_seconds.0.saturating_sub(from.0));
+                    worker.rate.over(span).unwrap_or_default().0
+                }
+                Stage::Gone { earned, .. } => exact(earned),
+            };
+            owed = owed
+                .saturating_add(charged)
+                .saturating_sub(exact(worker.paid));
+        }
+        let account = Account::Deal(id);
+        let there = exact(state.balances.get(&account).copied().unwrap_or_default());
+        self.expect(there == owed, "I2 escrow", || {
+            format!("deal {id} holds {there}, is accountable for {owed}")
+        });
+        self.expect(
+            !deal.ended() || deal.free == Exact::ZERO,
+            "I2 escrow",
+            || format!("deal {id} is over and has free escrow"),
+        );
+    }
+
+    /// I3, for the workers of a deal.
+    fn counts(&mut self, state: &State, id: DealId, deal: &Deal) {
+        let mut rates = [Rate::ZERO; 2];
+        let (mut assigned, mut running, mut unpaid) = (0u16, 0u16, 0u64);
+        for (_, worker) in state.workers_of(id) {
+            let (count, slot) = match worker.stage {
+                Stage::Assigned { .. } => (&mut assigned, rates.first_mut()),
+                Stage::Running { .. } => (&mut running, rates.last_mut()),
+                Stage::Gone { .. } => {
+                    unpaid = unpaid.saturating_add(1);
+                    continue;
+                }
+            };
+            *count = count.saturating_add(1);
+            if let Some(rate) = slot {
+                *rate = rate.checked_add(worker.rate).unwrap_or_default();
+            }
+        }
+        let counted = (assigned, running, unpaid, rates);
+        let kept = (
+            deal.assigned,
+            deal.running,
+            deal.unpaid,
+            [deal.assigned_rate, deal.rate],
+        );
+        self.expect(counted == kept, "I3 counts", || {
+            format!("deal {id} counts {kept:?}, its workers are {counted:?}")
+        });
+        let idle = matches!(deal.status, Status::Matching | Status::Ended { .. });
+        self.expect(!idle || deal.workers() == 0, "I3 counts", || {
+            format!("deal {id} is {:?} and has workers", deal.status)
+        });
+        self.expect(!deal.paused() || deal.assigned == 0, "I3 counts", || {
+            format!("deal {id} is paused and has assigned workers")
+        });
+    }
+
+    /// I5.
+    fn deadlines(&mut self, state: &State, id: DealId, deal: &Deal) {
+        if deal.ended() {
+            return self.expect(deal.due == Time::NEVER, "I5 time", || {
+                format!("deal {id} is over and in the index of time")
+            });
+        }
+        let first = state.live(id).filter_map(|(_, worker)| match worker.stage {
+            Stage::Assigned { deadline } => Some(deadline),
+            _ => None,
+        });
+        let first = first
+            .chain([deal.ends, deal.paid_until()])
+            .min()
+            .unwrap_or(Time::NEVER);
+        self.expect(deal.due <= first, "I5 time", || {
+            format!("deal {id} is due at {first}, in the index at {}", deal.due)
+        });
+        self.expect(deal.at <= state.clock.now, "I5 time", || {
+            format!(
+                "deal {id} is charged up to {}, now is {}",
+                deal.at, state.clock.now
+            )
+        });
+    }
+
+    /// I6.
+    fn spread(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
+        let live: Vec<_> = state.live(id).map(|(_, worker)| worker).collect();
+        let most = |values: Vec<Option<u64>>| {
+            let each = |value| values.iter().filter(|other| **other == value).count();
+            values.iter().map(|value| each(*value)).max().unwrap_or(0)
+        };
+        let provider = |worker: &&Worker| Some(worker.provider.0);
+        let place = |worker: &&Worker| Some(state.peers.get(&worker.peer)?.datacenter.0);
+        let country = |worker: &&Worker| {
+            let [a, b] = state.country(worker)?.0;
+            Some(u64::from(u16::from_be_bytes([a, b])))
+        };
+        let peers: BTreeSet<_> = live.iter().map(|worker| worker.peer).collect();
+        for (what, limit, found) in [
+            (
+                "provider",
+                terms.spread.max_per_provider,
+                most(live.iter().map(provider).collect()),
+            ),
+            (
+                "datacenter",
+                terms.spread.max_per_datacenter,
+                most(live.iter().map(place).collect()),
+            ),
+            (
+                "country",
+                terms.spread.max_per_country,
+                most(live.iter().map(country).collect()),
+            ),
+            ("deal", terms.target_workers, live.len()),
+            ("peer", 1, if peers.len() == live.len() { 1 } else { 2 }),
+        ] {
+            self.expect(limit == 0 || found <= limit.into(), "I6 spread", || {
+                format!("deal {id} has {found} workers in one {what}")
+            });
+        }
+        let limit = terms
+            .limit_price
+            .of_units(terms.units_per_worker)
+            .unwrap_or_default();
+        let dear = live.iter().any(|worker| worker.rate > limit);
+        self.expect(!dear, "I6 spread", || {
+            format!("deal {id} pays a worker above its limit")
+        });
+        let vacated = terms.target_workers.saturating_sub(deal.workers());
+        self.expect(deal.vacated <= vacated, "I3 counts", || {
+            format!("deal {id} has {} vacated places", deal.vacated)
+        });
+    }
+
+    /// I3 and I4, for peers, units and offers.
+    fn supply(&mut self, state: &State) {
+        for (id, peer) in &state.peers {
+            let whole = (*id, 0)..=(*id, u16::MAX);
+            let units: Vec<_> = state.units.range(whole).map(|(_, unit)| *unit).collect();
+            let idle = units
+                .iter()
+                .filter(|unit| **unit == Whereabouts::Idle)
+                .count();
+            let right = units.len() == peer.units.into() && idle == peer.idle.into();
+            self.expect(right, "I3 counts", || {
+                format!("peer {id} counts its units wrong")
+            });
+            let member = peer
+                .offer
+                .is_none_or(|offer| state.offer_peers.contains(&(offer, *id)));
+            self.expect(member, "I3 counts", || {
+                format!("peer {id} is not in its offer")
+            });
+            let known = state.providers.contains_key(&peer.provider)
+                && state.datacenters.contains_key(&peer.datacenter);
+            self.expect(known, "I3 counts", || format!("peer {id} stands nowhere"));
+        }
+        for (id, offer) in &state.offers {
+            let peers = state
+                .offer_peers
+                .iter()
+                .filter(|(offer, _)| offer == id)
+                .count();
+            let right = peers == offer.peers.into() && offer.price > Price::ZERO;
+            self.expect(right, "I3 counts", || {
+                format!("offer {id} counts its peers wrong")
+            });
+        }
+        self.whereabouts(state);
+    }
+
+    fn whereabouts(&mut self, state: &State) {
+        let mut serving = BTreeMap::new();
+        for (id, worker) in state.workers.iter().filter(|(_, worker)| !gone(worker)) {
+            for index in &worker.units {
+                let twice = serving.insert((worker.peer, *index), *id).is_some();
+                self.expect(!twice, "I4 whereabouts", || {
+                    format!("unit {index} serves two")
+                });
+            }
+        }
+        let units = state
+            .units
+            .iter()
+            .filter_map(|(unit, whereabouts)| match whereabouts {
+                Whereabouts::Serving(worker) => Some((*unit, *worker)),
+                Whereabouts::Idle => None,
+            });
+        let right = units.collect::<BTreeMap<_, _>>() == serving;
+        self.expect(right, "I4 whereabouts", || {
+            "units and workers disagree".to_owned()
+        });
+    }
+
+    /// I3, for the tables that only lead to others.
+    fn indexes(&mut self, state: &State) {
+        let live = |(_, worker): &(&WorkerId, &Worker)| !gone(worker);
+        let workers = || state.workers.iter();
+        let by_deal = workers()
+            .filter(live)
+            .map(|(id, worker)| (worker.deal, *id));
+        let by_peer = workers()
+            .filter(live)
+            .map(|(id, worker)| (worker.peer, *id));
+        let by_provider = workers().map(|(id, worker)| (worker.provider, *id));
+        let due = state.deals.iter().map(|(id, deal)| (deal.due, *id));
+        let due = due.filter(|(due, _)| *due != Time::NEVER);
+        self.index(&BY_DEAL, &by_deal.collect());
+        self.index(&BY_PEER, &by_peer.collect());
+        self.index(&BY_PROVIDER, &by_provider.collect());
+        self.index(&DUE, &due.collect());
+        let (mut queue, mut asleep, mut wake) = Default::default();
+        for (id, deal) in &state.deals {
+            entries(*id, deal, &mut queue, &mut asleep, &mut wake);
+        }
+        let right = (self.all(&QUEUE), self.all(&ASLEEP), self.all(&WAKE)) == (queue, asleep, wake);
+        self.expect(right, "I3 counts", || "queue and deals disagree".to_owned());
+    }
+
+    fn index<K: Key + Ord>(&mut self, table: &Table<K, ()>, wanted: &BTreeSet<K>) {
+        let right = self.keys(table) == *wanted;
+        self.expect(right, "I3 counts", || {
+            format!("index {} is wrong", table.name)
+        });
+    }
+}
+
+type ByPlace = BTreeMap<(u64, u64), DealId>;
+
+/// Where a deal should stand in the queue.
+fn entries(
+    id: DealId,
+    deal: &Deal,
+    queue: &mut ByPlace,
+    asleep: &mut BTreeMap<u64, DealId>,
+    wake: &mut ByPlace,
+) {
+    match deal.queued {
+        Queued::No => {}
+        Queued::Due(sweep) => _ = queue.insert((sweep, deal.place), id),
+        Queued::Asleep(block) => {
+            asleep.insert(deal.place, id);
+            wake.insert((block, deal.place), id);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Clearing: at the end of a block, the demands that are due meet the supply there is.
+//!
+//! Calls only write offers and demands; nobody chooses the match. One look at one demand tests candidates
+//! (offer, peer) from the cheapest on, chooses among those that fit, and places workers if enough can be placed
+//! and paid for.
+//!
+//! Promises (`docs/spec/matching.md`):
+//! - C1, C2: order and pauses, see `queue`.
+//! - C3: a worker is placed only where the demand's limit, requirements, effectors, version and spread and the
+//!   offer's terms allow it, at the offer's ask, with the cover in escrow.
+//! - C4: as many workers as can be, up to the target; of those sets the cheapest; see `choose`.
+//! - C5: nothing is reserved until the fewest workers can be placed together.
+//! - C6: the same rows give the same result, whatever the index has been through.
+
+mod book;
+mod candidate;
+mod choose;
+mod flow;
+mod look;
+pub mod queue;
+
+pub use book::Book;
+pub use candidate::Reason;
+pub use look::{LOOKS, Look};
+
+use crate::cx::Cx;
+use crate::deal::{DEALS, DealNow};
+use crate::demand::DEMANDS;
+use crate::refusal::Error;
+use crate::store::Store;
+use crate::units::PeerId;
+use crate::{datacenter, offer, peer, provider, time};
+use candidate::Candidate;
+use queue::{ASLEEP, FRESH, Fresh, WAKE};
+
+/// Ends a block: deadlines up to and including now take effect, then due demands are cleared. The context is a
+/// fresh one on the same store. `book` holds the supply of the rows as they were before this block, and leaves
+/// with that of the rows after it; a host that gives the block up rebuilds it.
+///
+/// # Errors
+/// Out of work (the host gives the end of a block an ample budget), or a fault.
+pub fn end_block<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
+    // Supply is what it is only when every worker that is over has left its units. (T3)
+    if time::settle_due(cx, cx.now())? {
+        clear(cx, book)?;
+    }
+    Ok(())
+}
+
+/// Looks at due demands within the budget of one block, counted in candidates tested.
+fn clear<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
+    book.enter(cx.epoch());
+    refresh(cx, book)?;
+    wake_by_time(cx)?;
+    let budget = cx.params.clearing_budget;
+    // Showing new supply to sleepers may take half, so that looks go on under a stream of changes.
+    let mut spent = wake_by_supply(cx, book, budget.div_ceil(2))?;
+    while spent < budget {
+        let Some(deal) = queue::pop(cx.store)? else {
+            break;
+        };
+        spent = spent.saturating_add(look::look(cx, book, deal)?);
+    }
+    Ok(())
+}
+
+/// Brings the index up to the changes of this block, which it has not been told yet.
+fn refresh<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
+    let mut after = None;
+    loop {
+        let page = FRESH.page(cx.store, &(), after.as_ref(), usize::MAX)?;
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
+        after = Some(*last);
+        for (peer, fresh) in page {
+            if fresh.block == cx.clock.block {
+                reread(cx, book, peer)?;
+            }
+        }
+    }
+}
+
+/// Reads a peer into the index, with all that demands look at.
+fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(), Error> {
+    let row = peer::get(cx.store, id)?;
+    if let Some(peer) = &row {
+        let provider = provider::get(cx.store, peer.provider)?;
+        book.set_provider(peer.provider, provider);
+        let datacenter = datacenter::get(cx.store, peer.datacenter)?;
+        book.set_datacenter(peer.datacenter, datacenter);
+        if let Some(offer) = peer.offer {
+            book.set_offer(offer, offer::get(cx.store, offer)?);
+        }
+    }
+    book.set_peer(id, row);
+    Ok(())
+}
+
+/// Wakes demands whose pause is over.
+fn wake_by_time<S: Store>(cx: &mut Cx<'_, S>) -> Result<(), Error> {
+    while let Some(((block, _), deal)) = WAKE.first(cx.store, &(), None)? {
+        if block > cx.clock.block {
+            break;
+        }
+        let mut now = DealNow::load(cx, deal)?;
+        let pause = now.deal.pause_blocks;
+        now.deal.queued = queue::due(cx.store, &mut now.deal)?;
+        now.deal.pause_blocks = pause;
+        now.save(cx)?;
+    }
+    Ok(())
+}
+
+/// Shows peers whose supply changed to the sleeping demands, and wakes those they could serve. Gives the
+/// candidates tested. What the budget leaves is shown in later blocks.
+fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Result<u64, Error> {
+    let mut spent = 0;
+    while let Some((peer, fresh)) = FRESH.first(cx.store, &(), None)? {
+        let candidate = book
+            .candidate(peer)
+            .filter(|candidate| candidate.peer.idle > 0);
+        let left = match candidate {
+            Some(candidate) => show(cx, candidate, fresh, budget, &mut spent)?,
+            None => None,
+        };
+        match left {
+            None => FRESH.delete(cx.store, &peer)?,
+            Some(fresh) => {
+                FRESH.put(cx.store, &peer, &fresh)?;
+                break;
+            }
+        }
+    }
+    Ok(spent)
+}
+
+/// Shows one peer to the sleeping demands, by place. Gives how far it came, if the budget did not last.
+fn show<S: Store>(
+    cx: &mut Cx<'_, S>,
+    candidate: Candidate<'_>,
+    mut fresh: Fresh,
+    budget: u64,
+    spent: &mut u64,
+) -> Result<Option<Fresh>, Error> {
+    loop {
+        let from = fresh.shown.saturating_add(1);
+        let Some((place, id)) = ASLEEP.first(cx.store, &(), Some(&from))? else {
+            return Ok(None);
+        };
+        if *spent >= budget {
+            return Ok(Some(fresh));
+        }
+        *spent = spent.saturating_add(1);
+        fresh.shown = place;
+        let (deal, terms) = (DEALS.must(cx.store, &id)?, DEMANDS.must(cx.store, &id)?);
+        if candidate
+            .obstacle(&terms, &deal, cx.now(), cx.epoch())
+            .is_none()
+        {
+            let mut now = DealNow::load(cx, id)?;
+            now.deal.queued = queue::due(cx.store, &mut now.deal)?;
+            now.save(cx)?;
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Offers: a provider's willingness to accept, for peers of one datacenter.
+//!
+//! Promises (`docs/spec/supply.md`):
+//! - S7: a raise of the price takes effect at the next epoch, a cut at once; workers keep their price.
+//! - S8: a demand is matched only if the offer's terms allow it.
+//! - S9: an expired offer, and a peer taken out of its offer, get no new workers; those they have stay.
+
+use crate::attribute::{Attribute, check_all};
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::limits::{MAX_DURATION, MAX_PEERS_PER_CALL, MAX_PEERS_PER_OFFER, MAX_PRICE};
+use crate::matching::queue;
+use crate::peer::{self, PEERS, Peer};
+use crate::refusal::{Error, Object, Refusal, ensure, long, within};
+use crate::store::Store;
+use crate::table::Table;
+use crate::units::{DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId, Seconds, Time};
+use crate::{datacenter, provider, time};
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeSet;
+
+/// What an offer accepts.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Shortest duration of a deal; a deal without an end is longer than any.
+    pub min_duration: Seconds,
+    /// Longest duration of a deal; None: any, also without an end.
+    pub max_duration: Option<Seconds>,
+    /// Most units in one deal; None: any.
+    pub max_units_per_deal: Option<u32>,
+    /// Notice that the provider gives before it leaves a deal.
+    pub notice: Seconds,
+    /// Longest hold of a deal that it accepts.
+    pub max_hold: Seconds,
+    /// Until when it stands; None: until it is closed.
+    pub valid_until: Option<Time>,
+    /// Claims about it.
+    pub attributes: Vec<Attribute>,
+}
+
+/// An offer.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Where its peers stand.
+    pub datacenter: DatacenterId,
+    /// Price in force; see [`Offer::ask`].
+    pub price: Price,
+    /// A raise, and the epoch from which it holds.
+    pub raise: Option<(Epoch, Price)>,
+    /// What it accepts.
+    pub terms: Terms,
+    /// How many peers it has.
+    pub peers: u16,
+}
+
+impl Offer {
+    /// The price asked in `epoch`.
+    #[must_use]
+    pub fn ask(&self, epoch: Epoch) -> Price {
+        match self.raise {
+            Some((from, price)) if from <= epoch => price,
+            _ => self.price,
+        }
+    }
+}
+
+/// Offers by id.
+pub const OFFERS: Table<OfferId, Offer> = Table::new(0x15, "offers");
+/// Peers of an offer.
+pub const OFFER_PEERS: Table<(OfferId, PeerId), ()> = Table::new(0x16, "offer_peers");
+const COUNTER: u8 = 2;
+
+/// Calls about offers, made by the provider's owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Makes an offer.
+    Post {
+        /// Where its peers stand; names the provider too.
+        datacenter: DatacenterId,
+        /// Price per unit and epoch.
+        price: Price,
+        /// What it accepts.
+        terms: Terms,
+        /// Its peers, at most 64; more can be added.
+        peers: Vec<PeerId>,
+    },
+    /// Asks another price: more from the next epoch on, less at once.
+    SetPrice {
+        /// Which.
+        offer: OfferId,
+        /// Price per unit and epoch.
+        price: Price,
+    },
+    /// Adds a peer of its datacenter that stands in no offer.
+    AddPeer {
+        /// Which.
+        offer: OfferId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// Takes a peer out; its workers stay.
+    RemovePeer {
+        /// Which.
+        offer: OfferId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// Ends an offer without peers.
+    Close {
+        /// Which.
+        offer: OfferId,
+    },
+}
+
+/// What happens to offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is a new offer.
+    Posted {
+        /// Its id.
+        offer: OfferId,
+        /// Whose.
+        provider: ProviderId,
+        /// Where.
+        datacenter: DatacenterId,
+        /// Price per unit and epoch.
+        price: Price,
+    },
+    /// It asks another price.
+    PriceSet {
+        /// Which.
+        offer: OfferId,
+        /// Price per unit and epoch.
+        price: Price,
+        /// From this epoch on.
+        from: Epoch,
+    },
+    /// It has one more peer.
+    PeerAdded {
+        /// Which.
+        offer: OfferId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// It has one peer less.
+    PeerRemoved {
+        /// Which.
+        offer: OfferId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// It is gone.
+    Closed {
+        /// Which.
+        offer: OfferId,
+    },
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Post {
+            datacenter,
+            price,
+            terms,
+            peers,
+        } => {
+            return post(cx, datacenter, price, terms, &peers);
+        }
+        Call::SetPrice { offer, price } => set_price(cx, offer, price),
+        Call::AddPeer { offer, peer } => add_peer(cx, offer, peer),
+        Call::RemovePeer { offer, peer } => remove_peer(cx, offer, peer),
+        Call::Close { offer } => close(cx, offer),
+    }?;
+    Ok(Reply::Done)
+}
+
+fn post<S: Store>(
+    cx: &mut Cx<'_, S>,
+    datacenter: DatacenterId,
+    price: Price,
+    terms: Terms,
+    peers: &[PeerId],
+) -> Result<Reply, Error> {
+    let place = datacenter::get(cx.store, datacenter)?;
+    let place = place.ok_or(Refusal::Unknown(Object::Datacenter(datacenter)))?;
+    let provider = place.provider;
+    provider::owned(cx, provider)?;
+    check_price(price)?;
+    terms.check()?;
+    long("peers in one call", peers.len(), 0, MAX_PEERS_PER_CALL)?;
+    let distinct: BTreeSet<_> = peers.iter().collect();
+    let once = distinct.len() == peers.len();
+    ensure(
+        once,
+        Refusal::Malformed {
+            what: "peers: each once",
+        },
+    )?;
+    let mut joining = Vec::new();
+    for id in peers {
+        joining.push((*id, joinable(cx, *id, datacenter)?));
+    }
+
+    let id = OfferId(time::next_id(cx.store, COUNTER)?);
+    let mut offer = Offer {
+        provider,
+        datacenter,
+        price,
+        raise: None,
+        terms,
+        peers: 0,
+    };
+    cx.emit(Event::Posted {
+        offer: id,
+        provider,
+        datacenter,
+        price,
+    });
+    for (peer_id, peer) in joining {
+        join(cx, id, &mut offer, peer_id, peer)?;
+    }
+    OFFERS.put(cx.store, &id, &offer)?;
+    Ok(Reply::Offer(id))
+}
+
+fn check_price(price: Price) -> Result<(), Error> {
+    within("price", price.0, 1, MAX_PRICE.0)
+}
+
+impl Terms {
+    fn check(&self) -> Result<(), Error> {
+        let longest = self.max_duration.map_or(MAX_DURATION, |longest| longest.0);
+        within("longest duration", longest.into(), 1, MAX_DURATION.into())?;
+        within(
+            "shortest duration",
+            self.min_duration.0.into(),
+            0,
+            longest.into(),
+        )?;
+        let units = self.max_units_per_deal.unwrap_or(1);
+        within("units per deal", units.into(), 1, u32::MAX.into())?;
+        within("notice", self.notice.0.into(), 0, MAX_DURATION.into())?;
+        within(
+            "longest hold",
+            self.max_hold.0.into(),
+            0,
+            MAX_DURATION.into(),
+        )?;
+        check_all(&self.attributes)
+    }
+}
+
+/// The peer, if the caller may put it into an offer at this datacenter. (S4)
+fn joinable<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: PeerId,
+    datacenter: DatacenterId,
+) -> Result<Peer, Error> {
+    let peer = peer::owned(cx, id)?;
+    ensure(peer.datacenter == datacenter, Refusal::OtherDatacenter(id))?;
+    if let Some(offer) = peer.offer {
+        return Err(Refusal::PeerInOffer { peer: id, offer }.into());
+    }
+    Ok(peer)
+}
+
+fn join<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: OfferId,
+    offer: &mut Offer,
+    peer_id: PeerId,
+    mut peer: Peer,
+) -> Result<(), Error> {
+    peer.offer = Some(id);
+    offer.peers = offer.peers.saturating_add(1);
+    PEERS.put(cx.store, &peer_id, &peer)?;
+    OFFER_PEERS.put(cx.store, &(id, peer_id), &())?;
+    cx.emit(Event::PeerAdded {
+        offer: id,
+        peer: peer_id,
+    });
+    queue::supply_changed(cx, peer_id)
+}
+
+fn set_price<S: Store>(cx: &mut Cx<'_, S>, id: OfferId, price: Price) -> Result<(), Error> {
+    let mut offer = owned(cx, id)?;
+    check_price(price)?;
+    let epoch = cx.epoch();
+    let asked = offer.ask(epoch);
+    let from = if price > asked { epoch.plus(1) } else { epoch };
+    (offer.price, offer.raise) = match price > asked {
+        true => (asked, Some((from, price))),
+        false => (price, None),
+    };
+    OFFERS.put(cx.store, &id, &offer)?;
+    cx.emit(Event::PriceSet {
+        offer: id,
+        price,
+        from,
+    });
+    for ((_, peer), ()) in OFFER_PEERS.list(cx.store, &id, None, MAX_PEERS_PER_OFFER.into())? {
+        queue::supply_changed(cx, peer)?;
+    }
+    Ok(())
+}
+
+fn add_peer<S: Store>(cx: &mut Cx<'_, S>, id: OfferId, peer_id: PeerId) -> Result<(), Error> {
+    let mut offer = owned(cx, id)?;
+    let most = MAX_PEERS_PER_OFFER.saturating_sub(1);
+    within("peers of an offer", offer.peers.into(), 0, most.into())?;
+    let peer = joinable(cx, peer_id, offer.datacenter)?;
+    join(cx, id, &mut offer, peer_id, peer)?;
+    OFFERS.put(cx.store, &id, &offer)
+}
+
+fn remove_peer<S: Store>(cx: &mut Cx<'_, S>, id: OfferId, peer_id: PeerId) -> Result<(), Error> {
+    let mut offer = owned(cx, id)?;
+    let mut peer = peer::owned(cx, peer_id)?;
+    ensure(peer.offer == Some(id), Refusal::PeerNotInOffer(peer_id))?;
+    peer.offer = None;
+    offer.peers = offer.peers.saturating_sub(1);
+    PEERS.put(cx.store, &peer_id, &peer)?;
+    OFFERS.put(cx.store, &id, &offer)?;
+    OFFER_PEERS.delete(cx.store, &(id, peer_id))?;
+    cx.emit(Event::PeerRemoved {
+        offer: id,
+        peer: peer_id,
+    });
+    queue::supply_changed(cx, peer_id)
+}
+
+fn close<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<(), Error> {
+    let offer = owned(cx, id)?;
+    let state = "with peers";
+    ensure(
+        offer.peers == 0,
+        Refusal::WrongState {
+            object: Object::Offer(id),
+            state,
+        },
+    )?;
+    OFFERS.delete(cx.store, &id)?;
+    cx.emit(Event::Closed { offer: id });
+    Ok(())
+}
+
+fn owned<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<Offer, Error> {
+    let offer = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Offer(id)))?;
+    provider::owned(cx, offer.provider)?;
+    Ok(offer)
+}
+
+/// The offer with this id.
+///
+/// # Errors
+/// Out of work.
+pub fn get<S: Store>(store: &mut S, id: OfferId) -> Result<Option<Offer>, Error> {
+    OFFERS.get(store, &id)
+}
+
+/// Offers after `after`, by id; at most `limit` and never more than a page.
+///
+/// # Errors
+/// Out of work.
+pub fn list<S: Store>(
+    store: &mut S,
+    after: Option<OfferId>,
+    limit: usize,
+) -> Result<Vec<(OfferId, Offer)>, Error> {
+    OFFERS.page(store, &(), after.as_ref(), limit)
+}
+
+/// Peers of an offer after `after`, by key; at most `limit` and never more than a page.
+///
+/// # Errors
+/// Out of work.
+pub fn peers<S: Store>(
+    store: &mut S,
+    offer: OfferId,
+    after: Option<PeerId>,
+    limit: usize,
+) -> Result<Vec<PeerId>, Error> {
+    let after = after.map(|peer| (offer, peer));
+    let rows = OFFER_PEERS.page(store, &offer, after.as_ref(), limit)?;
+    Ok(rows.into_iter().map(|((_, peer), ())| peer).collect())
+}

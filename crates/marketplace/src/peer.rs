@@ -1,0 +1,461 @@
+//! Peers: servers in a datacenter, and their compute units.
+//!
+//! A unit is one core (two threads) with 4 GiB of RAM. Its whereabouts is one field of one row:
+//! ```text
+//! (added) -> Idle -> Serving(worker) -> Idle -> (removed)
+//! ```
+//! Promises (`docs/spec/supply.md`):
+//! - S3: a peer is registered once, under the ed25519 key of its endpoint, with that key's signature.
+//! - S4: a peer stands in one datacenter and in at most one offer.
+//! - S5: a unit serves at most one worker; `idle` counts the units that serve none.
+//! - S6: a unit that serves, and a peer that has units or stands in an offer, cannot be removed.
+
+use crate::attribute::{Attribute, check_all};
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::datacenter;
+use crate::limits::{MAX_ENDPOINT, MAX_ENDPOINTS, MAX_UNITS};
+use crate::matching::queue;
+use crate::provider::{self, PROVIDERS};
+use crate::refusal::{Error, Object, Refusal, Role, ensure, fault, long, within};
+use crate::store::Store;
+use crate::table::Table;
+use crate::units::{Address, DatacenterId, OfferId, PeerId, ProviderId, Time, WorkerId};
+use borsh::{BorshDeserialize, BorshSerialize};
+use ed25519_dalek::{Signature, VerifyingKey};
+
+/// A peer.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Where it stands.
+    pub datacenter: DatacenterId,
+    /// The key that reports for it; it never withdraws.
+    pub operator: Address,
+    /// Where its overlay endpoint listens: `host:port`, at most 4.
+    pub endpoints: Vec<String>,
+    /// Oldest protocol version it speaks.
+    pub oldest_version: u32,
+    /// Newest protocol version it speaks.
+    pub newest_version: u32,
+    /// Claims about it, such as `cpu.arch`, `net.mbps`, `effector.*`.
+    pub attributes: Vec<Attribute>,
+    /// The offer it stands in.
+    pub offer: Option<OfferId>,
+    /// How many units it has; they have the indices below.
+    pub units: u16,
+    /// How many of them serve no worker.
+    pub idle: u16,
+}
+
+/// What a new peer says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The datacenter, which names the provider too.
+    pub datacenter: DatacenterId,
+    /// Its key.
+    pub peer: PeerId,
+    /// The key's ed25519 signature over [`registration_message`].
+    pub signature: [u8; 64],
+    /// The key that reports for it.
+    pub operator: Address,
+    /// Where its overlay endpoint listens.
+    pub endpoints: Vec<String>,
+    /// Oldest protocol version it speaks.
+    pub oldest_version: u32,
+    /// Newest protocol version it speaks.
+    pub newest_version: u32,
+    /// Claims about it.
+    pub attributes: Vec<Attribute>,
+    /// How many units it has.
+    pub units: u16,
+}
+
+/// Where a unit is.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It serves nobody.
+    Idle,
+    /// It serves this worker.
+    Serving(WorkerId),
+}
+
+/// A peer's sign of life.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// When it last reported.
+    pub reported: Time,
+    /// Until when its workers are kept without another report.
+    pub until: Time,
+}
+
+/// Peers by key.
+pub const PEERS: Table<PeerId, Peer> = Table::new(0x12, "peers");
+/// Units by peer and index.
+pub const UNITS: Table<(PeerId, u16), Whereabouts> = Table::new(0x13, "units");
+/// Leases by peer.
+pub const LEASES: Table<PeerId, Lease> = Table::new(0x14, "leases");
+
+/// Calls about peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The provider's owner registers a peer with its units.
+    Register(Registration),
+    /// The provider's owner or the operator key says where it listens.
+    SetEndpoints {
+        /// Which.
+        peer: PeerId,
+        /// `host:port`, at most 4.
+        endpoints: Vec<String>,
+    },
+    /// The provider's owner states its attributes anew; workers already assigned stay.
+    SetAttributes {
+        /// Which.
+        peer: PeerId,
+        /// All of them.
+        attributes: Vec<Attribute>,
+    },
+    /// The provider's owner adds units.
+    AddUnits {
+        /// Which.
+        peer: PeerId,
+        /// How many.
+        count: u16,
+    },
+    /// The provider's owner removes the last units, which must be idle.
+    RemoveUnits {
+        /// Which.
+        peer: PeerId,
+        /// How many.
+        count: u16,
+    },
+    /// The provider's owner removes a peer without units that stands in no offer.
+    Remove {
+        /// Which.
+        peer: PeerId,
+    },
+}
+
+/// What happens to peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is a new peer.
+    Registered {
+        /// Its key.
+        peer: PeerId,
+        /// Whose.
+        provider: ProviderId,
+        /// Where it stands.
+        datacenter: DatacenterId,
+        /// The key that reports for it.
+        operator: Address,
+    },
+    /// It listens elsewhere.
+    EndpointsSet {
+        /// Which.
+        peer: PeerId,
+        /// `host:port`.
+        endpoints: Vec<String>,
+    },
+    /// Its attributes were stated anew.
+    AttributesSet {
+        /// Which.
+        peer: PeerId,
+    },
+    /// It has more or fewer units.
+    UnitsChanged {
+        /// Which.
+        peer: PeerId,
+        /// How many now.
+        units: u16,
+    },
+    /// It reported: its workers are kept until the lease ends.
+    Reported {
+        /// Which.
+        peer: PeerId,
+        /// End of the lease.
+        until: Time,
+    },
+    /// It is gone.
+    Removed {
+        /// Which.
+        peer: PeerId,
+    },
+}
+
+/// What a peer's key signs to be registered.
+#[must_use]
+pub fn registration_message(chain_id: u64, provider: ProviderId, peer: PeerId) -> Vec<u8> {
+    let mut message = b"marketplace+ peer registration 1\0".to_vec();
+    message.extend_from_slice(&chain_id.to_be_bytes());
+    message.extend_from_slice(&provider.0.to_be_bytes());
+    message.extend_from_slice(&peer.0);
+    message
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Register(registration) => register(cx, registration),
+        Call::SetEndpoints { peer, endpoints } => set_endpoints(cx, peer, endpoints),
+        Call::SetAttributes { peer, attributes } => set_attributes(cx, peer, attributes),
+        Call::AddUnits { peer, count } => add_units(cx, peer, count),
+        Call::RemoveUnits { peer, count } => remove_units(cx, peer, count),
+        Call::Remove { peer } => remove(cx, peer),
+    }?;
+    Ok(Reply::Done)
+}
+
+fn register<S: Store>(cx: &mut Cx<'_, S>, new: Registration) -> Result<(), Error> {
+    let datacenter = datacenter::get(cx.store, new.datacenter)?;
+    let datacenter = datacenter.ok_or(Refusal::Unknown(Object::Datacenter(new.datacenter)))?;
+    let provider = datacenter.provider;
+    provider::owned(cx, provider)?;
+    check_endpoints(&new.endpoints)?;
+    let (oldest, newest) = (new.oldest_version.into(), new.newest_version.into());
+    within("newest protocol version", newest, oldest, u32::MAX.into())?;
+    check_all(&new.attributes)?;
+    within("units of a peer", new.units.into(), 0, MAX_UNITS.into())?;
+    let taken = get(cx.store, new.peer)?.is_some();
+    ensure(!taken, Refusal::PeerTaken(new.peer))?;
+    let signed = signed(cx.params.chain_id, provider, new.peer, &new.signature);
+    ensure(signed, Refusal::BadPeerSignature)?;
+
+    let (id, operator, units) = (new.peer, new.operator, new.units);
+    let mut peer = Peer {
+        provider,
+        datacenter: new.datacenter,
+        operator,
+        endpoints: new.endpoints,
+        oldest_version: new.oldest_version,
+        newest_version: new.newest_version,
+        attributes: new.attributes,
+        offer: None,
+        units: 0,
+        idle: 0,
+    };
+    let datacenter = peer.datacenter;
+    cx.emit(Event::Registered {
+        peer: id,
+        provider,
+        datacenter,
+        operator,
+    });
+    grow(cx, id, &mut peer, units)
+}
+
+/// Whether the peer's key signed its registration. (S3)
+fn signed(chain_id: u64, provider: ProviderId, peer: PeerId, signature: &[u8; 64]) -> bool {
+    let message = registration_message(chain_id, provider, peer);
+    let signature = Signature::from_bytes(signature);
+    let key = VerifyingKey::from_bytes(&peer.0);
+    key.is_ok_and(|key| key.verify_strict(&message, &signature).is_ok())
+}
+
+fn check_endpoints(endpoints: &[String]) -> Result<(), Error> {
+    long("endpoints", endpoints.len(), 0, MAX_ENDPOINTS)?;
+    endpoints
+        .iter()
+        .try_for_each(|endpoint| check_endpoint(endpoint))
+}
+
+/// Refuses what is not `host:port`.
+pub(crate) fn check_endpoint(endpoint: &str) -> Result<(), Error> {
+    long("endpoint", endpoint.len(), 3, MAX_ENDPOINT)?;
+    let parts = endpoint.rsplit_once(':');
+    let good = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    ensure(
+        good,
+        Refusal::Malformed {
+            what: "endpoint: host:port",
+        },
+    )
+}
+
+fn set_endpoints<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: PeerId,
+    endpoints: Vec<String>,
+) -> Result<(), Error> {
+    let mut peer = known(cx.store, id)?;
+    if cx.caller() != peer.operator {
+        let owner = PROVIDERS.must(cx.store, &peer.provider)?.owner;
+        cx.authenticate(owner, Role::ProviderOrOperator)?;
+    }
+    check_endpoints(&endpoints)?;
+    peer.endpoints.clone_from(&endpoints);
+    PEERS.put(cx.store, &id, &peer)?;
+    cx.emit(Event::EndpointsSet {
+        peer: id,
+        endpoints,
+    });
+    Ok(())
+}
+
+fn set_attributes<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: PeerId,
+    attributes: Vec<Attribute>,
+) -> Result<(), Error> {
+    let mut peer = owned(cx, id)?;
+    check_all(&attributes)?;
+    peer.attributes = attributes;
+    PEERS.put(cx.store, &id, &peer)?;
+    cx.emit(Event::AttributesSet { peer: id });
+    queue::supply_changed(cx, id)
+}
+
+fn add_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
+    let mut peer = owned(cx, id)?;
+    let room = MAX_UNITS.saturating_sub(peer.units);
+    within("units to add", count.into(), 1, room.into())?;
+    grow(cx, id, &mut peer, count)
+}
+
+/// Adds idle units after the last one.
+fn grow<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: PeerId,
+    peer: &mut Peer,
+    count: u16,
+) -> Result<(), Error> {
+    let units = peer.units.saturating_add(count);
+    for index in peer.units..units {
+        UNITS.put(cx.store, &(id, index), &Whereabouts::Idle)?;
+    }
+    peer.units = units;
+    peer.idle = peer.idle.saturating_add(count);
+    PEERS.put(cx.store, &id, peer)?;
+    cx.emit(Event::UnitsChanged { peer: id, units });
+    queue::supply_changed(cx, id)
+}
+
+fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
+    let mut peer = owned(cx, id)?;
+    within("units to remove", count.into(), 1, peer.units.into())?;
+    let units = peer.units.saturating_sub(count);
+    for index in (units..peer.units).rev() {
+        let whereabouts = UNITS.must(cx.store, &(id, index))?;
+        let idle = peer.units.saturating_sub(index).saturating_sub(1);
+        let free = whereabouts == Whereabouts::Idle;
+        ensure(free, Refusal::UnitsServing { asked: count, idle })?;
+    }
+    for index in units..peer.units {
+        UNITS.delete(cx.store, &(id, index))?;
+    }
+    peer.units = units;
+    peer.idle = peer.idle.saturating_sub(count);
+    PEERS.put(cx.store, &id, &peer)?;
+    cx.emit(Event::UnitsChanged { peer: id, units });
+    queue::supply_changed(cx, id)
+}
+
+fn remove<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<(), Error> {
+    let peer = owned(cx, id)?;
+    let empty = peer.units == 0 && peer.offer.is_none();
+    ensure(empty, Refusal::PeerNotEmpty(id))?;
+    PEERS.delete(cx.store, &id)?;
+    LEASES.delete(cx.store, &id)?;
+    cx.emit(Event::Removed { peer: id });
+    Ok(())
+}
+
+/// Gives the lowest idle units of a peer to a worker. (S5)
+pub(crate) fn take_units<S: Store>(
+    store: &mut S,
+    id: PeerId,
+    count: u16,
+    worker: WorkerId,
+) -> Result<Vec<u16>, Error> {
+    let mut peer = PEERS.must(store, &id)?;
+    let mut taken = Vec::new();
+    for index in 0..peer.units {
+        if taken.len() >= usize::from(count) {
+            break;
+        }
+        if UNITS.must(store, &(id, index))? == Whereabouts::Idle {
+            UNITS.put(store, &(id, index), &Whereabouts::Serving(worker))?;
+            taken.push(index);
+        }
+    }
+    peer.idle = peer
+        .idle
+        .checked_sub(count)
+        .ok_or_else(|| fault("too few idle units"))?;
+    PEERS.put(store, &id, &peer)?;
+    Ok(taken)
+}
+
+/// Takes units back from a worker that is gone.
+pub(crate) fn free_units<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: PeerId,
+    units: &[u16],
+) -> Result<(), Error> {
+    let mut peer = PEERS.must(cx.store, &id)?;
+    for index in units {
+        UNITS.put(cx.store, &(id, *index), &Whereabouts::Idle)?;
+        peer.idle = peer.idle.saturating_add(1);
+    }
+    PEERS.put(cx.store, &id, &peer)?;
+    queue::supply_changed(cx, id)
+}
+
+fn known<S: Store>(store: &mut S, id: PeerId) -> Result<Peer, Error> {
+    Ok(get(store, id)?.ok_or(Refusal::Unknown(Object::Peer(id)))?)
+}
+
+/// The peer, if the caller owns its provider.
+pub(crate) fn owned<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Peer, Error> {
+    let peer = known(cx.store, id)?;
+    provider::owned(cx, peer.provider)?;
+    Ok(peer)
+}
+
+/// The peer, if the caller is its operator key.
+pub(crate) fn operated<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Peer, Error> {
+    let peer = known(cx.store, id)?;
+    cx.authenticate(peer.operator, Role::Operator)?;
+    Ok(peer)
+}
+
+/// The peer with this key.
+///
+/// # Errors
+/// Out of work.
+pub fn get<S: Store>(store: &mut S, id: PeerId) -> Result<Option<Peer>, Error> {
+    PEERS.get(store, &id)
+}
+
+/// Peers after `after`, by key; at most `limit` and never more than a page.
+///
+/// # Errors
+/// Out of work.
+pub fn list<S: Store>(
+    store: &mut S,
+    after: Option<PeerId>,
+    limit: usize,
+) -> Result<Vec<(PeerId, Peer)>, Error> {
+    PEERS.page(store, &(), after.as_ref(), limit)
+}
+
+/// The peer's units by index.
+///
+/// # Errors
+/// Out of work.
+pub fn units<S: Store>(store: &mut S, id: PeerId) -> Result<Vec<(u16, Whereabouts)>, Error> {
+    let rows = UNITS.page(store, &id, None, MAX_UNITS.into())?;
+    Ok(rows
+        .into_iter()
+        .map(|((_, index), unit)| (index, unit))
+        .collect())
+}
+
+/// The peer's lease; zero if it never reported.
+///
+/// # Errors
+/// Out of work.
+pub fn lease<S: Store>(store: &mut S, id: PeerId) -> Result<Lease, Error> {
+    Ok(LEASES.get(store, &id)?.unwrap_or_default())
+}

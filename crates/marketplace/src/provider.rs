@@ -1,0 +1,163 @@
+//! Providers: who rents out compute units.
+//!
+//! Promises (`docs/spec/supply.md`):
+//! - S1: only the owner of a provider changes it, adds to it or withdraws for it.
+
+use crate::attribute::{Attribute, check_all, check_text};
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::refusal::{Error, Object, Refusal, Role};
+use crate::store::Store;
+use crate::table::Table;
+use crate::units::{Address, Hash, ProviderId, Time, WorkerId};
+use crate::{deal, time};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// A provider.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// The account that owns it.
+    pub owner: Address,
+    /// Name.
+    pub name: String,
+    /// Hash of a document that describes it; zero for none.
+    pub metadata: Hash,
+    /// Claims about it.
+    pub attributes: Vec<Attribute>,
+    /// When it was registered.
+    pub registered: Time,
+    /// The last worker that a withdrawal looked at; the next goes on after it.
+    pub paid_through: WorkerId,
+}
+
+/// Providers by id.
+pub const PROVIDERS: Table<ProviderId, Provider> = Table::new(0x10, "providers");
+const COUNTER: u8 = 0;
+
+/// Calls about providers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The caller becomes the owner of a new provider.
+    Register {
+        /// Name.
+        name: String,
+        /// Hash of a document that describes it; zero for none.
+        metadata: Hash,
+        /// Claims about it; they stay.
+        attributes: Vec<Attribute>,
+    },
+    /// The owner names another document that describes it. (Name and attributes are matched on and stay.)
+    Update {
+        /// Which.
+        provider: ProviderId,
+        /// Hash of a document that describes it.
+        metadata: Hash,
+    },
+    /// The owner takes what its workers have earned up to their last reports, oldest worker first, going on
+    /// where the last call stopped.
+    Withdraw {
+        /// Which.
+        provider: ProviderId,
+        /// How many workers to look at, 1 to 256.
+        workers: u16,
+    },
+}
+
+/// What happens to providers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is a new provider.
+    Registered {
+        /// Its id.
+        provider: ProviderId,
+        /// Its owner.
+        owner: Address,
+        /// Its name.
+        name: String,
+    },
+    /// It was described anew.
+    Updated {
+        /// Which.
+        provider: ProviderId,
+        /// Hash of the document.
+        metadata: Hash,
+    },
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Register {
+            name,
+            metadata,
+            attributes,
+        } => register(cx, name, metadata, attributes),
+        Call::Update { provider, metadata } => update(cx, provider, metadata),
+        Call::Withdraw { provider, workers } => deal::withdraw(cx, provider, workers),
+    }
+}
+
+fn register<S: Store>(
+    cx: &mut Cx<'_, S>,
+    name: String,
+    metadata: Hash,
+    attributes: Vec<Attribute>,
+) -> Result<Reply, Error> {
+    check_text("name of the provider", &name)?;
+    check_all(&attributes)?;
+    let id = ProviderId(time::next_id(cx.store, COUNTER)?);
+    let owner = cx.caller();
+    let provider = Provider {
+        owner,
+        name: name.clone(),
+        metadata,
+        attributes,
+        registered: cx.now(),
+        paid_through: WorkerId::default(),
+    };
+    PROVIDERS.put(cx.store, &id, &provider)?;
+    cx.emit(Event::Registered {
+        provider: id,
+        owner,
+        name,
+    });
+    Ok(Reply::Provider(id))
+}
+
+fn update<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId, metadata: Hash) -> Result<Reply, Error> {
+    let mut provider = owned(cx, id)?;
+    provider.metadata = metadata;
+    PROVIDERS.put(cx.store, &id, &provider)?;
+    cx.emit(Event::Updated {
+        provider: id,
+        metadata,
+    });
+    Ok(Reply::Done)
+}
+
+/// The provider, if the caller owns it.
+pub(crate) fn owned<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Provider, Error> {
+    let provider = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Provider(id)))?;
+    cx.authenticate(provider.owner, Role::ProviderOwner)?;
+    Ok(provider)
+}
+
+/// The provider with this id.
+///
+/// # Errors
+/// Out of work.
+pub fn get<S: Store>(store: &mut S, id: ProviderId) -> Result<Option<Provider>, Error> {
+    PROVIDERS.get(store, &id)
+}
+
+/// Providers after `after`, by id; at most `limit` and never more than a page.
+///
+/// # Errors
+/// Out of work.
+pub fn list<S: Store>(
+    store: &mut S,
+    after: Option<ProviderId>,
+    limit: usize,
+) -> Result<Vec<(ProviderId, Provider)>, Error> {
+    PROVIDERS.page(store, &(), after.as_ref(), limit)
+}

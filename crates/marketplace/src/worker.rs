@@ -1,0 +1,333 @@
+//! Workers: units of one peer serving one deal, and what peers say of them.
+//!
+//! ```text
+//! (clearing) -> Assigned -> Running -> Gone -> (paid out, removed)
+//!                   +--------------------^
+//! ```
+//! Promises (`docs/spec/deal.md`): W1 to W7, named where they are kept.
+
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::deal::{DealNow, EndReason, Fault, Pay};
+use crate::limits::{MAX_UNITS, MAX_WORKERS_PER_CALL};
+use crate::peer::{self, LEASES, Lease};
+use crate::refusal::{Error, Object, Refusal, ensure, long};
+use crate::store::Store;
+use crate::table::Table;
+use crate::units::{
+    DealId, Hash, OfferId, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
+};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// Where a worker stands.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Placed; must run by the deadline.
+    Assigned {
+        /// Last second at which it may begin to run.
+        deadline: Time,
+    },
+    /// Runs and accrues. [`Seconds`] here are the deal's paid seconds, which stand still in a pause.
+    Running {
+        /// When it began.
+        since: Time,
+        /// Where it began.
+        from: Seconds,
+        /// Up to where it is reported whatever the peer's lease says: where it began, or was resumed.
+        reported: Seconds,
+        /// Until when it is kept whatever the peer's lease says.
+        kept_until: Time,
+    },
+    /// Over; what it earned waits for its provider.
+    Gone {
+        /// Why.
+        reason: GoneReason,
+        /// All that it earned.
+        earned: Usdc,
+    },
+}
+
+/// Why a worker is gone.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoneReason {
+    /// Its peer says that it cannot run the artifact.
+    CannotRun,
+    /// It did not run in time.
+    NeverStarted,
+    /// It ran, and its peer says that it does no more.
+    Failed,
+    /// Its peer did not report in time.
+    Silent,
+    /// The developer or the monitor ended it.
+    Evicted,
+    /// The developer stopped the deal.
+    Stopped,
+    /// The deal's duration is over.
+    Completed,
+    /// The deal was paused for longer than its hold.
+    Unfunded,
+    /// The deal ended because its artifact cannot be run.
+    BadArtifact,
+}
+
+/// Why a peer cannot run an artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// No source gives its bytes.
+    Unavailable,
+    /// Its bytes are not what the hash, the size or the kind say.
+    Invalid,
+    /// It asks for something that the host does not have.
+    Unsupported,
+}
+
+/// A worker.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Whom it serves.
+    pub deal: DealId,
+    /// Where it runs.
+    pub peer: PeerId,
+    /// Who earns.
+    pub provider: ProviderId,
+    /// The offer it came from.
+    pub offer: OfferId,
+    /// Indices of its units.
+    pub units: Vec<u16>,
+    /// What it costs per epoch, all units together: the ask at assignment.
+    pub rate: Rate,
+    /// When it was assigned.
+    pub assigned: Time,
+    /// Where it stands.
+    pub stage: Stage,
+    /// What was paid out of what it earned.
+    pub paid: Usdc,
+}
+
+/// Workers until they are gone and paid out.
+pub const WORKERS: Table<WorkerId, Worker> = Table::new(0x22, "workers");
+/// Workers of a deal that are not gone.
+pub const BY_DEAL: Table<(DealId, WorkerId), ()> = Table::new(0x23, "workers_by_deal");
+/// Workers of a peer that are not gone.
+pub const BY_PEER: Table<(PeerId, WorkerId), ()> = Table::new(0x24, "workers_by_peer");
+/// Workers of a provider that may have something to withdraw: all that have a row.
+pub const BY_PROVIDER: Table<(ProviderId, WorkerId), ()> = Table::new(0x25, "workers_by_provider");
+
+/// So many different providers must say that an artifact cannot be run, before its deal ends.
+const PROVIDERS_FOR_BAD_ARTIFACT: usize = 2;
+pub(crate) const COUNTER: u8 = 4;
+
+/// Calls about workers, made by the operator key of their peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The worker runs this artifact from now on.
+    Running {
+        /// Which.
+        worker: WorkerId,
+        /// BLAKE3 hash of what it runs.
+        artifact: Hash,
+    },
+    /// The worker cannot be run.
+    CannotRun {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        obstacle: Obstacle,
+    },
+    /// All workers of the peer run, but for those named.
+    Report {
+        /// Which peer.
+        peer: PeerId,
+        /// Those it no longer runs; ones already gone are passed over.
+        stopped: Vec<WorkerId>,
+    },
+}
+
+/// What happens to workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Clearing placed it.
+    Assigned {
+        /// Its id.
+        worker: WorkerId,
+        /// Whom it serves.
+        deal: DealId,
+        /// Who earns.
+        provider: ProviderId,
+        /// Where it is to run.
+        peer: PeerId,
+        /// Indices of its units.
+        units: Vec<u16>,
+        /// What it costs per epoch.
+        rate: Rate,
+        /// Last second at which it may begin to run.
+        deadline: Time,
+    },
+    /// It runs.
+    Running {
+        /// Which.
+        worker: WorkerId,
+        /// Whom it serves.
+        deal: DealId,
+    },
+    /// Its peer says that it cannot run, or go on running.
+    CannotRun {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        obstacle: Obstacle,
+    },
+    /// It is gone.
+    Gone {
+        /// Which.
+        worker: WorkerId,
+        /// Whom it served.
+        deal: DealId,
+        /// Why.
+        reason: GoneReason,
+        /// Who is to blame.
+        fault: Fault,
+        /// The second up to which it is paid, or as of which it is gone.
+        at: Time,
+        /// All that it earned.
+        earned: Usdc,
+    },
+    /// Its provider withdrew.
+    Paid {
+        /// Which.
+        worker: WorkerId,
+        /// Who earns.
+        provider: ProviderId,
+        /// How much this time.
+        amount: Usdc,
+    },
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Running { worker, artifact } => running(cx, worker, artifact),
+        Call::CannotRun { worker, obstacle } => cannot_run(cx, worker, obstacle),
+        Call::Report { peer, stopped } => report(cx, peer, &stopped),
+    }?;
+    Ok(Reply::Done)
+}
+
+/// The deal of a worker that is not gone, if the caller operates its peer.
+fn operated<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(DealNow, Worker), Error> {
+    let worker = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Worker(id)))?;
+    peer::operated(cx, worker.peer)?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.require_live(cx, id)?;
+    Ok((now, worker))
+}
+
+fn running<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, artifact: Hash) -> Result<(), Error> {
+    let (mut now, worker) = operated(cx, id)?;
+    ensure(now.terms.artifact.hash == artifact, Refusal::WrongArtifact)?;
+    if matches!(worker.stage, Stage::Assigned { .. }) {
+        now.run(id, cx.now())?;
+        now.save(cx)?;
+    }
+    Ok(())
+}
+
+fn cannot_run<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, obstacle: Obstacle) -> Result<(), Error> {
+    let (mut now, worker) = operated(cx, id)?;
+    now.emit(Event::CannotRun {
+        worker: id,
+        obstacle,
+    });
+    if matches!(worker.stage, Stage::Running { .. }) {
+        now.gone(id, GoneReason::Failed, Fault::Provider, Pay::Reported)?;
+        return now.save(cx);
+    }
+    now.gone(id, GoneReason::CannotRun, Fault::Nobody, Pay::ToTreasury)?;
+    if !now.deal.cannot_run.contains(&worker.provider) {
+        now.deal.cannot_run.push(worker.provider);
+    }
+    if !now.deal.ran && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
+        now.load_workers(cx)?;
+        now.end(EndReason::BadArtifact, Fault::Developer, cx.now())?;
+    }
+    now.save(cx)
+}
+
+fn report<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, stopped: &[WorkerId]) -> Result<(), Error> {
+    peer::operated(cx, id)?;
+    long(
+        "workers named as stopped",
+        stopped.len(),
+        0,
+        MAX_WORKERS_PER_CALL,
+    )?;
+    for worker in stopped {
+        let other = get(cx.store, *worker)?.is_some_and(|worker| worker.peer != id);
+        ensure(!other, Refusal::NotOfThisPeer(*worker))?;
+    }
+    let lease = peer::lease(cx.store, id)?;
+    if lease.until <= cx.clock.passed {
+        settle_all(cx, id)?;
+    }
+    for worker in stopped {
+        stop(cx, *worker)?;
+    }
+    let until = cx.now().after(Seconds(cx.params.lease_seconds));
+    LEASES.put(
+        cx.store,
+        &id,
+        &Lease {
+            reported: cx.now(),
+            until,
+        },
+    )?;
+    cx.emit(peer::Event::Reported { peer: id, until });
+    Ok(())
+}
+
+/// Lets what the lapse of a lease did to a peer's workers take effect before a new lease begins. (T3)
+fn settle_all<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
+    for ((_, id), ()) in BY_PEER.list(cx.store, &peer, None, MAX_UNITS.into())? {
+        // An earlier round may have ended it with its deal.
+        if let Some(worker) = get(cx.store, id)? {
+            DealNow::load(cx, worker.deal)?.save(cx)?;
+        }
+    }
+    Ok(())
+}
+
+/// A worker that its peer no longer runs is gone as of the previous report.
+fn stop<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let Some(worker) = get(cx.store, id)? else {
+        return Ok(());
+    };
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.load_worker(cx, id)?;
+    let reason = match now.live_worker(id).map(|worker| worker.stage) {
+        Some(Stage::Assigned { .. }) => GoneReason::NeverStarted,
+        Some(Stage::Running { .. }) => GoneReason::Failed,
+        Some(Stage::Gone { .. }) | None => return Ok(()),
+    };
+    now.gone(id, reason, Fault::Provider, Pay::Reported)?;
+    now.save(cx)
+}
+
+/// The worker with this id, if it is not gone and paid out.
+///
+/// # Errors
+/// Out of work.
+pub fn get<S: Store>(store: &mut S, id: WorkerId) -> Result<Option<Worker>, Error> {
+    WORKERS.get(store, &id)
+}
+
+/// Workers of a peer that are not gone, by id: what it should be running.
+///
+/// # Errors
+/// Out of work.
+pub fn of_peer<S: Store>(store: &mut S, peer: PeerId) -> Result<Vec<(WorkerId, Worker)>, Error> {
+    let mut workers = Vec::new();
+    for ((_, id), ()) in BY_PEER.list(store, &peer, None, MAX_UNITS.into())? {
+        workers.push((id, WORKERS.must(store, &id)?));
+    }
+    Ok(workers)
+}
