@@ -1,0 +1,58 @@
+//! Turns the sources in `wat` into components: core module, plus the interfaces in `wit`.
+
+use anyhow::{Context as _, Result};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Where a source takes the text that all answering functions share.
+const INCLUDE: &str = "  ;; include answer\n";
+
+fn main() -> Result<()> {
+    println!("cargo::rerun-if-changed=wat");
+    println!("cargo::rerun-if-changed=wit");
+    let answer = fs::read_to_string("wat/answer.wat")?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    for source in sources()? {
+        let component =
+            component(&source, &answer).with_context(|| format!("cannot build {source:?}"))?;
+        let name = source.file_name().context("a source has no name")?;
+        fs::write(out.join(name).with_extension("wasm"), component)?;
+    }
+    Ok(())
+}
+
+/// Every source but the shared text.
+fn sources() -> Result<Vec<PathBuf>> {
+    let mut sources = Vec::new();
+    for folder in ["wat", "wat/hostile"] {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let is_source = path.extension().is_some_and(|extension| extension == "wat");
+            if is_source && !path.ends_with("answer.wat") {
+                sources.push(path);
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// One component from one source.
+fn component(source: &Path, answer: &str) -> Result<Vec<u8>> {
+    let text = fs::read_to_string(source)?.replace(INCLUDE, answer);
+    let mut module = wat::parse_str(text)?;
+    let mut interfaces = Resolve::default();
+    let (package, _) = interfaces.push_dir("wit")?;
+    let world = if source.ends_with("trespasser.wat") {
+        "trespasser"
+    } else {
+        "function"
+    };
+    let world = interfaces.select_world(&[package], Some(world))?;
+    embed_component_metadata(&mut module, &interfaces, world, StringEncoding::UTF8)?;
+    let mut encoder = ComponentEncoder::default().module(&module)?.validate(true);
+    encoder.encode()
+}

@@ -1,0 +1,42 @@
+//! Functions that misbehave, for tests of whoever runs functions of strangers.
+
+use crate::component;
+
+/// Never ends and never waits.
+pub const SPIN: &[u8] = component!("spin");
+
+/// Fails at once.
+pub const TRAP: &[u8] = component!("trap");
+
+/// Calls itself until the stack is used up, which is a trap.
+pub const RECURSION: &[u8] = component!("recursion");
+
+/// Takes and touches memory until it is refused, then traps.
+pub const MEMORY_BOMB: &[u8] = component!("memory_bomb");
+
+/// Ends without an answer.
+pub const SILENT: &[u8] = component!("silent");
+
+/// Answers with an error in place of a response.
+pub const ERROR_ANSWER: &[u8] = component!("error_answer");
+
+/// Answers with status 100, which is no answer.
+pub const INTERIM: &[u8] = component!("interim");
+
+/// Answers 200 and then sends without end.
+pub const FLOOD: &[u8] = component!("flood");
+
+/// Answers 200 with `first`, then waits for an hour before it ends the body.
+pub const SLOW_BODY: &[u8] = component!("slow_body");
+
+/// Logs ten thousand lines with an escape sequence in each and one of 64 KiB, then answers `done`.
+pub const CHATTER: &[u8] = component!("chatter");
+
+/// Answers `fresh`, or `stale` if it finds what an earlier request left in its memory.
+pub const RESIDUE: &[u8] = component!("residue");
+
+/// Sends a request to port 80 of the machine it runs on; answers `denied`, or `sent..`.
+pub const OUTBOUND: &[u8] = component!("outbound");
+
+/// Imports `wasi:filesystem/preopens`, which no worker gives.
+pub const TRESPASSER: &[u8] = component!("trespasser");

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod hostile;
+
+macro_rules! component {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"))
+    };
+}
+use component;
+
+/// Answers 200 with one line of text that names the path of the request.
+pub const HELLO: &[u8] = component!("hello");
+
+/// Answers 200 with the body of the request, as it comes.
+pub const ECHO: &[u8] = component!("echo");
+
+/// Answers 200 with its environment, `NAME=value` a line.
+pub const ENVIRONMENT: &[u8] = component!("environment");

@@ -1,0 +1,90 @@
+//! How WebAssembly is compiled and run, and what a function is linked with.
+
+use super::guest::Guest;
+use crate::config::Limits;
+use std::{thread, time::Duration};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
+    component::{Component, Linker},
+};
+use wasmtime_wasi::{
+    cli::{WasiCli, WasiCliView as _},
+    p2::bindings::cli::environment,
+};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// How often a running function pauses, so that others, and its limits, have their turn.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Modules, memories and tables that one component may be made of.
+pub(super) const MODULES: u32 = 32;
+pub(super) const MEMORIES: u32 = 4;
+pub(super) const TABLES: u32 = 16;
+
+/// Entries of all tables of one request.
+pub(super) const TABLE_ENTRIES: usize = 100_000;
+
+/// Memory of a slot that is zeroed and kept instead of given back, where the kernel can tell which
+/// of its pages were touched; about what a small function needs.
+const KEEP_BYTES: usize = 2 << 20;
+
+/// An engine with room for `requests` at once, and the thread that makes its functions pause.
+///
+/// # Errors
+/// This machine cannot run it.
+pub(super) fn engine(limits: &Limits, requests: u32) -> Result<Engine> {
+    let pooled = || Engine::new(config().allocation_strategy(pool(limits, requests)));
+    // A pool reserves address space far beyond its memory. Where that is forbidden, slower
+    // allocation on demand still works.
+    let engine = pooled().or_else(|_| Engine::new(&config()))?;
+    let weak = engine.weak();
+    thread::Builder::new()
+        .name("ticker".into())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                thread::sleep(TICK);
+            }
+        })?;
+    Ok(engine)
+}
+
+/// Threads, garbage collection and asynchronous components are not even compiled in.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false);
+    config
+}
+
+fn pool(limits: &Limits, requests: u32) -> InstanceAllocationStrategy {
+    let memory_bytes = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(requests)
+        .total_core_instances(requests.saturating_mul(MODULES))
+        .total_memories(requests.saturating_mul(MEMORIES))
+        .total_tables(requests.saturating_mul(TABLES))
+        .total_stacks(requests)
+        .max_core_instances_per_component(MODULES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .table_elements(TABLE_ENTRIES)
+        .max_memory_size(memory_bytes)
+        .linear_memory_keep_resident(KEEP_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+/// Links a component with what `admission` lets it import, and nothing else.
+///
+/// # Errors
+/// It imports something else, or an interface in a form that is not ours.
+pub(super) fn link(engine: &Engine, component: &Component) -> Result<ProxyPre<Guest>> {
+    let mut linker = Linker::<Guest>::new(engine);
+    wasmtime_wasi_http::p2::add_to_linker_async(&mut linker)?;
+    environment::add_to_linker::<Guest, WasiCli>(&mut linker, Guest::cli)?;
+    ProxyPre::new(linker.instantiate_pre(component)?)
+}

@@ -1,0 +1,185 @@
+//! One request's own world: memory, resources and outputs that nobody else sees, thrown away after.
+
+use super::{
+    engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
+    log::Log,
+    stdio::Output,
+};
+use crate::{config::Limits, control::Source};
+use std::{collections::BTreeMap, sync::Arc};
+use wasmtime::{Engine, ResourceLimiter, Result, Store, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+/// Host resources (streams, headers, bodies) that a request may hold at once.
+const RESOURCES: usize = 512;
+
+/// Bytes that a function may hand over in one call.
+const CALL_BYTES: usize = 4 << 20;
+
+/// Random bytes that a function may take in one call.
+const RANDOM_BYTES: u64 = 64 << 10;
+
+/// Bytes of an answer that wait for the connection.
+const BODY_CHUNK_BYTES: usize = 64 << 10;
+
+/// What a store holds.
+pub(super) struct Guest {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    reserved: Reserved,
+}
+
+impl Guest {
+    /// A fresh store.
+    pub(super) fn store(
+        engine: &Engine,
+        limits: &Limits,
+        environment: &BTreeMap<String, String>,
+        log: &Arc<Log>,
+    ) -> Store<Self> {
+        let output = |source| Output {
+            log: log.clone(),
+            source,
+        };
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output(Source::Stdout))
+            .stderr(output(Source::Stderr))
+            .max_random_size(RANDOM_BYTES);
+        for (name, value) in environment {
+            wasi.env(name, value);
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.header_bytes as usize);
+        let guest = Self {
+            table,
+            wasi: wasi.build(),
+            http,
+            hooks: Hooks,
+            reserved: Reserved::new(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX)),
+        };
+        let mut store = Store::new(engine, guest);
+        store.limiter(|guest| &mut guest.reserved);
+        store.set_hostcall_fuel(CALL_BYTES);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        store
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// No function reaches out.
+struct Hooks;
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        _: hyper::Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES
+    }
+}
+
+/// A response and what drives its connection.
+type Sent = (
+    hyper::Response<WasiBody>,
+    Box<dyn Future<Output = Result<(), Error>> + Send>,
+);
+
+/// Counts what all memories and tables of a request have together; none of it is given back
+/// before the request ends.
+struct Reserved {
+    memory_bytes_left: usize,
+    table_entries_left: usize,
+}
+
+impl Reserved {
+    fn new(memory_bytes: usize) -> Self {
+        Self {
+            memory_bytes_left: memory_bytes,
+            table_entries_left: TABLE_ENTRIES,
+        }
+    }
+}
+
+fn take(left: &mut usize, current: usize, desired: usize) -> bool {
+    match left.checked_sub(desired.saturating_sub(current)) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+impl ResourceLimiter for Reserved {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        Ok(take(&mut self.memory_bytes_left, current, desired))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        Ok(take(&mut self.table_entries_left, current, desired))
+    }
+
+    fn instances(&self) -> usize {
+        MODULES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reserved;
+    use wasmtime::ResourceLimiter as _;
+
+    #[test]
+    fn all_memories_share_one_limit() {
+        let mut reserved = Reserved::new(100);
+        let mut grow = |current, desired| {
+            reserved
+                .memory_growing(current, desired, None)
+                .expect("an answer")
+        };
+        assert!(grow(0, 60));
+        assert!(!grow(0, 41));
+        assert!(grow(60, 100));
+        assert!(!grow(100, 101));
+    }
+}

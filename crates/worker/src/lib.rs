@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod control;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod identity;
+pub mod supervisor;
+
+pub use config::Config;
+pub use identity::{ArtifactHash, Identity};

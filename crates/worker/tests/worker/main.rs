@@ -1,0 +1,6 @@
+//! Workers as processes of their own, from outside. Numbers are the promises of `docs/spec/worker.md`.
+
+mod fuzz;
+mod serving;
+mod supervision;
+mod support;
