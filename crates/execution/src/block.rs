@@ -21,6 +21,7 @@ use marketplace::{Book, Cx, Error, Event, Origin};
 use revm::ExecuteEvm as _;
 use revm::context::JournalTr as _;
 use revm::context_interface::result::ExecutionResult;
+use revm::state::EvmState;
 
 /// Who seems to send the system transactions.
 pub const SYSTEM_SENDER: Address = address!("0xfffffffffffffffffffffffffffffffffffffffe");
@@ -126,6 +127,8 @@ struct Run<'a> {
     receipts: Vec<Receipt>,
     skipped: Vec<(usize, Refusal)>,
     gas_used: u64,
+    /// Wei.
+    burned: u128,
     events: Vec<Event>,
 }
 
@@ -154,6 +157,7 @@ impl<'a> Run<'a> {
             receipts: Vec::new(),
             skipped: Vec::new(),
             gas_used: 0,
+            burned: head.burned,
             events: Vec::new(),
         }
     }
@@ -186,8 +190,7 @@ impl<'a> Run<'a> {
         let logs = journal.take_logs();
         journal.commit_tx();
         let state = journal.finalize();
-        write_accounts(self.overlay(), state);
-        self.settle();
+        self.settle(state)?;
         if !logs.is_empty() {
             self.include_system(half, logs);
         }
@@ -230,10 +233,13 @@ impl<'a> Run<'a> {
     }
 
     /// Ends a transaction: what it wrote and what happened in it stay.
-    fn settle(&mut self) {
+    fn settle(&mut self, state: EvmState) -> Result<(), Fault> {
+        let burned = write_accounts(self.overlay(), state)?;
+        self.burned = self.burned.saturating_add(burned.saturating_to());
         self.overlay().commit();
         let events = self.machine.ctx.journaled_state.take_events();
         self.events.extend(events);
+        Ok(())
     }
 
     fn overlay(&mut self) -> &mut Overlay<'a> {
@@ -254,8 +260,7 @@ impl<'a> Run<'a> {
         match self.machine.transact_one(environment) {
             Ok(result) => {
                 let state = self.machine.finalize();
-                write_accounts(self.overlay(), state);
-                self.settle();
+                self.settle(state)?;
                 self.include(checked, result);
                 Ok(Ok(()))
             }
@@ -311,7 +316,6 @@ impl<'a> Run<'a> {
 
     fn finish(mut self, head: &Head, block: &Block) -> Outcome {
         let base_fee = self.at.base_fee;
-        let burned = u128::from(self.gas_used) * u128::from(base_fee);
         let next = Head {
             height: block.height,
             hash: block.hash,
@@ -319,7 +323,7 @@ impl<'a> Run<'a> {
             beacon: block.beacon,
             fee_account: block.fee_account,
             base_fee: fee::next_base_fee(base_fee, self.gas_used),
-            burned: head.burned.saturating_add(burned),
+            burned: self.burned,
             ..head.clone()
         };
         chain::write_head(self.overlay(), &next);

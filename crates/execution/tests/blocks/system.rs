@@ -85,6 +85,16 @@ fn a_caller_that_reverts_takes_its_marketplace_calls_with_it() {
 }
 
 #[test]
+fn a_failed_creation_does_not_upset_what_a_revert_takes_back() {
+    let calls = [(CALL, MARKETPLACE, register("x"))];
+    let inner = contract(&calls, End::CollideAndRevert);
+    let outer = contract(&[(CALL, INNER, Vec::new())], End::Stop);
+    let mut chain = with_contracts(&[(INNER, inner), (OUTER, outer)]);
+    assert!(send(&mut chain, OUTER, Bytes::new()).succeeded);
+    assert_eq!(provider(&chain, 1), None);
+}
+
+#[test]
 fn a_transaction_that_reverts_changes_only_who_pays() {
     let calls = [(CALL, MARKETPLACE, register("x"))];
     let mut chain = with_contracts(&[(OUTER, contract(&calls, End::Revert))]);

@@ -68,6 +68,22 @@ fn all_flt_is_genesis_less_burned_over_full_blocks() {
 }
 
 #[test]
+fn flt_destroyed_with_a_contract_counts_as_burned() {
+    let mut chain = chain_of_alice();
+    let genesis = chain.flt();
+    // selfdestruct(address()) while it is created
+    let create = TxEip1559 {
+        to: TxKind::Create,
+        value: U256::from(FLT),
+        ..transaction(0, BOB, bytes!("30ff"))
+    };
+    assert!(chain.send(alice(), create).succeeded);
+    let burned = chain::head(&chain.rows).expect("a head").burned;
+    assert!(burned > FLT);
+    assert_eq!(genesis - chain.flt(), U256::from(burned));
+}
+
+#[test]
 fn every_supported_type_of_transaction_gets_in() {
     let mut chain = chain_of_alice();
     let (gas_price, gas_limit) = (100 * GWEI, 21_000);
