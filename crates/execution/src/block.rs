@@ -1,33 +1,27 @@
 //! Execution of one finalized block: rows and block in, differences and results out.
+//! Promises: `docs/spec/block.md`.
+
+mod around;
 
 use crate::admission::{self, Checked, Refusal, environment};
 use crate::chain::{self, Head};
 use crate::evm::{Machine, Surroundings, fault, machine};
 use crate::fault::Fault;
 use crate::fee;
-use crate::gas::Meter;
 use crate::receipt::{self, Receipt};
 use crate::state::{Account, Diff, Overlay, Rows, read_account, write_accounts};
-use crate::system::{Stop, act_on};
 use alloy_consensus::{
-    EthereumTxEnvelope, Signed, Transaction as _, TxEip4844, TxLegacy,
-    proofs::calculate_transaction_root,
+    EthereumTxEnvelope, Transaction as _, TxEip4844, proofs::calculate_transaction_root,
 };
-use alloy_primitives::{
-    Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256, address, keccak256,
-};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
+use around::Half;
 use marketplace::units::Seconds;
-use marketplace::{Book, Cx, Error, Event, Origin};
+use marketplace::{Book, Event};
 use revm::ExecuteEvm as _;
-use revm::context::JournalTr as _;
 use revm::context_interface::result::ExecutionResult;
 use revm::state::EvmState;
 
-/// Who seems to send the system transactions.
-pub const SYSTEM_SENDER: Address = address!("0xfffffffffffffffffffffffffffffffffffffffe");
-/// Gas that the beginning of a block, and its end, may use in the marketplace, beside the transactions' gas. The
-/// marketplace bounds both by its own parameters; this only stops what runs away.
-const SYSTEM_GAS: u64 = 1 << 40;
+pub use around::SYSTEM_SENDER;
 
 /// A signed transaction.
 pub type Transaction = EthereumTxEnvelope<TxEip4844>;
@@ -63,6 +57,7 @@ pub struct Included {
 }
 
 /// What a block did.
+/// (B2, B4, B8)
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What it changes in the rows.
@@ -132,15 +127,6 @@ struct Run<'a> {
     events: Vec<Event>,
 }
 
-/// The marketplace's work around the transactions of a block.
-#[derive(Clone, Copy)]
-enum Half {
-    /// Before the first.
-    Begin,
-    /// After the last.
-    End,
-}
-
 impl<'a> Run<'a> {
     fn new(rows: &'a Rows, head: &Head, block: &Block) -> Self {
         let at = Surroundings {
@@ -160,76 +146,6 @@ impl<'a> Run<'a> {
             burned: head.burned,
             events: Vec::new(),
         }
-    }
-
-    /// Lets the marketplace do what is due; false if it failed, was taken back as a whole and noted as a fault.
-    fn system(
-        &mut self,
-        half: Half,
-        act: impl FnOnce(&mut Cx<'_, Meter<'_, 'a>>) -> Result<(), Error>,
-    ) -> Result<bool, Fault> {
-        let journal = &mut self.machine.ctx.journaled_state;
-        let origin = Origin {
-            beacon: self.at.beacon.0,
-            ..Origin::default()
-        };
-        let checkpoint = journal.checkpoint();
-        let mut budget = SYSTEM_GAS;
-        let result = act_on(journal, origin, &mut budget, act);
-        let done = result.is_ok();
-        match result {
-            Ok(()) => journal.checkpoint_commit(),
-            Err(Stop::Fault(fault)) => return Err(fault),
-            Err(stop) => {
-                journal.checkpoint_revert(checkpoint);
-                if let Stop::OutOfGas = stop {
-                    journal.note_fault("the work around a block does not end");
-                }
-            }
-        }
-        let logs = journal.take_logs();
-        journal.commit_tx();
-        let state = journal.finalize();
-        self.settle(state)?;
-        if !logs.is_empty() {
-            self.include_system(half, logs);
-        }
-        Ok(done)
-    }
-
-    fn include_system(&mut self, half: Half, logs: Vec<Log>) {
-        let (name, place) = match half {
-            Half::Begin => ("begin", 0),
-            Half::End => ("end", 1),
-        };
-        let (chain_id, height) = (self.at.chain_id, self.at.height);
-        let id = [chain_id.to_be_bytes(), height.to_be_bytes(), [place; 8]].concat();
-        let transaction = TxLegacy {
-            chain_id: Some(chain_id),
-            nonce: height,
-            gas_price: 0,
-            gas_limit: 0,
-            to: TxKind::Call(abi::MARKETPLACE),
-            value: U256::ZERO,
-            input: Bytes::from_static(name.as_bytes()),
-        };
-        let nobody = Signature::new(U256::ZERO, U256::ZERO, false);
-        let hash = keccak256(id);
-        self.receipts.push(Receipt {
-            kind: alloy_consensus::TxType::Legacy,
-            succeeded: true,
-            gas_used: 0,
-            cumulative_gas_used: self.gas_used,
-            effective_gas_price: 0,
-            contract_address: None,
-            bloom: alloy_primitives::logs_bloom(&logs),
-            logs,
-        });
-        self.transactions.push(Included {
-            transaction: Signed::new_unchecked(transaction, nobody, hash).into(),
-            hash,
-            sender: SYSTEM_SENDER,
-        });
     }
 
     /// Ends a transaction: what it wrote and what happened in it stay.

@@ -157,7 +157,7 @@ impl Chain {
             data: data.into(),
             ..call::Request::default()
         };
-        call::call(&self.rows, &request).expect("an answer")
+        call::call(&self.rows, &request, &|| false).expect("an answer")
     }
 
     pub(crate) fn balance(&self, address: Address) -> U256 {

@@ -257,7 +257,7 @@ fn an_estimate_suffices_and_is_not_far_above_what_is_needed() {
         data: register("estimated").into(),
         ..call::Request::default()
     };
-    let gas_limit = call::estimate(&chain.rows, &request).expect("it succeeds");
+    let gas_limit = call::estimate(&chain.rows, &request, &|| false).expect("it succeeds");
     let exact = TxEip1559 {
         gas_limit,
         ..transaction(0, MARKETPLACE, register("estimated"))
@@ -274,6 +274,25 @@ fn an_estimate_suffices_and_is_not_far_above_what_is_needed() {
         .abi_encode()
         .into();
     let failing = call::Request { data, ..request };
-    let error = call::estimate(&chain.rows, &failing).expect_err("it reverts");
+    let error = call::estimate(&chain.rows, &failing, &|| false).expect_err("it reverts");
     assert!(matches!(error, call::CallError::Failed(called) if called.end == call::End::Reverted));
+}
+
+#[test]
+fn a_call_ends_when_its_caller_loses_patience() {
+    // An endless loop, called by a contract that would go on after it.
+    let forever = bytes!("5b600056");
+    let calls = [(CALL, INNER, Vec::new()), (CALL, INNER, Vec::new())];
+    let chain = with_contracts(&[(INNER, forever), (OUTER, contract(&calls, End::Stop))]);
+    let request = call::Request {
+        to: Some(OUTER),
+        ..call::Request::default()
+    };
+    let asked = std::cell::Cell::new(0);
+    let impatient = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    };
+    let answer = call::call(&chain.rows, &request, &impatient);
+    assert_eq!((answer, asked.get()), (Err(call::CallError::Stopped), 4));
 }
