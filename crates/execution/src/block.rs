@@ -148,20 +148,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Ends a transaction: what it wrote and what happened in it stay.
-    fn settle(&mut self, state: EvmState) -> Result<(), Fault> {
-        let burned = write_accounts(self.overlay(), state)?;
-        self.burned = self.burned.saturating_add(burned.saturating_to());
-        self.overlay().commit();
-        let events = self.machine.ctx.journaled_state.take_events();
-        self.events.extend(events);
-        Ok(())
-    }
-
-    fn overlay(&mut self) -> &mut Overlay<'a> {
-        self.machine.ctx.journaled_state.rows()
-    }
-
     /// Runs one transaction, or says why it is skipped.
     fn transaction(&mut self, bytes: &[u8]) -> Result<Result<(), Refusal>, Fault> {
         let checked = match admission::check(bytes, self.at.chain_id) {
@@ -228,6 +214,20 @@ impl<'a> Run<'a> {
             sender: checked.sender,
             transaction: checked.transaction,
         });
+    }
+
+    /// Ends a transaction: what it wrote and what happened in it stay.
+    fn settle(&mut self, state: EvmState) -> Result<(), Fault> {
+        let burned = write_accounts(self.overlay(), state)?;
+        self.burned = self.burned.saturating_add(burned.saturating_to());
+        self.overlay().commit();
+        let events = self.machine.ctx.journaled_state.take_events();
+        self.events.extend(events);
+        Ok(())
+    }
+
+    fn overlay(&mut self) -> &mut Overlay<'a> {
+        self.machine.ctx.journaled_state.rows()
     }
 
     fn finish(mut self, head: &Head, block: &Block) -> Outcome {

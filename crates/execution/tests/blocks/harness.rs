@@ -122,8 +122,12 @@ impl Chain {
 
     /// Executes the next block and commits it.
     pub(crate) fn block(&mut self, transactions: Vec<Bytes>) -> Outcome {
-        let block = self.next(transactions);
-        let outcome = self.execute(&block).expect("no fault");
+        self.commit(&self.next(transactions))
+    }
+
+    /// Executes a block and commits it.
+    pub(crate) fn commit(&mut self, block: &Block) -> Outcome {
+        let outcome = execute(&self.rows, &mut self.book, block).expect("no fault");
         assert_eq!(outcome.faults, [""; 0]);
         state::commit(&mut self.rows, &mut self.book, &outcome.diff);
         outcome

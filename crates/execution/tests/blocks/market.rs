@@ -311,3 +311,39 @@ fn the_book_that_follows_the_diffs_is_the_one_rebuilt_from_rows() {
         assert_eq!(ours.diff, theirs.diff);
     }
 }
+
+#[test]
+fn replaying_the_blocks_gives_the_same_rows() {
+    let [_, operator, developer] = people();
+    let mut chain = market();
+    let (terms, escrow) = (terms(), Usdc(10_000_000));
+    let (worker, artifact) = (WorkerId(1), Hash([1; 32]));
+    let mut calls = supply_calls();
+    calls.extend([
+        (
+            developer,
+            Call::Demand(demand::Call::Post { terms, escrow }),
+        ),
+        (
+            operator,
+            Call::Worker(worker::Call::Running { worker, artifact }),
+        ),
+    ]);
+    let mut blocks = Vec::new();
+    for (who, call) in calls {
+        let nonce = chain.nonce(who);
+        let signed = who.sign(transaction(nonce, MARKETPLACE, calldata::encode(&call)));
+        blocks.push(chain.next(vec![signed.clone(), signed]));
+        chain.commit(&blocks[blocks.len() - 1]);
+    }
+    for _ in 0..12 {
+        blocks.push(chain.next(Vec::new()));
+        chain.commit(&blocks[blocks.len() - 1]);
+    }
+    let mut again = market();
+    for block in &blocks {
+        again.commit(block);
+    }
+    assert_eq!(again.rows, chain.rows);
+    assert_eq!(again.book, chain.book);
+}

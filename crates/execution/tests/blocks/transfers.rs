@@ -307,6 +307,29 @@ fn a_contract_keeps_its_storage_and_sees_block_hashes_and_the_beacon() {
 }
 
 #[test]
+fn a_created_contract_can_be_called_from_the_next_block_on() {
+    // mstore8(0, 0x33); mstore8(1, 0xff); return(0, 2): code that gives its balance to whom calls it.
+    let init = bytes!("60335f5360ff60015360025ff3");
+    let mut chain = chain_of_alice();
+    let create = TxEip1559 {
+        to: TxKind::Create,
+        ..transaction(0, BOB, init)
+    };
+    let address = chain.send(alice(), create).contract_address;
+    let address = address.expect("a contract");
+    let code = execution::state::code(&chain.rows, address);
+    assert_eq!(code, Ok(bytes!("33ff")));
+    let paying = TxEip1559 {
+        value: U256::from(FLT),
+        ..transaction(1, address, Bytes::new())
+    };
+    assert!(chain.send(alice(), paying).succeeded);
+    assert_eq!(chain.balance(address), U256::ZERO);
+    let code = execution::state::code(&chain.rows, address);
+    assert_eq!(code, Ok(bytes!("33ff")), "since EIP-6780 it stays");
+}
+
+#[test]
 fn the_same_block_over_the_same_rows_gives_the_same_differences() {
     let chain = chain_of_alice();
     let signed = (0..20).map(|nonce| alice().sign(transfer(nonce, BOB, 1)));
