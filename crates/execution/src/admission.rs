@@ -54,10 +54,11 @@ pub fn check(bytes: &[u8], chain_id: u64) -> Result<Checked, Refusal> {
         return Err(Refusal::WrongChain { named, chain_id });
     }
     check_fees(&transaction)?;
+    check_gas(&transaction)?;
+    // Last, because it costs the most.
     let sender = transaction
         .recover_signer()
         .map_err(|_| Refusal::BadSignature)?;
-    check_gas(&transaction, sender)?;
     let fees = U256::from(transaction.gas_limit()) * U256::from(transaction.max_fee_per_gas());
     Ok(Checked {
         hash: *transaction.tx_hash(),
@@ -139,7 +140,7 @@ fn check_fees(transaction: &Transaction) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_gas(transaction: &Transaction, sender: Address) -> Result<(), Refusal> {
+fn check_gas(transaction: &Transaction) -> Result<(), Refusal> {
     let gas_limit = transaction.gas_limit();
     if gas_limit > TRANSACTION_GAS_LIMIT {
         return Err(Refusal::GasLimitTooHigh { gas_limit });
@@ -148,7 +149,8 @@ fn check_gas(transaction: &Transaction, sender: Address) -> Result<(), Refusal> 
     if transaction.is_create() && bytes > MAX_INIT_CODE {
         return Err(Refusal::InitCodeTooLarge { bytes });
     }
-    let gas = calculate_initial_tx_gas_for_tx(environment(transaction, sender), SPEC, None);
+    let anyone = environment(transaction, Address::ZERO); // who sends it does not matter here
+    let gas = calculate_initial_tx_gas_for_tx(anyone, SPEC, None);
     let needed = gas.initial_total_gas().max(gas.floor_gas());
     if gas_limit < needed {
         return Err(Refusal::GasLimitTooLow { gas_limit, needed });
