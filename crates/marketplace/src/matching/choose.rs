@@ -283,3 +283,11 @@ impl Network {
         node
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test panics when it is wrong"
+)]
+mod tests;

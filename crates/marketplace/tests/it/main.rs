@@ -1,0 +1,6 @@
+//! Tests of the marketplace as a whole: text tables, an auditor, random calls, snapshots of rows.
+
+mod auditor;
+mod property;
+mod scenario;
+mod world;
