@@ -3,4 +3,5 @@
 mod auditor;
 mod property;
 mod scenario;
+mod snapshot;
 mod world;
