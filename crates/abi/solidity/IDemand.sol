@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.20;
+
+import {Requirement} from "./Types.sol";
+
+/// Demands: a developer's willingness to pay. A demand is a deal that has no workers yet, under one id.
+interface IDemand {
+    /// Who holds the bytes of an artifact.
+    struct Source {
+        /// Overlay key.
+        bytes32 key;
+        /// host:port.
+        string endpoint;
+    }
+
+    struct Artifact {
+        /// BLAKE3.
+        bytes32 hash;
+        /// Bytes.
+        uint64 size;
+        /// At most 4.
+        Source[] sources;
+    }
+
+    enum Pricing { Epoch, Request }
+
+    /// How far workers must lie apart; zero: no limit.
+    struct Spread {
+        uint16 maxPerProvider;
+        uint16 maxPerDatacenter;
+        uint16 maxPerCountry;
+        uint16 minProviders;
+        uint16 minCountries;
+    }
+
+    struct DemandTerms {
+        Artifact artifact;
+        uint16 unitsPerWorker;
+        uint16 minWorkers;
+        uint16 targetWorkers;
+        uint128 limitPrice;
+        Pricing pricing;
+        /// Seconds from the first worker running; zero: while funded.
+        uint64 duration;
+        Requirement[] requirements;
+        /// Host capabilities; x asks for the peer's attribute effector.x.
+        string[] effectors;
+        uint32 protocolVersion;
+        Spread spread;
+        /// Seconds.
+        uint64 hold;
+        /// An account that may evict workers and nothing else; zero: none.
+        address monitor;
+    }
+
+    event DemandPosted(uint64 indexed deal, address indexed owner, bytes32 artifact, uint128 escrow);
+
+    /// Posts a demand and takes its escrow from the caller's USDC; no approval is needed.
+    function postDemand(DemandTerms calldata terms, uint128 escrow) external returns (uint64 deal);
+
+    function getDemand(uint64 deal) external view returns (DemandTerms memory);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.20;
+
+import {Fault} from "./Types.sol";
+
+/// Workers: units of one peer serving one deal. The peer's operator key makes all calls.
+interface IWorker {
+    enum GoneReason { CannotRun, NeverStarted, Failed, Silent, Evicted, Stopped, Completed, Unfunded, BadArtifact }
+    enum Obstacle { Unavailable, Invalid, Unsupported }
+    enum WorkerStage { Assigned, Running, Gone }
+
+    struct WorkerRecord {
+        uint64 deal;
+        bytes32 peer;
+        uint64 provider;
+        uint64 offer;
+        uint16[] units;
+        uint128 rate;
+        uint64 assigned;
+        WorkerStage stage;
+        uint128 paid;
+    }
+
+    event WorkerAssigned(
+        uint64 indexed worker, uint64 indexed deal, bytes32 indexed peer,
+        uint64 provider, uint16[] units, uint128 rate, uint64 deadline
+    );
+    event WorkerRunning(uint64 indexed worker, uint64 indexed deal);
+    event WorkerCannotRun(uint64 indexed worker, Obstacle obstacle);
+    event WorkerGone(
+        uint64 indexed worker, uint64 indexed deal, GoneReason reason, Fault fault, uint64 at, uint128 earned
+    );
+    event WorkerPaid(uint64 indexed worker, uint64 indexed provider, uint128 amount);
+
+    /// The worker runs this artifact from now on.
+    function reportRunning(uint64 worker, bytes32 artifact) external;
+    /// The worker cannot be run.
+    function reportCannotRun(uint64 worker, Obstacle obstacle) external;
+    /// All workers of the peer run, but for those named; renews the peer's lease.
+    function report(bytes32 peer, uint64[] calldata stopped) external;
+
+    function getWorker(uint64 worker) external view returns (WorkerRecord memory);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.20;
+
+// Types that several interfaces share. Prices and amounts of USDC are in its millionths; a price is for one compute
+// unit and one whole epoch; times are seconds of protocol time, which stands still while the chain does.
+
+/// Type of an attribute's value.
+enum ValueKind { Text, Integer, Version, Set }
+
+/// A value: the field that `kind` names counts, the others are empty.
+struct Value {
+    ValueKind kind;
+    string text;
+    int64 integer;
+    /// Major, minor, patch.
+    uint32[3] version;
+    string[] members;
+}
+
+/// A claim, such as cpu.arch = "x86_64".
+struct Attribute {
+    string key;
+    Value value;
+}
+
+/// Whose attribute a requirement looks at.
+enum Subject { Offer, Peer, Datacenter, Provider }
+
+/// What must hold for the attribute.
+enum Comparison { Is, IsNot, Below, AtMost, Above, AtLeast, In, Has, Exists }
+
+/// A requirement; a missing attribute makes it false. In takes several values, Exists none, the others one (Has a text).
+struct Requirement {
+    Subject subject;
+    string key;
+    Comparison comparison;
+    Value[] values;
+}
+
+/// Who is to blame.
+enum Fault { Nobody, Developer, Provider }

@@ -1,0 +1,133 @@
+//! Calldata of the marketplace: to and from its calls, and the queries that contracts may make.
+
+use crate::refusal::Revert;
+use crate::sol::{
+    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls, IErrors::UnknownCall,
+    IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
+    IWorker::IWorkerCalls,
+};
+use crate::{datacenter, deal, demand, offer, peer, provider, time, worker};
+use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
+use marketplace::store::Store;
+use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
+use marketplace::{Call, Cx, Error, Reply};
+
+/// Bytes that decoding one call may take in memory.
+const MEMORY_LIMIT: usize = 4 << 20;
+
+/// What calldata of the marketplace asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To do something.
+    Call(Call),
+    /// To read something.
+    Query(Query),
+}
+
+/// What a contract may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// A provider.
+    Provider(ProviderId),
+    /// A datacenter.
+    Datacenter(DatacenterId),
+    /// A peer.
+    Peer(PeerId),
+    /// An offer.
+    Offer(OfferId),
+    /// The terms of a demand, or of the deal it became.
+    Demand(DealId),
+    /// A deal.
+    Deal(DealId),
+    /// A worker.
+    Worker(WorkerId),
+    /// Protocol time.
+    Time,
+}
+
+/// Decodes calldata of the marketplace.
+///
+/// # Errors
+/// What to revert with: [`UnknownCall`] for anything but the encoding of a call (bytes may follow it), or a refusal
+/// that names the field whose value makes no sense.
+pub fn decode(data: &[u8]) -> Result<Request, Revert> {
+    let selector = data
+        .first_chunk()
+        .ok_or(Revert::UnknownCall(UnknownCall {}))?;
+    macro_rules! first_of {
+        ($($calls:ty => $decode:path,)*) => {
+            $(if <$calls>::valid_selector(*selector) {
+                return $decode(strictly::<$calls>(data)?);
+            })*
+        };
+    }
+    first_of! {
+        IProviderCalls => provider::decode,
+        IDatacenterCalls => datacenter::decode,
+        IPeerCalls => peer::decode,
+        IOfferCalls => offer::decode,
+        IDemandCalls => demand::decode,
+        IDealCalls => deal::decode,
+        IWorkerCalls => worker::decode,
+        ITimeCalls => time::decode,
+    }
+    Err(Revert::UnknownCall(UnknownCall {}))
+}
+
+/// Decodes the calls (or errors) of one interface. Overlapping offsets would let few bytes decode to very many: only
+/// the one canonical encoding gets in, so the work is in proportion to the bytes.
+///
+/// # Errors
+/// [`UnknownCall`] for anything else; bytes may follow the encoding.
+pub fn strictly<C: SolInterface>(data: &[u8]) -> Result<C, Revert> {
+    let config = AbiDecoderConfig::new()
+        .strict(true)
+        .validate_allow_trailing_bytes(true)
+        .memory_limit(MEMORY_LIMIT);
+    C::abi_decode_with_config(data, config).map_err(|_| Revert::UnknownCall(UnknownCall {}))
+}
+
+/// The calldata that makes `call`.
+pub fn encode(call: &Call) -> Vec<u8> {
+    match call {
+        Call::Usdc(call) => crate::usdc::encode(call),
+        Call::Provider(call) => provider::encode(call),
+        Call::Datacenter(call) => datacenter::encode(call),
+        Call::Peer(call) => peer::encode(call),
+        Call::Offer(call) => offer::encode(call),
+        Call::Demand(call) => demand::encode(call),
+        Call::Deal(call) => deal::encode(call),
+        Call::Worker(call) => worker::encode(call),
+    }
+}
+
+/// What a call returns.
+pub fn reply(reply: Reply) -> Vec<u8> {
+    match reply {
+        Reply::Done => Vec::new(),
+        Reply::Provider(ProviderId(id))
+        | Reply::Datacenter(DatacenterId(id))
+        | Reply::Offer(OfferId(id))
+        | Reply::Deal(DealId(id)) => id.abi_encode(),
+        Reply::Paid(amount) => amount.0.abi_encode(),
+    }
+}
+
+impl Query {
+    /// What it returns.
+    ///
+    /// # Errors
+    /// `Unknown` if there is no such object; out of work.
+    pub fn answer<S: Store>(self, cx: &mut Cx<'_, S>) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Provider(id) => provider::answer(cx, id),
+            Self::Datacenter(id) => datacenter::answer(cx, id),
+            Self::Peer(id) => peer::answer(cx, id),
+            Self::Offer(id) => offer::answer(cx, id),
+            Self::Demand(id) => demand::answer(cx, id),
+            Self::Deal(id) => deal::answer(cx, id),
+            Self::Worker(id) => worker::answer(cx, id),
+            Self::Time => Ok(time::answer(cx)),
+        }
+    }
+}

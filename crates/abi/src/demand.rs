@@ -1,0 +1,167 @@
+//! Demands: calls, events and records of `IDemand.sol`. In Solidity zero stands for None.
+
+use crate::calldata::{Query, Request};
+use crate::refusal::Revert;
+use crate::sol::IDemand::{self as i, IDemandCalls as Calls};
+use alloy_primitives::{Address as SolAddress, LogData};
+use alloy_sol_types::{SolCall as _, SolEvent as _};
+use marketplace::attribute::Predicate;
+use marketplace::demand::{Artifact, Call, DEMANDS, Event, Pricing, Source, Spread, Terms};
+use marketplace::refusal::Object;
+use marketplace::store::Store;
+use marketplace::units::{Address, DealId, Hash, PeerId, Price, Seconds, Usdc};
+use marketplace::{Cx, Error, Refusal};
+
+pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
+    let call = match calls {
+        Calls::postDemand(c) => Call::Post {
+            terms: c.terms.try_into()?,
+            escrow: Usdc(c.escrow),
+        },
+        Calls::getDemand(c) => return Ok(Request::Query(Query::Demand(DealId(c.deal)))),
+    };
+    Ok(Request::Call(marketplace::Call::Demand(call)))
+}
+
+pub(crate) fn encode(call: &Call) -> Vec<u8> {
+    match call.clone() {
+        Call::Post { terms, escrow } => i::postDemandCall {
+            terms: terms.into(),
+            escrow: escrow.0,
+        }
+        .abi_encode(),
+    }
+}
+
+pub(crate) fn log(event: &Event) -> LogData {
+    match event.clone() {
+        Event::Posted {
+            deal,
+            owner,
+            artifact,
+            escrow,
+        } => i::DemandPosted {
+            deal: deal.0,
+            owner: owner.0.into(),
+            artifact: artifact.0.into(),
+            escrow: escrow.0,
+        }
+        .encode_log_data(),
+    }
+}
+
+pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Vec<u8>, Error> {
+    let unknown = Refusal::Unknown(Object::Deal(id));
+    let terms = DEMANDS.get(cx.store, &id)?.ok_or(unknown)?;
+    Ok(i::getDemandCall::abi_encode_returns(&terms.into()))
+}
+
+impl From<Artifact> for i::Artifact {
+    fn from(artifact: Artifact) -> Self {
+        let source = |source: Source| i::Source {
+            key: source.key.0.into(),
+            endpoint: source.endpoint,
+        };
+        Self {
+            hash: artifact.hash.0.into(),
+            size: artifact.size,
+            sources: artifact.sources.into_iter().map(source).collect(),
+        }
+    }
+}
+
+impl From<i::Artifact> for Artifact {
+    fn from(artifact: i::Artifact) -> Self {
+        let source = |source: i::Source| Source {
+            key: PeerId(source.key.0),
+            endpoint: source.endpoint,
+        };
+        Self {
+            hash: Hash(artifact.hash.0),
+            size: artifact.size,
+            sources: artifact.sources.into_iter().map(source).collect(),
+        }
+    }
+}
+
+impl From<Spread> for i::Spread {
+    fn from(spread: Spread) -> Self {
+        Self {
+            maxPerProvider: spread.max_per_provider,
+            maxPerDatacenter: spread.max_per_datacenter,
+            maxPerCountry: spread.max_per_country,
+            minProviders: spread.min_providers,
+            minCountries: spread.min_countries,
+        }
+    }
+}
+
+impl From<i::Spread> for Spread {
+    fn from(spread: i::Spread) -> Self {
+        Self {
+            max_per_provider: spread.maxPerProvider,
+            max_per_datacenter: spread.maxPerDatacenter,
+            max_per_country: spread.maxPerCountry,
+            min_providers: spread.minProviders,
+            min_countries: spread.minCountries,
+        }
+    }
+}
+
+impl From<Terms> for i::DemandTerms {
+    fn from(terms: Terms) -> Self {
+        Self {
+            artifact: terms.artifact.into(),
+            unitsPerWorker: terms.units_per_worker,
+            minWorkers: terms.min_workers,
+            targetWorkers: terms.target_workers,
+            limitPrice: terms.limit_price.0,
+            pricing: match terms.pricing {
+                Pricing::Epoch => i::Pricing::Epoch,
+                Pricing::Request => i::Pricing::Request,
+            },
+            duration: terms.duration.unwrap_or_default().0,
+            requirements: terms.requirements.into_iter().map(Into::into).collect(),
+            effectors: terms.effectors,
+            protocolVersion: terms.protocol_version,
+            spread: terms.spread.into(),
+            hold: terms.hold.0,
+            monitor: terms.monitor.unwrap_or_default().0.into(),
+        }
+    }
+}
+
+impl TryFrom<i::DemandTerms> for Terms {
+    type Error = Refusal;
+
+    fn try_from(terms: i::DemandTerms) -> Result<Self, Refusal> {
+        let requirements: Result<Vec<Predicate>, Refusal> = terms
+            .requirements
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect();
+        let monitor = (terms.monitor != SolAddress::ZERO).then_some(terms.monitor);
+        Ok(Self {
+            artifact: terms.artifact.into(),
+            units_per_worker: terms.unitsPerWorker,
+            min_workers: terms.minWorkers,
+            target_workers: terms.targetWorkers,
+            limit_price: Price(terms.limitPrice),
+            pricing: match terms.pricing {
+                i::Pricing::Epoch => Pricing::Epoch,
+                i::Pricing::Request => Pricing::Request,
+                i::Pricing::__Invalid => {
+                    let what = "pricing: by epoch or by request";
+                    return Err(Refusal::Malformed { what });
+                }
+            },
+            duration: (terms.duration != 0).then_some(Seconds(terms.duration)),
+            requirements: requirements?,
+            effectors: terms.effectors,
+            protocol_version: terms.protocolVersion,
+            spread: terms.spread.into(),
+            hold: Seconds(terms.hold),
+            monitor: monitor.map(|monitor| Address(monitor.into_array())),
+        })
+    }
+}

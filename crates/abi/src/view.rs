@@ -1,0 +1,15 @@
+//! JSON types of reads, shared by node and client.
+//!
+//! Amounts are decimal strings, hashes and addresses hex, points in time seconds of protocol time (see
+//! [`time::Time`] for what that is on the wall), prices and amounts of USDC in millionths.
+
+pub mod attribute;
+pub mod datacenter;
+pub mod deal;
+pub mod decimal;
+pub mod demand;
+pub mod offer;
+pub mod peer;
+pub mod provider;
+pub mod time;
+pub mod worker;

@@ -1,0 +1,105 @@
+//! Terms of demands, and of the deals they became.
+
+use super::attribute::Requirement;
+use super::decimal;
+use alloy_primitives::{Address, B256};
+use marketplace::demand as domain;
+use serde::{Deserialize, Serialize};
+
+/// Who holds the bytes of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Overlay key.
+    pub key: B256,
+    /// `host:port`.
+    pub endpoint: String,
+}
+
+/// How far workers must lie apart. Zero: no limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spread {
+    /// Most workers with one provider.
+    pub max_per_provider: u16,
+    /// Most workers in one datacenter.
+    pub max_per_datacenter: u16,
+    /// Most workers in one country.
+    pub max_per_country: u16,
+    /// Fewest distinct providers.
+    pub min_providers: u16,
+    /// Fewest distinct countries.
+    pub min_countries: u16,
+}
+
+/// What a developer wants and what for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Demand {
+    /// BLAKE3 hash of what workers run.
+    pub artifact: B256,
+    /// Its size in bytes.
+    pub artifact_size: u64,
+    /// Who holds its bytes.
+    pub sources: Vec<Source>,
+    /// Units of each worker.
+    pub units_per_worker: u16,
+    /// Nothing is reserved until this many workers can be placed.
+    pub min_workers: u16,
+    /// As many as wanted.
+    pub target_workers: u16,
+    /// Highest price per unit and epoch.
+    #[serde(with = "decimal")]
+    pub limit_price: u128,
+    /// `epoch` or `request`.
+    pub pricing: String,
+    /// Seconds from the first worker running; null: while funded.
+    pub duration: Option<u64>,
+    /// All must hold.
+    pub requirements: Vec<Requirement>,
+    /// Host capabilities that functions need.
+    pub effectors: Vec<String>,
+    /// Version that the peer must speak.
+    pub protocol_version: u32,
+    /// How far workers must lie apart.
+    pub spread: Spread,
+    /// Seconds that workers are kept after the money is used up.
+    pub hold: u64,
+    /// An account that may evict workers and nothing else.
+    pub monitor: Option<Address>,
+}
+
+impl From<domain::Terms> for Demand {
+    fn from(terms: domain::Terms) -> Self {
+        let source = |source: domain::Source| Source {
+            key: source.key.0.into(),
+            endpoint: source.endpoint,
+        };
+        let pricing = match terms.pricing {
+            domain::Pricing::Epoch => "epoch",
+            domain::Pricing::Request => "request",
+        };
+        Self {
+            artifact: terms.artifact.hash.0.into(),
+            artifact_size: terms.artifact.size,
+            sources: terms.artifact.sources.into_iter().map(source).collect(),
+            units_per_worker: terms.units_per_worker,
+            min_workers: terms.min_workers,
+            target_workers: terms.target_workers,
+            limit_price: terms.limit_price.0,
+            pricing: pricing.into(),
+            duration: terms.duration.map(|span| span.0),
+            requirements: terms.requirements.into_iter().map(Into::into).collect(),
+            effectors: terms.effectors,
+            protocol_version: terms.protocol_version,
+            spread: Spread {
+                max_per_provider: terms.spread.max_per_provider,
+                max_per_datacenter: terms.spread.max_per_datacenter,
+                max_per_country: terms.spread.max_per_country,
+                min_providers: terms.spread.min_providers,
+                min_countries: terms.spread.min_countries,
+            },
+            hold: terms.hold.0,
+            monitor: terms.monitor.map(|monitor| monitor.0.into()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Providers.
+
+use super::attribute::{self, Attribute};
+use alloy_primitives::{Address, B256};
+use marketplace::provider as domain;
+use marketplace::units::ProviderId;
+use serde::{Deserialize, Serialize};
+
+/// A provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provider {
+    /// Its id.
+    pub id: u64,
+    /// The account that owns it.
+    pub owner: Address,
+    /// Name.
+    pub name: String,
+    /// Hash of a document that describes it; zero for none.
+    pub metadata: B256,
+    /// Claims about it.
+    pub attributes: Vec<Attribute>,
+    /// When it was registered.
+    pub registered: u64,
+}
+
+impl From<(ProviderId, domain::Provider)> for Provider {
+    fn from((id, provider): (ProviderId, domain::Provider)) -> Self {
+        Self {
+            id: id.0,
+            owner: provider.owner.0.into(),
+            name: provider.name,
+            metadata: provider.metadata.0.into(),
+            attributes: attribute::all(provider.attributes),
+            registered: provider.registered.0,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Workers.
+
+use super::decimal;
+use alloy_primitives::B256;
+use marketplace::deal::WorkerView;
+use marketplace::worker as domain;
+use serde::{Deserialize, Serialize};
+
+/// Where a worker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// Placed; it must run by `keptUntil`.
+    Assigned,
+    /// It runs and accrues.
+    Running,
+    /// Over.
+    Gone,
+}
+
+/// A worker, as of the newest block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Worker {
+    /// Its id.
+    pub id: u64,
+    /// Whom it serves.
+    pub deal: u64,
+    /// Where it runs.
+    pub peer: B256,
+    /// Who earns.
+    pub provider: u64,
+    /// The offer it came from.
+    pub offer: u64,
+    /// Indices of its units.
+    pub units: Vec<u16>,
+    /// What it costs per epoch, all units together.
+    #[serde(with = "decimal")]
+    pub rate: u128,
+    /// When it was assigned.
+    pub assigned: u64,
+    /// Where it stands.
+    pub stage: Stage,
+    /// What it earned up to the last report and was not paid.
+    #[serde(with = "decimal")]
+    pub unpaid: u128,
+    /// What was paid out.
+    #[serde(with = "decimal")]
+    pub paid: u128,
+    /// Until when it is kept without another report.
+    pub kept_until: u64,
+}
+
+impl From<WorkerView> for Worker {
+    fn from(view: WorkerView) -> Self {
+        let worker = view.worker;
+        Self {
+            id: view.id.0,
+            deal: worker.deal.0,
+            peer: worker.peer.0.into(),
+            provider: worker.provider.0,
+            offer: worker.offer.0,
+            units: worker.units,
+            rate: worker.rate.0,
+            assigned: worker.assigned.0,
+            stage: match worker.stage {
+                domain::Stage::Assigned { .. } => Stage::Assigned,
+                domain::Stage::Running { .. } => Stage::Running,
+                domain::Stage::Gone { .. } => Stage::Gone,
+            },
+            unpaid: view.unpaid.0,
+            paid: worker.paid.0,
+            kept_until: view.kept_until.0,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Commands by noun, and their arguments.
+
+mod node;
+mod testnet;
+
+use crate::printer::{Output, Printer};
+use clap::{Parser, Subcommand};
+
+/// A marketplace for decentralised serverless compute.
+#[derive(Debug, Parser)]
+#[command(name = "mp", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    /// How results are shown.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the folder of a new test network: genesis, and configuration and keys of its validators.
+    Testnet(testnet::Testnet),
+    /// Run a validator of a network folder until it is told to stop.
+    Node(node::Node),
+}
+
+impl Command {
+    pub(crate) fn run(&self, printer: &Printer) -> anyhow::Result<()> {
+        match self {
+            Self::Testnet(testnet) => testnet.run(printer),
+            Self::Node(node) => node.run(),
+        }
+    }
+}

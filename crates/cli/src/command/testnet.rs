@@ -1,0 +1,109 @@
+//! `mp testnet`.
+
+use crate::printer::Printer;
+use alloy_primitives::Address;
+use anyhow::Context as _;
+use clap::Args;
+use node::network::{self, Allocation, Genesis, Place};
+
+use serde::Serialize;
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What a funded account begins with: a million FLT and a million USDC.
+const FUNDS: Allocation = Allocation {
+    flt: 1_000_000_000_000_000_000_000_000,
+    usdc: 1_000_000_000_000,
+};
+
+/// What one call of the faucet gives, in millionths of USDC.
+const FAUCET_USDC: u64 = 10_000_000_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct Testnet {
+    /// The folder to make.
+    folder: PathBuf,
+    /// How many validators there are.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    validators: u16,
+    /// Chain id of every transaction.
+    #[arg(long, default_value_t = 31_337)]
+    chain_id: u64,
+    /// Port of the first validator's JSON-RPC; the others follow.
+    #[arg(long, default_value_t = 8545)]
+    rpc_port: u16,
+    /// Port on which the first validator listens for others; they follow.
+    #[arg(long, default_value_t = 9545)]
+    p2p_port: u16,
+    /// Accounts that begin with a million FLT and a million USDC.
+    #[arg(long = "fund", value_name = "ADDRESS")]
+    funded: Vec<Address>,
+}
+
+#[derive(Serialize)]
+struct Made {
+    folder: PathBuf,
+    nodes: Vec<PathBuf>,
+}
+
+impl Testnet {
+    pub(crate) fn run(&self, printer: &Printer) -> anyhow::Result<()> {
+        let nodes = network::create(
+            &self.folder,
+            self.genesis()?,
+            &self.places()?,
+            &mut rand::rng(),
+        )?;
+        let mut text = format!("network folder {}\nstart it with\n", self.folder.display());
+        for node in &nodes {
+            writeln!(text, "  mp node {}", node.display())?;
+        }
+        let made = Made {
+            folder: self.folder.clone(),
+            nodes,
+        };
+        printer.result(&made, &text);
+        Ok(())
+    }
+
+    fn genesis(&self) -> anyhow::Result<Genesis> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.context("the clock stands before 1970")?;
+        let allocations = self.funded.iter().map(|account| (*account, FUNDS));
+        Ok(Genesis {
+            chain_id: self.chain_id,
+            time_ms: u64::try_from(now.as_millis())?,
+            parameters: [("faucet_usdc".to_owned(), FAUCET_USDC)].into(),
+            allocations: allocations.collect(),
+            contracts: Default::default(),
+            validators: Vec::new(),
+            group_key: String::new(),
+        })
+    }
+
+    fn places(&self) -> anyhow::Result<Vec<Place>> {
+        (0..self.validators)
+            .map(|index| {
+                Ok(Place {
+                    p2p: local(self.p2p_port, index)?,
+                    rpc: local(self.rpc_port, index)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The `index`-th port from `first` on the loopback address; port 0 stays 0.
+fn local(first: u16, index: u16) -> anyhow::Result<SocketAddr> {
+    let port = match first {
+        0 => 0,
+        first => first
+            .checked_add(index)
+            .context("ports end at 65535\nhint: choose a lower first port")?,
+    };
+    Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+}

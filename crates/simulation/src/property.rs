@@ -1,0 +1,81 @@
+//! What must hold after every block on every validator, whatever goes wrong.
+
+use alloy_primitives::{B256, U256};
+use execution::{Rows, state};
+use node::{block::Checkpoint, executor::Executed};
+use std::collections::BTreeMap;
+
+/// What all validators have executed so far.
+#[derive(Debug, Default)]
+pub(crate) struct Watcher {
+    blocks: BTreeMap<u64, (B256, Checkpoint)>,
+    /// Where each included transaction stands.
+    transactions: BTreeMap<B256, u64>,
+    heads: BTreeMap<u32, u64>,
+    executions: u64,
+    skipped: u64,
+}
+
+impl Watcher {
+    /// Checks what a validator has just executed.
+    ///
+    /// # Panics
+    /// If validators differ, a height is left out, or a transaction is executed twice.
+    pub(crate) fn executed(&mut self, validator: u32, executed: &Executed) {
+        let height = executed.block.height;
+        let ours = (executed.block.hash, executed.result);
+        let agreed = *self.blocks.entry(height).or_insert(ours);
+        assert_eq!(agreed, ours, "validator {validator} differs at {height}");
+        assert!(
+            height == 1 || self.blocks.contains_key(&(height - 1)),
+            "nobody executed the block before {height}"
+        );
+        for included in &executed.outcome.transactions {
+            let place = *self.transactions.entry(included.hash).or_insert(height);
+            assert_eq!(place, height, "transaction {} runs twice", included.hash);
+        }
+        let head = self.heads.entry(validator).or_default();
+        if height > *head {
+            *head = height;
+        }
+        self.executions += 1;
+        self.skipped += executed.outcome.skipped.len() as u64;
+    }
+
+    /// The height that a validator has executed; 0 if it never ran.
+    pub(crate) fn head(&self, validator: u32) -> u64 {
+        self.heads.get(&validator).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn transactions(&self) -> u64 {
+        self.transactions.len() as u64
+    }
+
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    pub(crate) fn executions(&self) -> u64 {
+        self.executions
+    }
+
+    /// The result at a height that somebody has executed.
+    pub(crate) fn result(&self, height: u64) -> Checkpoint {
+        self.blocks[&height].1
+    }
+}
+
+/// FLT is neither made nor lost: what all accounts hold is what genesis gave out less what was burned.
+///
+/// # Panics
+/// If it is not.
+pub(crate) fn flt_is_conserved(rows: &Rows, genesis_total: U256) {
+    let head = execution::chain::head(rows).expect("the state has a head");
+    let held = state::total_flt(rows).expect("account rows are sound");
+    assert_eq!(
+        held + U256::from(head.burned),
+        genesis_total,
+        "FLT at height {}",
+        head.height
+    );
+}

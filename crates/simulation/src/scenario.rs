@@ -1,0 +1,79 @@
+//! What a run is made of. Equal scenarios give equal runs.
+
+/// A run: who takes part, what goes wrong, and how far it goes.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Drives every choice that is left open.
+    pub seed: u64,
+    /// How many validators there are.
+    pub validators: u32,
+    /// Every validator executes up to this height.
+    pub height: u64,
+    /// How messages travel between any two of them.
+    pub link: Link,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+}
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Milliseconds on the way.
+    pub latency_ms: u64,
+    /// Standard deviation of that.
+    pub jitter_ms: u64,
+    /// Of a hundred messages so many are lost.
+    pub loss_percent: u64,
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Again and again a validator, chosen at random, stops in the middle of everything and starts anew.
+    Crashes {
+        /// Milliseconds between two crashes.
+        every_ms: u64,
+        /// Milliseconds until it starts again.
+        down_ms: u64,
+    },
+    /// The last validator joins with an empty disk when the others have executed this height.
+    LateJoiner {
+        /// The height.
+        height: u64,
+    },
+    /// At this height all validators stop at once, and what they had not synced is lost.
+    PowerFailure {
+        /// The height.
+        height: u64,
+    },
+}
+
+impl Scenario {
+    /// The height at which the last validator joins; 0 if it is there from the start.
+    pub(crate) fn late_height(&self) -> u64 {
+        self.faults
+            .iter()
+            .find_map(|fault| match fault {
+                Fault::LateJoiner { height } => Some(*height),
+                _ => None,
+            })
+            .unwrap_or(0)
+    }
+
+    /// Milliseconds between crashes and until the restart.
+    pub(crate) fn crashes(&self) -> Option<(u64, u64)> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::Crashes { every_ms, down_ms } => Some((*every_ms, *down_ms)),
+            _ => None,
+        })
+    }
+
+    /// Heights at which a phase of the run ends: at power failures, and at the end.
+    pub(crate) fn phases(&self) -> Vec<u64> {
+        let failures = self.faults.iter().filter_map(|fault| match fault {
+            Fault::PowerFailure { height } => Some(*height),
+            _ => None,
+        });
+        failures.chain([self.height]).collect()
+    }
+}
