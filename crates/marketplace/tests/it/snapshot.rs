@@ -21,7 +21,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn compare(name: &str, found: &str) {
+pub(crate) fn compare(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(name);
@@ -113,7 +113,7 @@ fn supply(world: &mut World) {
 }
 
 /// A marketplace with at least one row in every table.
-fn full() -> World {
+pub(crate) fn full() -> World {
     let alice = address("alice");
     let mut world = World::new(Params::default(), &[(alice, Usdc(1_000_000))]);
     supply(&mut world);
