@@ -3,11 +3,11 @@
 
 use crate::auditor::Auditor;
 use ed25519_dalek::{Signer as _, SigningKey};
-use marketplace::invariants;
 use marketplace::peer::{self, Registration};
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
-use marketplace::units::{Address, PeerId, ProviderId, Seconds, Usdc};
+use marketplace::units::{Address, Hash, PeerId, ProviderId, Seconds, Usdc};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, Reply};
+use marketplace::{invariants, usdc};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -69,6 +69,33 @@ impl World {
             }
             Err(error) => panic!("{call:?}: {error}"),
         }
+        self.check();
+        result
+    }
+
+    /// What a host does after it has checked a permit and an authorization of this owner.
+    pub(crate) fn signed(&mut self, owner: Address) {
+        let spender = address("spender");
+        let (result, events) = within(&mut self.store, Origin::default(), |cx| {
+            usdc::permit(cx, owner, spender, Usdc(6))?;
+            usdc::cancel_authorization(cx, owner, Hash([9; 32]))
+        });
+        result.expect("permit");
+        self.heard(events);
+        self.check();
+    }
+
+    /// Moves one millionth by an authorization that a host has checked.
+    pub(crate) fn authorized(
+        &mut self,
+        from: Address,
+        to: Address,
+        nonce: Hash,
+    ) -> Result<(), Error> {
+        let (result, events) = within(&mut self.store, Origin::default(), |cx| {
+            usdc::transfer_authorized(cx, from, to, Usdc(1), nonce)
+        });
+        self.heard(events);
         self.check();
         result
     }

@@ -64,8 +64,12 @@ fn allowed(spread: Spread, existing: &[Site], new: &[Site]) -> bool {
         && new.iter().all(capped)
 }
 
-/// The largest allowed number of candidates and the least they cost, by trying all sets.
-fn best(choice: &Choice<'_>, most: usize) -> Option<(usize, u128)> {
+fn cost(sites: &[Site]) -> u128 {
+    sites.iter().map(|site| site.ask.0).sum()
+}
+
+/// The largest allowed number of candidates within the budget and the least they cost, by trying all sets.
+fn best(choice: &Choice<'_>, most: usize, budget: u128) -> Option<(usize, u128)> {
     let mut best: Option<(usize, u128)> = None;
     for mask in 1u32..1 << choice.candidates.len() {
         let chosen = choice.candidates.iter().enumerate();
@@ -74,7 +78,10 @@ fn best(choice: &Choice<'_>, most: usize) -> Option<(usize, u128)> {
         if new.len() > most || !allowed(choice.spread, choice.existing, &new) {
             continue;
         }
-        let cost = new.iter().map(|site| site.ask.0).sum();
+        let cost = cost(&new);
+        if cost > budget {
+            continue;
+        }
         let better = best
             .is_none_or(|(count, least)| new.len() > count || new.len() == count && cost < least);
         if better {
@@ -112,15 +119,27 @@ fn choosing_finds_as_many_for_as_little_as_exhaustive_search() {
             existing: &existing,
             candidates: &candidates,
         };
-        let chosen = choice.choose(1, most, |_| true, &mut 0).map(|places| {
-            let sites: Vec<_> = places.iter().map(|place| candidates[*place]).collect();
+        let budget = u128::from(dice(&mut state, 25));
+        let sites = |places: &[usize]| {
+            places
+                .iter()
+                .map(|place| candidates[*place])
+                .collect::<Vec<_>>()
+        };
+        let affordable = |places: &[usize]| cost(&sites(places)) <= budget;
+        let chosen = choice.choose(1, most, affordable, &mut 0).map(|places| {
+            let sites = sites(&places);
             assert!(
                 allowed(spread, &existing, &sites),
                 "round {round}: not allowed"
             );
-            (sites.len(), sites.iter().map(|site| site.ask.0).sum())
+            (sites.len(), cost(&sites))
         });
-        assert_eq!(chosen, best(&choice, most), "round {round}: {choice:#?}");
+        assert_eq!(
+            chosen,
+            best(&choice, most, budget),
+            "round {round}: {choice:#?}"
+        );
         *(if chosen.is_some() {
             &mut found
         } else {
