@@ -256,7 +256,6 @@ impl DealNow {
             }
         }
         self.deal.at = now;
-        self.deal.resumed = now;
         let before = match (self.deal.workers(), self.deal.ran) {
             (0, _) => Status::Matching,
             (_, true) => Status::Degraded,
