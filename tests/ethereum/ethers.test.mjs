@@ -16,7 +16,8 @@ let node, provider, alice, usdc;
 
 before(async () => {
   node = await startNode();
-  provider = new JsonRpcProvider(node.rpc, CHAIN_ID, { staticNetwork: true, pollingInterval: 100 });
+  // A block comes sooner than ethers forgets an answer, such as the next nonce.
+  provider = new JsonRpcProvider(node.rpc, CHAIN_ID, { staticNetwork: true, pollingInterval: 100, cacheTimeout: -1 });
   alice = new Wallet(ALICE, provider);
   usdc = new Contract(USDC, usdcAbi, alice);
 });

@@ -1,4 +1,4 @@
-//! Calldata of the marketplace: to and from its calls, and the queries that contracts may make.
+//! Calldata of the marketplace: to and from its calls, and the queries that contracts may make. (X5)
 
 use crate::refusal::Revert;
 use crate::sol::{

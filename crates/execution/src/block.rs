@@ -1,32 +1,27 @@
 //! Execution of one finalized block: rows and block in, differences and results out.
+//! Promises: `docs/spec/block.md`.
+
+mod around;
 
 use crate::admission::{self, Checked, Refusal, environment};
 use crate::chain::{self, Head};
 use crate::evm::{Machine, Surroundings, fault, machine};
 use crate::fault::Fault;
 use crate::fee;
-use crate::gas::Meter;
 use crate::receipt::{self, Receipt};
 use crate::state::{Account, Diff, Overlay, Rows, read_account, write_accounts};
-use crate::system::{Stop, act_on};
 use alloy_consensus::{
-    EthereumTxEnvelope, Signed, Transaction as _, TxEip4844, TxLegacy,
-    proofs::calculate_transaction_root,
+    EthereumTxEnvelope, Transaction as _, TxEip4844, proofs::calculate_transaction_root,
 };
-use alloy_primitives::{
-    Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256, address, keccak256,
-};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
+use around::Half;
 use marketplace::units::Seconds;
-use marketplace::{Book, Cx, Error, Event, Origin};
+use marketplace::{Book, Event};
 use revm::ExecuteEvm as _;
-use revm::context::JournalTr as _;
 use revm::context_interface::result::ExecutionResult;
+use revm::state::EvmState;
 
-/// Who seems to send the system transactions.
-pub const SYSTEM_SENDER: Address = address!("0xfffffffffffffffffffffffffffffffffffffffe");
-/// Gas that the beginning of a block, and its end, may use in the marketplace, beside the transactions' gas. The
-/// marketplace bounds both by its own parameters; this only stops what runs away.
-const SYSTEM_GAS: u64 = 1 << 40;
+pub use around::SYSTEM_SENDER;
 
 /// A signed transaction.
 pub type Transaction = EthereumTxEnvelope<TxEip4844>;
@@ -62,6 +57,7 @@ pub struct Included {
 }
 
 /// What a block did.
+/// (B2, B4, B8)
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What it changes in the rows.
@@ -126,16 +122,9 @@ struct Run<'a> {
     receipts: Vec<Receipt>,
     skipped: Vec<(usize, Refusal)>,
     gas_used: u64,
+    /// Wei.
+    burned: u128,
     events: Vec<Event>,
-}
-
-/// The marketplace's work around the transactions of a block.
-#[derive(Clone, Copy)]
-enum Half {
-    /// Before the first.
-    Begin,
-    /// After the last.
-    End,
 }
 
 impl<'a> Run<'a> {
@@ -154,90 +143,9 @@ impl<'a> Run<'a> {
             receipts: Vec::new(),
             skipped: Vec::new(),
             gas_used: 0,
+            burned: head.burned,
             events: Vec::new(),
         }
-    }
-
-    /// Lets the marketplace do what is due; false if it failed, was taken back as a whole and noted as a fault.
-    fn system(
-        &mut self,
-        half: Half,
-        act: impl FnOnce(&mut Cx<'_, Meter<'_, 'a>>) -> Result<(), Error>,
-    ) -> Result<bool, Fault> {
-        let journal = &mut self.machine.ctx.journaled_state;
-        let origin = Origin {
-            beacon: self.at.beacon.0,
-            ..Origin::default()
-        };
-        let checkpoint = journal.checkpoint();
-        let mut budget = SYSTEM_GAS;
-        let result = act_on(journal, origin, &mut budget, act);
-        let done = result.is_ok();
-        match result {
-            Ok(()) => journal.checkpoint_commit(),
-            Err(Stop::Fault(fault)) => return Err(fault),
-            Err(stop) => {
-                journal.checkpoint_revert(checkpoint);
-                if let Stop::OutOfGas = stop {
-                    journal.note_fault("the work around a block does not end");
-                }
-            }
-        }
-        let logs = journal.take_logs();
-        journal.commit_tx();
-        let state = journal.finalize();
-        write_accounts(self.overlay(), state);
-        self.settle();
-        if !logs.is_empty() {
-            self.include_system(half, logs);
-        }
-        Ok(done)
-    }
-
-    fn include_system(&mut self, half: Half, logs: Vec<Log>) {
-        let (name, place) = match half {
-            Half::Begin => ("begin", 0),
-            Half::End => ("end", 1),
-        };
-        let (chain_id, height) = (self.at.chain_id, self.at.height);
-        let id = [chain_id.to_be_bytes(), height.to_be_bytes(), [place; 8]].concat();
-        let transaction = TxLegacy {
-            chain_id: Some(chain_id),
-            nonce: height,
-            gas_price: 0,
-            gas_limit: 0,
-            to: TxKind::Call(abi::MARKETPLACE),
-            value: U256::ZERO,
-            input: Bytes::from_static(name.as_bytes()),
-        };
-        let nobody = Signature::new(U256::ZERO, U256::ZERO, false);
-        let hash = keccak256(id);
-        self.receipts.push(Receipt {
-            kind: alloy_consensus::TxType::Legacy,
-            succeeded: true,
-            gas_used: 0,
-            cumulative_gas_used: self.gas_used,
-            effective_gas_price: 0,
-            contract_address: None,
-            bloom: alloy_primitives::logs_bloom(&logs),
-            logs,
-        });
-        self.transactions.push(Included {
-            transaction: Signed::new_unchecked(transaction, nobody, hash).into(),
-            hash,
-            sender: SYSTEM_SENDER,
-        });
-    }
-
-    /// Ends a transaction: what it wrote and what happened in it stay.
-    fn settle(&mut self) {
-        self.overlay().commit();
-        let events = self.machine.ctx.journaled_state.take_events();
-        self.events.extend(events);
-    }
-
-    fn overlay(&mut self) -> &mut Overlay<'a> {
-        self.machine.ctx.journaled_state.rows()
     }
 
     /// Runs one transaction, or says why it is skipped.
@@ -254,8 +162,7 @@ impl<'a> Run<'a> {
         match self.machine.transact_one(environment) {
             Ok(result) => {
                 let state = self.machine.finalize();
-                write_accounts(self.overlay(), state);
-                self.settle();
+                self.settle(state)?;
                 self.include(checked, result);
                 Ok(Ok(()))
             }
@@ -309,9 +216,22 @@ impl<'a> Run<'a> {
         });
     }
 
+    /// Ends a transaction: what it wrote and what happened in it stay.
+    fn settle(&mut self, state: EvmState) -> Result<(), Fault> {
+        let burned = write_accounts(self.overlay(), state)?;
+        self.burned = self.burned.saturating_add(burned.saturating_to());
+        self.overlay().commit();
+        let events = self.machine.ctx.journaled_state.take_events();
+        self.events.extend(events);
+        Ok(())
+    }
+
+    fn overlay(&mut self) -> &mut Overlay<'a> {
+        self.machine.ctx.journaled_state.rows()
+    }
+
     fn finish(mut self, head: &Head, block: &Block) -> Outcome {
         let base_fee = self.at.base_fee;
-        let burned = u128::from(self.gas_used) * u128::from(base_fee);
         let next = Head {
             height: block.height,
             hash: block.hash,
@@ -319,7 +239,7 @@ impl<'a> Run<'a> {
             beacon: block.beacon,
             fee_account: block.fee_account,
             base_fee: fee::next_base_fee(base_fee, self.gas_used),
-            burned: head.burned.saturating_add(burned),
+            burned: self.burned,
             ..head.clone()
         };
         chain::write_head(self.overlay(), &next);

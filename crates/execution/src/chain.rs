@@ -22,7 +22,7 @@ pub struct Head {
     pub fee_account: Address,
     /// Base fee of the **next** block, in wei per gas.
     pub base_fee: u64,
-    /// FLT burned as base fee since genesis, in wei.
+    /// FLT gone since genesis, in wei: burned as base fee, or destroyed with a contract.
     pub burned: u128,
 }
 

@@ -16,13 +16,8 @@ use revm::{
 pub(crate) const SPEC: SpecId = SpecId::OSAKA;
 
 pub(crate) type Frame<'a> = Context<BlockEnv, TxEnv, CfgEnv, Overlay<'a>, Journal<'a>, ()>;
-pub(crate) type Machine<'a> = Evm<
-    Frame<'a>,
-    (),
-    EthInstructions<EthInterpreter, Frame<'a>>,
-    System,
-    EthFrame<EthInterpreter>,
->;
+pub(crate) type Machine<'a, I = ()> =
+    Evm<Frame<'a>, I, EthInstructions<EthInterpreter, Frame<'a>>, System, EthFrame<EthInterpreter>>;
 
 /// What a call may know of the block it runs in.
 #[derive(Clone, Copy, Debug)]

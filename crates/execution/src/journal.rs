@@ -17,6 +17,7 @@ use revm::{
         },
     },
     context_interface::context::{SStoreResult, SelfDestructResult, StateLoad},
+    inspector::JournalExt,
     primitives::{AddressMap, AddressSet, HashSet, hardfork::SpecId},
     state::{Account, EvmState},
 };
@@ -67,6 +68,12 @@ impl<'a> Journal<'a> {
     fn unmark(&mut self) {
         self.evm.database.revert();
         self.events.truncate(self.marks.pop().unwrap_or(0));
+    }
+}
+
+impl JournalExt for Journal<'_> {
+    fn journal(&self) -> &[JournalEntry] {
+        self.evm.journal()
     }
 }
 

@@ -5,12 +5,14 @@
 
 mod accounts;
 mod overlay;
+mod reader;
 mod rows;
 pub mod table;
 
 pub use accounts::{Account, account, code, slot, total_flt};
 pub(crate) use accounts::{read_account, write_account, write_accounts, write_code, write_slot};
 pub(crate) use overlay::Overlay;
+pub use reader::{Reader, read};
 pub use rows::Rows;
 
 use marketplace::Book;

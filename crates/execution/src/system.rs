@@ -1,8 +1,9 @@
-//! System contracts: the marketplace and USDC, native code at fixed addresses.
+//! System contracts: the marketplace and USDC, native code at fixed addresses. Promises: `docs/spec/contract.md`.
 //!
-//! - A plain call reaches them; delegatecall and callcode are refused, a static call may only read.
-//! - A refusal reverts with its typed error; what the call wrote goes with it, here and in every caller that reverts.
-//! - Out of work is out of gas. Events become logs. A payout is a transfer that runs no code.
+//! - A plain call reaches them; delegatecall and callcode are refused, a static call may only read. (X2)
+//! - A refusal reverts with its typed error; what the call wrote goes with it, here and in every caller that
+//!   reverts. (X3, X4)
+//! - Out of work is out of gas. Events become logs. A payout is a transfer that runs no code. (X6, X7, X8)
 
 mod usdc;
 

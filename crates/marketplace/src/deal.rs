@@ -147,8 +147,6 @@ pub struct Deal {
     pub at: Time,
     /// Seconds that were paid for up to `at`: all time outside pauses.
     pub paid_seconds: Seconds,
-    /// The second since which it runs without a pause.
-    pub resumed: Time,
 
     /// End of its duration; [`Time::NEVER`] while none is set.
     pub ends: Time,

@@ -80,10 +80,16 @@ struct State {
     demands: BTreeMap<DealId, Terms>,
     deals: BTreeMap<DealId, Deal>,
     workers: BTreeMap<WorkerId, Worker>,
+    by_deal: BTreeMap<DealId, Vec<WorkerId>>,
 }
 
 impl State {
     fn read(checker: &mut Checker<'_>) -> Self {
+        let workers = checker.all(&WORKERS);
+        let mut by_deal: BTreeMap<DealId, Vec<WorkerId>> = BTreeMap::new();
+        for (id, worker) in &workers {
+            by_deal.entry(worker.deal).or_default().push(*id);
+        }
         Self {
             params: checker.one(&PARAMS),
             clock: checker.one(&CLOCK),
@@ -97,20 +103,18 @@ impl State {
             offer_peers: checker.keys(&OFFER_PEERS),
             demands: checker.all(&DEMANDS),
             deals: checker.all(&DEALS),
-            workers: checker.all(&WORKERS),
+            workers,
+            by_deal,
         }
     }
 
-    fn workers_of(&self, deal: DealId) -> impl Iterator<Item = (WorkerId, &Worker)> {
-        let of_deal = self
-            .workers
-            .iter()
-            .filter(move |(_, worker)| worker.deal == deal);
-        of_deal.map(|(id, worker)| (*id, worker))
+    fn workers_of(&self, deal: DealId) -> impl Iterator<Item = &Worker> {
+        let ids = self.by_deal.get(&deal).into_iter().flatten();
+        ids.filter_map(|id| self.workers.get(id))
     }
 
-    fn live(&self, deal: DealId) -> impl Iterator<Item = (WorkerId, &Worker)> {
-        self.workers_of(deal).filter(|(_, worker)| !gone(worker))
+    fn live(&self, deal: DealId) -> impl Iterator<Item = &Worker> {
+        self.workers_of(deal).filter(|worker| !gone(worker))
     }
 
     fn country(&self, worker: &Worker) -> Option<Country> {
@@ -207,7 +211,7 @@ impl Checker<'_> {
         let epoch = state.params.epoch();
         let exact = |amount: Usdc| amount.exact(epoch).unwrap_or_default().0;
         let mut owed = sum([deal.free.0, deal.set_aside.0]);
-        for (_, worker) in state.workers_of(id) {
+        for worker in state.workers_of(id) {
             let charged = match worker.stage {
                 Stage::Assigned { .. } => 0,
                 Stage::Running { from, .. } => {
@@ -236,7 +240,7 @@ impl Checker<'_> {
     fn counts(&mut self, state: &State, id: DealId, deal: &Deal) {
         let mut rates = [Rate::ZERO; 2];
         let (mut assigned, mut running, mut unpaid) = (0u16, 0u16, 0u64);
-        for (_, worker) in state.workers_of(id) {
+        for worker in state.workers_of(id) {
             let (count, slot) = match worker.stage {
                 Stage::Assigned { .. } => (&mut assigned, rates.first_mut()),
                 Stage::Running { .. } => (&mut running, rates.last_mut()),
@@ -276,7 +280,7 @@ impl Checker<'_> {
                 format!("deal {id} is over and in the index of time")
             });
         }
-        let first = state.live(id).filter_map(|(_, worker)| match worker.stage {
+        let first = state.live(id).filter_map(|worker| match worker.stage {
             Stage::Assigned { deadline } => Some(deadline),
             _ => None,
         });
@@ -297,7 +301,7 @@ impl Checker<'_> {
 
     /// I6.
     fn spread(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
-        let live: Vec<_> = state.live(id).map(|(_, worker)| worker).collect();
+        let live: Vec<_> = state.live(id).collect();
         let most = |values: Vec<Option<u64>>| {
             let each = |value| values.iter().filter(|other| **other == value).count();
             values.iter().map(|value| each(*value)).max().unwrap_or(0)

@@ -33,7 +33,8 @@ pub enum Stage {
         since: Time,
         /// Where it began.
         from: Seconds,
-        /// Up to where it is reported whatever the peer's lease says: where it began, or was resumed.
+        /// Up to where it is reported whatever the lease says: where it began, or what was reported when its
+        /// deal resumed.
         reported: Seconds,
         /// Until when it is kept whatever the peer's lease says.
         kept_until: Time,

@@ -117,32 +117,42 @@ pub(crate) fn write_slot(overlay: &mut Overlay<'_>, address: Address, slot: U256
     );
 }
 
-/// Writes what one transaction left in revm's journal.
-pub(crate) fn write_accounts(overlay: &mut Overlay<'_>, state: EvmState) {
+/// Writes what one transaction left in revm's journal, and gives the FLT that is gone, in wei: the base fee, and
+/// what a contract took with it that destroyed itself in the transaction that created it.
+pub(crate) fn write_accounts(overlay: &mut Overlay<'_>, state: EvmState) -> Result<U256, Fault> {
+    let (mut before, mut after) = (U256::ZERO, U256::ZERO);
     for (address, account) in state {
         if !account.is_touched() {
             continue;
         }
-        // Since EIP-6780 only a contract created by the same transaction can be destroyed, so it has no rows yet.
+        let old = read_account(overlay, address)?.unwrap_or_default();
+        before = before.saturating_add(old.balance);
+        // Since EIP-6780 only a contract created by the same transaction is destroyed; it has no other rows yet.
         if account.is_selfdestructed() || account.is_empty() {
             overlay.write(&ACCOUNTS, &address.into_array(), None);
             continue;
         }
-        let info = &account.info;
-        if let (true, Some(code)) = (account.is_created(), &info.code)
-            && !code.is_empty()
-        {
-            write_code(overlay, info.code_hash, code.original_byte_slice());
-        }
-        let row = Account {
-            nonce: info.nonce,
-            balance: info.balance,
-            code_hash: info.code_hash,
-        };
-        write_account(overlay, address, &row);
-        for (slot, value) in account.changed_storage_slots() {
-            write_slot(overlay, address, *slot, value.present_value());
-        }
+        after = after.saturating_add(account.info.balance);
+        write_touched(overlay, address, &account);
+    }
+    Ok(before.saturating_sub(after))
+}
+
+fn write_touched(overlay: &mut Overlay<'_>, address: Address, account: &revm::state::Account) {
+    let info = &account.info;
+    if let (true, Some(code)) = (account.is_created(), &info.code)
+        && !code.is_empty()
+    {
+        write_code(overlay, info.code_hash, code.original_byte_slice());
+    }
+    let row = Account {
+        nonce: info.nonce,
+        balance: info.balance,
+        code_hash: info.code_hash,
+    };
+    write_account(overlay, address, &row);
+    for (slot, value) in account.changed_storage_slots() {
+        write_slot(overlay, address, *slot, value.present_value());
     }
 }
 

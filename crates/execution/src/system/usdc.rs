@@ -1,4 +1,5 @@
-//! USDC: the ERC-20 face of the ledger, and its signed messages, which are checked here.
+//! USDC: the ERC-20 face of the ledger, and its signed messages, which are checked here. Promises:
+//! `docs/spec/usdc.md`.
 
 use super::{Call, Stop};
 use crate::gas::{self, Meter};
@@ -215,7 +216,7 @@ impl Call<'_, '_> {
         Ok(Vec::new())
     }
 
-    /// Refuses outside these seconds of the Unix epoch, both inclusive.
+    /// Refuses outside these seconds of the Unix epoch, both inclusive. (U5)
     fn valid_within(&self, first: U256, last: U256) -> Result<(), Revert> {
         let now = U256::from(self.wall_time);
         if first <= now && now <= last {
@@ -229,7 +230,7 @@ impl Call<'_, '_> {
         ))
     }
 
-    /// Refuses unless `owner` signed the message for this chain and contract.
+    /// Refuses unless `owner` signed the message for this chain and contract. (U4)
     fn signed_by(
         &mut self,
         owner: Address,
@@ -247,7 +248,7 @@ impl Call<'_, '_> {
     }
 }
 
-/// The receiver's account, unless nobody could spend from it.
+/// The receiver's account, unless nobody could spend from it. (U3)
 fn receiver(address: Address) -> Result<Account, Revert> {
     if can_receive(address) {
         return Ok(account(address));

@@ -15,6 +15,8 @@ pub(crate) enum End {
     Revert,
     /// Returns what the last call returned, or reverted with.
     Return,
+    /// Creates the same contract twice, which fails, and reverts.
+    CollideAndRevert,
 }
 
 /// A contract that makes these calls (opcode, whom, calldata), one after the other, and then ends.
@@ -22,6 +24,10 @@ pub(crate) fn contract(calls: &[(u8, Address, Vec<u8>)], end: End) -> Bytes {
     let end: &[u8] = match end {
         End::Stop => &[0x00],
         End::Revert => &[0x5f, 0x5f, 0xfd],
+        End::CollideAndRevert => &[
+            0x5f, 0x5f, 0x5f, 0x5f, 0xf5, 0x50, // create2(0, 0, 0, 0)
+            0x5f, 0x5f, 0x5f, 0x5f, 0xf5, 0x50, 0x5f, 0x5f, 0xfd,
+        ],
         // returndatacopy(0, 0, returndatasize()); return(0, returndatasize())
         End::Return => &[0x3d, 0x5f, 0x5f, 0x3e, 0x3d, 0x5f, 0xf3],
     };

@@ -122,8 +122,12 @@ impl Chain {
 
     /// Executes the next block and commits it.
     pub(crate) fn block(&mut self, transactions: Vec<Bytes>) -> Outcome {
-        let block = self.next(transactions);
-        let outcome = self.execute(&block).expect("no fault");
+        self.commit(&self.next(transactions))
+    }
+
+    /// Executes a block and commits it.
+    pub(crate) fn commit(&mut self, block: &Block) -> Outcome {
+        let outcome = execute(&self.rows, &mut self.book, block).expect("no fault");
         assert_eq!(outcome.faults, [""; 0]);
         state::commit(&mut self.rows, &mut self.book, &outcome.diff);
         outcome
@@ -157,7 +161,7 @@ impl Chain {
             data: data.into(),
             ..call::Request::default()
         };
-        call::call(&self.rows, &request).expect("an answer")
+        call::call(&self.rows, &request, &|| false).expect("an answer")
     }
 
     pub(crate) fn balance(&self, address: Address) -> U256 {

@@ -1,13 +1,15 @@
 //! The main flow through blocks: from a provider's registration to its withdrawal.
 
-use crate::harness::{Chain, FLT, Key, genesis_for, transaction};
+use crate::harness::{CHAIN_ID, Chain, FLT, Key, genesis_for, transaction};
 use abi::sol::{IDeal, IDemand, IPeer, IProvider, IUSDC, IWorker};
 use abi::{MARKETPLACE, USDC, calldata, usdc};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, TxKind, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use ed25519_dalek::{Signer as _, SigningKey};
-use execution::{Outcome, Receipt, block::SYSTEM_SENDER, call::End, genesis::Allocation, receipt};
+use execution::{
+    Outcome, Receipt, block::SYSTEM_SENDER, call::End, genesis::Allocation, receipt, state,
+};
 use marketplace::demand::{Artifact, Pricing, Source, Spread};
 use marketplace::ledger::Account;
 use marketplace::units::{
@@ -19,16 +21,16 @@ fn peer_key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-fn peer_id() -> PeerId {
+pub(crate) fn peer_id() -> PeerId {
     PeerId(peer_key().verifying_key().to_bytes())
 }
 
 /// A provider, its peer's operator key, and a developer.
-fn people() -> [Key; 3] {
+pub(crate) fn people() -> [Key; 3] {
     ["provider", "operator", "developer"].map(Key::new)
 }
 
-fn market() -> Chain {
+pub(crate) fn market() -> Chain {
     let mut genesis = genesis_for(&people());
     let parameters = [
         ("epoch_seconds", 20),
@@ -43,7 +45,7 @@ fn market() -> Chain {
     Chain::new(&genesis)
 }
 
-fn act(chain: &mut Chain, who: Key, call: &Call) -> Receipt {
+pub(crate) fn act(chain: &mut Chain, who: Key, call: &Call) -> Receipt {
     let (outcome, receipt) = acted(chain, who, call);
     assert_eq!(outcome.receipts_root, receipt::root(&outcome.receipts));
     receipt
@@ -61,8 +63,8 @@ fn acted(chain: &mut Chain, who: Key, call: &Call) -> (Outcome, Receipt) {
     (outcome, receipt)
 }
 
-fn registration(chain_id: u64) -> peer::Registration {
-    let message = peer::registration_message(chain_id, ProviderId(1), peer_id());
+fn registration() -> peer::Registration {
+    let message = peer::registration_message(CHAIN_ID, ProviderId(1), peer_id());
     let [_, operator, _] = people();
     peer::Registration {
         datacenter: DatacenterId(1),
@@ -77,14 +79,14 @@ fn registration(chain_id: u64) -> peer::Registration {
     }
 }
 
-fn supply(chain: &mut Chain) {
+/// What brings a provider with one peer of two units to market: who calls, what.
+pub(crate) fn supply_calls() -> Vec<(Key, Call)> {
     let [owner, ..] = people();
     let register = provider::Call::Register {
         name: "Alpine".into(),
         metadata: Hash::default(),
         attributes: Vec::new(),
     };
-    act(chain, owner, &Call::Provider(register));
     let place = datacenter::Datacenter {
         provider: ProviderId(1),
         country: datacenter::Country(*b"CH"),
@@ -93,18 +95,6 @@ fn supply(chain: &mut Chain) {
         certifications: Vec::new(),
         attributes: Vec::new(),
     };
-    act(
-        chain,
-        owner,
-        &Call::Datacenter(datacenter::Call::Register(place)),
-    );
-    let registration = registration(crate::harness::CHAIN_ID);
-    let receipt = act(
-        chain,
-        owner,
-        &Call::Peer(peer::Call::Register(registration)),
-    );
-    assert!(IPeer::PeerRegistered::decode_log(&receipt.logs[0]).is_ok());
     let terms = offer::Terms {
         min_duration: Seconds(0),
         max_duration: None,
@@ -121,10 +111,23 @@ fn supply(chain: &mut Chain) {
         terms,
         peers,
     };
-    act(chain, owner, &Call::Offer(post));
+    vec![
+        (owner, Call::Provider(register)),
+        (owner, Call::Datacenter(datacenter::Call::Register(place))),
+        (owner, Call::Peer(peer::Call::Register(registration()))),
+        (owner, Call::Offer(post)),
+    ]
 }
 
-fn terms() -> demand::Terms {
+fn supply(chain: &mut Chain) {
+    let receipts: Vec<Receipt> = supply_calls()
+        .iter()
+        .map(|(who, call)| act(chain, *who, call))
+        .collect();
+    assert!(IPeer::PeerRegistered::decode_log(&receipts[2].logs[0]).is_ok());
+}
+
+pub(crate) fn terms() -> demand::Terms {
     demand::Terms {
         artifact: Artifact {
             hash: Hash([1; 32]),
@@ -211,6 +214,10 @@ fn a_demand_is_matched_served_and_paid() {
         &Call::Worker(worker::Call::Running { worker, artifact }),
     );
     assert_eq!(deal(&chain).status, IDeal::DealStatus::Active);
+    let view = state::read(&chain.rows, |cx| deal::view(cx, DealId(1))).expect("there");
+    let view = abi::view::deal::Deal::from((DealId(1), view));
+    assert_eq!(view.status, abi::view::deal::Status::Active);
+    assert_eq!((view.workers.len(), view.rate), (1, 1_000_000));
     for _ in 0..20 {
         let (peer, stopped) = (peer_id(), Vec::new());
         act(
@@ -296,11 +303,47 @@ fn the_book_that_follows_the_diffs_is_the_one_rebuilt_from_rows() {
             &Call::Demand(demand::Call::Post { terms, escrow }),
         );
         let rebuilt = Chain {
-            book: execution::state::book(&chain.rows),
+            book: state::book(&chain.rows),
             ..chain.clone()
         };
         let block = chain.next(Vec::new());
         let [ours, theirs] = [&chain, &rebuilt].map(|each| each.execute(&block).expect("no fault"));
         assert_eq!(ours.diff, theirs.diff);
     }
+}
+
+#[test]
+fn replaying_the_blocks_gives_the_same_rows() {
+    let [_, operator, developer] = people();
+    let mut chain = market();
+    let (terms, escrow) = (terms(), Usdc(10_000_000));
+    let (worker, artifact) = (WorkerId(1), Hash([1; 32]));
+    let mut calls = supply_calls();
+    calls.extend([
+        (
+            developer,
+            Call::Demand(demand::Call::Post { terms, escrow }),
+        ),
+        (
+            operator,
+            Call::Worker(worker::Call::Running { worker, artifact }),
+        ),
+    ]);
+    let mut blocks = Vec::new();
+    for (who, call) in calls {
+        let nonce = chain.nonce(who);
+        let signed = who.sign(transaction(nonce, MARKETPLACE, calldata::encode(&call)));
+        blocks.push(chain.next(vec![signed.clone(), signed]));
+        chain.commit(&blocks[blocks.len() - 1]);
+    }
+    for _ in 0..12 {
+        blocks.push(chain.next(Vec::new()));
+        chain.commit(&blocks[blocks.len() - 1]);
+    }
+    let mut again = market();
+    for block in &blocks {
+        again.commit(block);
+    }
+    assert_eq!(again.rows, chain.rows);
+    assert_eq!(again.book, chain.book);
 }

@@ -85,6 +85,16 @@ fn a_caller_that_reverts_takes_its_marketplace_calls_with_it() {
 }
 
 #[test]
+fn a_failed_creation_does_not_upset_what_a_revert_takes_back() {
+    let calls = [(CALL, MARKETPLACE, register("x"))];
+    let inner = contract(&calls, End::CollideAndRevert);
+    let outer = contract(&[(CALL, INNER, Vec::new())], End::Stop);
+    let mut chain = with_contracts(&[(INNER, inner), (OUTER, outer)]);
+    assert!(send(&mut chain, OUTER, Bytes::new()).succeeded);
+    assert_eq!(provider(&chain, 1), None);
+}
+
+#[test]
 fn a_transaction_that_reverts_changes_only_who_pays() {
     let calls = [(CALL, MARKETPLACE, register("x"))];
     let mut chain = with_contracts(&[(OUTER, contract(&calls, End::Revert))]);
@@ -247,7 +257,7 @@ fn an_estimate_suffices_and_is_not_far_above_what_is_needed() {
         data: register("estimated").into(),
         ..call::Request::default()
     };
-    let gas_limit = call::estimate(&chain.rows, &request).expect("it succeeds");
+    let gas_limit = call::estimate(&chain.rows, &request, &|| false).expect("it succeeds");
     let exact = TxEip1559 {
         gas_limit,
         ..transaction(0, MARKETPLACE, register("estimated"))
@@ -264,6 +274,25 @@ fn an_estimate_suffices_and_is_not_far_above_what_is_needed() {
         .abi_encode()
         .into();
     let failing = call::Request { data, ..request };
-    let error = call::estimate(&chain.rows, &failing).expect_err("it reverts");
+    let error = call::estimate(&chain.rows, &failing, &|| false).expect_err("it reverts");
     assert!(matches!(error, call::CallError::Failed(called) if called.end == call::End::Reverted));
+}
+
+#[test]
+fn a_call_ends_when_its_caller_loses_patience() {
+    // An endless loop, called by a contract that would go on after it.
+    let forever = bytes!("5b600056");
+    let calls = [(CALL, INNER, Vec::new()), (CALL, INNER, Vec::new())];
+    let chain = with_contracts(&[(INNER, forever), (OUTER, contract(&calls, End::Stop))]);
+    let request = call::Request {
+        to: Some(OUTER),
+        ..call::Request::default()
+    };
+    let asked = std::cell::Cell::new(0);
+    let impatient = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    };
+    let answer = call::call(&chain.rows, &request, &impatient);
+    assert_eq!((answer, asked.get()), (Err(call::CallError::Stopped), 4));
 }

@@ -68,6 +68,22 @@ fn all_flt_is_genesis_less_burned_over_full_blocks() {
 }
 
 #[test]
+fn flt_destroyed_with_a_contract_counts_as_burned() {
+    let mut chain = chain_of_alice();
+    let genesis = chain.flt();
+    // selfdestruct(address()) while it is created
+    let create = TxEip1559 {
+        to: TxKind::Create,
+        value: U256::from(FLT),
+        ..transaction(0, BOB, bytes!("30ff"))
+    };
+    assert!(chain.send(alice(), create).succeeded);
+    let burned = chain::head(&chain.rows).expect("a head").burned;
+    assert!(burned > FLT);
+    assert_eq!(genesis - chain.flt(), U256::from(burned));
+}
+
+#[test]
 fn every_supported_type_of_transaction_gets_in() {
     let mut chain = chain_of_alice();
     let (gas_price, gas_limit) = (100 * GWEI, 21_000);
@@ -288,6 +304,29 @@ fn a_contract_keeps_its_storage_and_sees_block_hashes_and_the_beacon() {
     assert_eq!(B256::from(slot(0)), block.parent_hash);
     assert_eq!(B256::from(slot(1)), block.beacon);
     assert_eq!(slot(2), U256::from(block.time_ms / 1000));
+}
+
+#[test]
+fn a_created_contract_can_be_called_from_the_next_block_on() {
+    // mstore8(0, 0x33); mstore8(1, 0xff); return(0, 2): code that gives its balance to whom calls it.
+    let init = bytes!("60335f5360ff60015360025ff3");
+    let mut chain = chain_of_alice();
+    let create = TxEip1559 {
+        to: TxKind::Create,
+        ..transaction(0, BOB, init)
+    };
+    let address = chain.send(alice(), create).contract_address;
+    let address = address.expect("a contract");
+    let code = execution::state::code(&chain.rows, address);
+    assert_eq!(code, Ok(bytes!("33ff")));
+    let paying = TxEip1559 {
+        value: U256::from(FLT),
+        ..transaction(1, address, Bytes::new())
+    };
+    assert!(chain.send(alice(), paying).succeeded);
+    assert_eq!(chain.balance(address), U256::ZERO);
+    let code = execution::state::code(&chain.rows, address);
+    assert_eq!(code, Ok(bytes!("33ff")), "since EIP-6780 it stays");
 }
 
 #[test]

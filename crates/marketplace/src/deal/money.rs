@@ -59,7 +59,6 @@ impl Deal {
             assigned_rate: Rate::ZERO,
             at: now,
             paid_seconds: Seconds::default(),
-            resumed: now,
             ends: Time::NEVER,
             due: Time::NEVER,
         }
@@ -104,21 +103,17 @@ impl Deal {
         Ok(())
     }
 
-    /// The paid seconds at `time`, which lies after the last pause.
-    fn paid_seconds_at(&self, time: Time) -> Seconds {
-        Seconds(self.paid_seconds.0.saturating_sub(self.at.since(time).0))
-    }
-
-    /// Paid seconds up to which a running worker is covered by a report.
+    /// Paid seconds up to which a running worker is covered by a report: of its peer, or the one that beginning
+    /// to run and resuming count as.
     #[must_use]
     pub fn reported(&self, worker: &Worker, lease: Lease) -> Seconds {
         let Stage::Running { reported, .. } = worker.stage else {
             return Seconds::default();
         };
-        if lease.reported < self.resumed {
-            return reported;
-        }
-        reported.max(self.paid_seconds_at(lease.reported))
+        // A report from before the last pause lies further back than this says, never nearer, and what it covered
+        // was noted when the deal resumed.
+        let since = self.at.since(lease.reported);
+        reported.max(Seconds(self.paid_seconds.0.saturating_sub(since.0)))
     }
 
     /// What a running worker has earned up to these paid seconds.

@@ -256,15 +256,12 @@ impl DealNow {
             }
         }
         self.deal.at = now;
-        self.deal.resumed = now;
-        let kept = self.deal.workers() > 0;
-        let before = match (kept, self.deal.ran) {
-            (false, _) => Status::Matching,
-            (true, true) => Status::Degraded,
-            (true, false) => Status::Starting,
+        let before = match (self.deal.workers(), self.deal.ran) {
+            (0, _) => Status::Matching,
+            (_, true) => Status::Degraded,
+            (_, false) => Status::Starting,
         };
-        self.deal.status = before;
-        self.set_status(self.counted(), now);
+        self.set_status(self.counted_from(before), now);
         Ok(())
     }
 
@@ -532,11 +529,12 @@ impl DealNow {
     }
 
     fn counted(&self) -> Status {
+        self.counted_from(self.deal.status)
+    }
+
+    fn counted_from(&self, status: Status) -> Status {
         let Deal {
-            status,
-            running,
-            assigned,
-            ..
+            running, assigned, ..
         } = self.deal;
         money::next(status, running, assigned, self.terms.min_workers)
     }

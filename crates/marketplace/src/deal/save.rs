@@ -65,12 +65,13 @@ impl DealNow {
     fn requeue<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         let open = !self.deal.ended() && !self.deal.paused();
         let wants = open && self.deal.workers() < self.terms.target_workers;
-        self.deal.queued = match self.deal.queued {
-            _ if !wants => Queued::No,
-            Queued::No => queue::due(cx.store, &mut self.deal)?,
-            Queued::Asleep(_) if self.woken => queue::due(cx.store, &mut self.deal)?,
-            same => same,
-        };
+        let due = wants && (self.deal.queued == Queued::No || self.woken);
+        if !wants {
+            self.deal.queued = Queued::No;
+        } else if due && !matches!(self.deal.queued, Queued::Due(_)) {
+            self.deal.pause_blocks = 1;
+            self.deal.queued = queue::due(cx.store, &self.deal)?;
+        }
         queue::reindex(cx.store, self.id, self.queued_before, &self.deal)
     }
 }

@@ -76,6 +76,10 @@ fn at<K: Ord>(map: &BTreeMap<K, u32>, key: &K) -> u32 {
 impl Choice<'_> {
     /// The most candidates, at least `least` and at most `most`, for which `affordable` holds, chosen as this
     /// module says, as places in the list of candidates. Adds the work done to `work`.
+    ///
+    /// A set larger than the missing providers and countries together has a member that can go without harm to
+    /// the minima, so above that size what can be had in one size can be had, for less, in each smaller one, and
+    /// halving finds the largest. Below it, sizes are tried one by one.
     pub(super) fn choose(
         &self,
         least: usize,
@@ -83,18 +87,65 @@ impl Choice<'_> {
         affordable: impl Fn(&[usize]) -> bool,
         work: &mut u64,
     ) -> Option<Vec<usize>> {
+        let (providers, countries) = self.missing()?;
         let greedy = self.greedy(most);
-        for count in (least..=greedy.len()).rev() {
-            let first = greedy.get(..count).unwrap_or_default();
+        let top = greedy.len().min(self.room_in_countries());
+        let mut attempt = |count: usize| {
+            let first = greedy.get(..count)?;
             let chosen = match self.meets_the_rest(first) {
                 true => Some(first.to_vec()),
-                false => self.flow(count, work),
+                false if *work < MAX_ARCS => self.flow(count, work),
+                false => None,
             };
-            if let Some(chosen) = chosen.filter(|chosen| affordable(chosen)) {
-                return Some(chosen);
+            chosen.filter(|chosen| affordable(chosen))
+        };
+        if top < least {
+            return None;
+        }
+        if let Some(chosen) = attempt(top) {
+            return Some(chosen);
+        }
+        let halving = providers.saturating_add(countries).max(least);
+        let (mut low, mut high, mut best) = (halving, top, None);
+        while low < high {
+            let middle = low.midpoint(high);
+            match attempt(middle) {
+                Some(chosen) => (low, best) = (middle.saturating_add(1), Some(chosen)),
+                None => high = middle,
             }
         }
-        None
+        best.or_else(|| (least..halving.min(top)).rev().find_map(attempt))
+    }
+
+    /// Providers and countries that the minima still lack; None if the candidates do not have them.
+    fn missing(&self) -> Option<(usize, usize)> {
+        let (there, all) = (
+            Census::of(self.existing),
+            Census::of(self.existing.iter().chain(self.candidates)),
+        );
+        let (providers, countries) = (
+            self.spread.min_providers.into(),
+            self.spread.min_countries.into(),
+        );
+        if all.providers.len() < providers || all.countries.len() < countries {
+            return None;
+        }
+        Some((
+            providers.saturating_sub(there.providers.len()),
+            countries.saturating_sub(there.countries.len()),
+        ))
+    }
+
+    /// How many candidates the caps per country leave room for.
+    fn room_in_countries(&self) -> usize {
+        let most = cap(self.spread.max_per_country);
+        let there = Census::of(self.existing).countries;
+        let candidates = Census::of(self.candidates).countries;
+        let room = candidates.iter().map(|(country, number)| {
+            let room = most.saturating_sub(at(&there, country)).min(*number);
+            usize::try_from(room).unwrap_or(usize::MAX)
+        });
+        room.fold(0, usize::saturating_add)
     }
 
     /// Candidates from the cheapest on, as the nested caps allow.
@@ -155,6 +206,10 @@ struct Network {
     offers: BTreeMap<OfferId, usize>,
     countries: BTreeMap<Country, usize>,
 }
+
+/// Arcs looked at in one look, after which no further size is tried: some tenths of a second. Only a demand with
+/// thousands of candidates and minima that nearly cannot be met comes near it.
+const MAX_ARCS: u64 = 4_000_000;
 
 const FREE: Cost = Cost { price: 0, rank: 0 };
 
@@ -283,3 +338,11 @@ impl Network {
         node
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test panics when it is wrong"
+)]
+mod tests;

@@ -119,13 +119,16 @@ fn existing<S: Store>(cx: &mut Cx<'_, S>, now: &DealNow) -> Result<Vec<Site>, Er
     Ok(sites)
 }
 
-/// Tests candidates from the cheapest on, at most `look_budget`: a demand that leaves more is served from the
-/// cheapest that many.
+/// Tests candidates from the cheapest on. A demand that more than `look_budget` fit is served from the cheapest
+/// that many; no look tests more than the budget of a block.
 fn survey<S: Store>(cx: &mut Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Survey, Error> {
     let mut survey = Survey::default();
-    let budget = usize::try_from(cx.params.look_budget).unwrap_or(usize::MAX);
+    let enough = usize::try_from(cx.params.look_budget).unwrap_or(usize::MAX);
     let (time, epoch) = (cx.now(), cx.epoch());
-    for candidate in book.cheapest(now.terms.limit_price).take(budget) {
+    for candidate in book.cheapest(now.terms.limit_price) {
+        if survey.fits.len() >= enough || survey.tested >= cx.params.clearing_budget {
+            break;
+        }
         cx.store.step(1)?;
         survey.tested = survey.tested.saturating_add(1);
         let serves = now

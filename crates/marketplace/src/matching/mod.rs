@@ -51,10 +51,10 @@ pub fn end_block<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Er
 fn clear<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
     book.enter(cx.epoch());
     refresh(cx, book)?;
-    wake_by_time(cx)?;
     let budget = cx.params.clearing_budget;
-    // Showing new supply to sleepers may take half, so that looks go on under a stream of changes.
-    let mut spent = wake_by_supply(cx, book, budget.div_ceil(2))?;
+    // Waking may take half of it, so that looks go on under a stream of changes.
+    let mut spent = wake_by_time(cx, budget.div_ceil(4))?;
+    spent = spent.saturating_add(wake_by_supply(cx, book, budget.div_ceil(4))?);
     while spent < budget {
         let Some(deal) = queue::pop(cx.store)? else {
             break;
@@ -97,19 +97,21 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
     Ok(())
 }
 
-/// Wakes demands whose pause is over.
-fn wake_by_time<S: Store>(cx: &mut Cx<'_, S>) -> Result<(), Error> {
-    while let Some(((block, _), deal)) = WAKE.first(cx.store, &(), None)? {
-        if block > cx.clock.block {
-            break;
+/// Wakes demands whose pause is over. Gives how many; the others wake in later blocks.
+fn wake_by_time<S: Store>(cx: &mut Cx<'_, S>, budget: u64) -> Result<u64, Error> {
+    let mut spent = 0;
+    while spent < budget {
+        match WAKE.first(cx.store, &(), None)? {
+            Some(((block, _), deal)) if block <= cx.clock.block => {
+                let mut now = DealNow::load(cx, deal)?;
+                now.deal.queued = queue::due(cx.store, &now.deal)?;
+                now.save(cx)?;
+            }
+            _ => break,
         }
-        let mut now = DealNow::load(cx, deal)?;
-        let pause = now.deal.pause_blocks;
-        now.deal.queued = queue::due(cx.store, &mut now.deal)?;
-        now.deal.pause_blocks = pause;
-        now.save(cx)?;
+        spent = spent.saturating_add(1);
     }
-    Ok(())
+    Ok(spent)
 }
 
 /// Shows peers whose supply changed to the sleeping demands, and wakes those they could serve. Gives the
@@ -159,7 +161,8 @@ fn show<S: Store>(
             .is_none()
         {
             let mut now = DealNow::load(cx, id)?;
-            now.deal.queued = queue::due(cx.store, &mut now.deal)?;
+            now.deal.pause_blocks = 1;
+            now.deal.queued = queue::due(cx.store, &now.deal)?;
             now.save(cx)?;
         }
     }

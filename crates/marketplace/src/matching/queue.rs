@@ -20,17 +20,17 @@ pub const ASLEEP: Table<u64, DealId> = Table::new(0x31, "asleep");
 /// Sleeping demands by the block that wakes them, and place.
 pub const WAKE: Table<(u64, u64), DealId> = Table::new(0x32, "wake");
 /// Peers whose supply changed and that not all sleeping demands have been shown yet.
-pub(super) const FRESH: Table<PeerId, Fresh> = Table::new(0x33, "fresh");
+pub(crate) const FRESH: Table<PeerId, Fresh> = Table::new(0x33, "fresh");
 /// The sweep under way.
-const SWEEP: Table<(), u64> = Table::new(0x34, "sweep");
+pub(crate) const SWEEP: Table<(), u64> = Table::new(0x34, "sweep");
 
 /// A change of supply.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fresh {
+pub(crate) struct Fresh {
     /// Block of the change; in that block the index does not know it yet.
-    pub(super) block: u64,
+    pub(crate) block: u64,
     /// Sleeping demands up to this place have been shown the peer.
-    pub(super) shown: u64,
+    pub(crate) shown: u64,
 }
 
 /// Remembers that a peer may offer more, less or something else than before.
@@ -48,8 +48,7 @@ pub(super) fn sweep<S: Store>(store: &mut S) -> Result<u64, Error> {
 }
 
 /// Where a demand stands that is to be looked at: in this sweep, or in the next if this one has seen it. (C1)
-pub(crate) fn due<S: Store>(store: &mut S, deal: &mut Deal) -> Result<Queued, Error> {
-    deal.pause_blocks = 1;
+pub(crate) fn due<S: Store>(store: &mut S, deal: &Deal) -> Result<Queued, Error> {
     Ok(Queued::Due(
         sweep(store)?.max(deal.looked.saturating_add(1)),
     ))

@@ -54,6 +54,7 @@ pub(super) fn call(error: CallError) -> ErrorObjectOwned {
     match error {
         CallError::Refused(refusal) => refused(format!("{refusal}\nhint: {}", refusal.hint())),
         CallError::Failed(called) => failed(called),
+        CallError::Stopped => too_much("the call takes too long\nhint: split it"),
         CallError::Fault(fault) => internal(fault),
     }
 }

@@ -26,7 +26,10 @@ use jsonrpsee::{
     proc_macros::rpc,
 };
 use serde::Serialize;
+use std::time::{Duration, Instant};
 
+/// How long a call may run: it keeps the executor from writing.
+const MAX_CALL_TIME: Duration = Duration::from_millis(100);
 /// Blocks that one `eth_getLogs` may look through.
 const MAX_LOG_BLOCKS: u64 = 10_000;
 /// Logs that one `eth_getLogs` may give.
@@ -345,7 +348,7 @@ impl EthServer for Source {
     fn call(&self, request: TransactionRequest, at: Option<BlockId>) -> RpcResult<Bytes> {
         let request = self::request(request)?;
         let (rows, _) = self.state(at)?;
-        let called = call::call(&rows, &request).map_err(error::call)?;
+        let called = call::call(&rows, &request, &patience()).map_err(error::call)?;
         match called.end {
             End::Returned => Ok(called.output),
             End::Reverted | End::Halted(_) => Err(error::failed(called)),
@@ -355,7 +358,7 @@ impl EthServer for Source {
     fn estimate_gas(&self, request: TransactionRequest, at: Option<BlockId>) -> RpcResult<U64> {
         let request = self::request(request)?;
         let (rows, _) = self.state(at)?;
-        call::estimate(&rows, &request)
+        call::estimate(&rows, &request, &patience())
             .map(U64::from)
             .map_err(error::call)
     }
@@ -485,6 +488,12 @@ impl EthServer for Source {
         }
         Ok(())
     }
+}
+
+/// Says when a call has taken too long.
+fn patience() -> impl Fn() -> bool {
+    let begun = Instant::now();
+    move || begun.elapsed() > MAX_CALL_TIME
 }
 
 /// What wallets are told to tip, in wei per gas: blocks are seldom full.

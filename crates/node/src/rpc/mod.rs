@@ -5,6 +5,7 @@
 
 mod error;
 mod eth;
+mod market;
 mod views;
 
 use crate::{engine::Handle, index::Index};
@@ -68,6 +69,9 @@ impl IdProvider for HexIds {
 fn methods(source: Source) -> RpcModule<()> {
     let mut module = RpcModule::new(());
     let distinct = "method names are distinct";
+    module
+        .merge(market::MarketServer::into_rpc(source.clone()))
+        .expect(distinct);
     module
         .merge(eth::EthServer::into_rpc(source.clone()))
         .expect(distinct);

@@ -1,0 +1,250 @@
+//! One of every call.
+
+use abi::{Request, calldata, usdc};
+use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
+use marketplace::demand::{Artifact, Pricing, Source, Spread};
+use marketplace::peer::Registration;
+use marketplace::units::{
+    Address, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds, Time, Usdc,
+    WorkerId,
+};
+use marketplace::worker::Obstacle;
+use marketplace::{Call, datacenter, deal, demand, offer, peer, provider, worker};
+
+const PEER: PeerId = PeerId([7; 32]);
+
+fn attributes() -> Vec<Attribute> {
+    let attribute = |key: &str, value| Attribute {
+        key: key.into(),
+        value,
+    };
+    vec![
+        attribute("cpu.arch", Value::Text("x86_64".into())),
+        attribute("net.mbps", Value::Integer(-5)),
+        attribute("kernel", Value::Version(6, 1, 0)),
+        attribute("empty", Value::Set(Vec::new())),
+        attribute("tags", Value::Set(vec!["a".into(), "b".into()])),
+    ]
+}
+
+fn requirements() -> Vec<Predicate> {
+    let number = Value::Integer(5);
+    let tests = [
+        Test::Is(number.clone()),
+        Test::IsNot(Value::Text(String::new())),
+        Test::Below(number.clone()),
+        Test::AtMost(number.clone()),
+        Test::Above(Value::Version(1, 2, 3)),
+        Test::AtLeast(number.clone()),
+        Test::In(vec![number, Value::Text("x".into())]),
+        Test::Has("member".into()),
+        Test::Exists,
+    ];
+    let subjects = [
+        Subject::Offer,
+        Subject::Peer,
+        Subject::Datacenter,
+        Subject::Provider,
+    ];
+    let predicate = |(test, subject)| Predicate {
+        subject,
+        key: "key".into(),
+        test,
+    };
+    tests
+        .into_iter()
+        .zip(subjects.into_iter().cycle())
+        .map(predicate)
+        .collect()
+}
+
+fn supply() -> Vec<Call> {
+    let registration = Registration {
+        datacenter: DatacenterId(2),
+        peer: PEER,
+        signature: [9; 64],
+        operator: Address([3; 20]),
+        endpoints: vec!["host:1".into()],
+        oldest_version: 1,
+        newest_version: 2,
+        attributes: attributes(),
+        units: 8,
+    };
+    let place = datacenter::Datacenter {
+        provider: ProviderId(1),
+        country: datacenter::Country(*b"CH"),
+        city: "ZRH".into(),
+        name: "Alpine".into(),
+        certifications: vec!["iso27001".into()],
+        attributes: attributes(),
+    };
+    let (peer, offer, price) = (PEER, OfferId(4), Price(u128::MAX));
+    let (name, metadata, provider) = ("Alpine".into(), Hash([1; 32]), ProviderId(1));
+    let endpoints = Vec::new();
+    vec![
+        Call::Provider(provider::Call::Register {
+            name,
+            metadata,
+            attributes: attributes(),
+        }),
+        Call::Provider(provider::Call::Update { provider, metadata }),
+        Call::Provider(provider::Call::Withdraw {
+            provider,
+            workers: 256,
+        }),
+        Call::Datacenter(datacenter::Call::Register(place)),
+        Call::Peer(peer::Call::Register(registration)),
+        Call::Peer(peer::Call::SetEndpoints { peer, endpoints }),
+        Call::Peer(peer::Call::SetAttributes {
+            peer,
+            attributes: attributes(),
+        }),
+        Call::Peer(peer::Call::AddUnits { peer, count: 1 }),
+        Call::Peer(peer::Call::RemoveUnits { peer, count: 1 }),
+        Call::Peer(peer::Call::Remove { peer }),
+        Call::Offer(offer::Call::Post {
+            datacenter: DatacenterId(2),
+            price,
+            terms: offer_terms(),
+            peers: vec![PEER],
+        }),
+        Call::Offer(offer::Call::SetPrice { offer, price }),
+        Call::Offer(offer::Call::AddPeer { offer, peer }),
+        Call::Offer(offer::Call::RemovePeer { offer, peer }),
+        Call::Offer(offer::Call::Close { offer }),
+    ]
+}
+
+fn offer_terms() -> offer::Terms {
+    offer::Terms {
+        min_duration: Seconds(1),
+        max_duration: Some(Seconds(2)),
+        max_units_per_deal: None,
+        notice: Seconds(3),
+        max_hold: Seconds(4),
+        valid_until: Some(Time(5)),
+        attributes: attributes(),
+    }
+}
+
+fn demand_terms() -> demand::Terms {
+    let source = Source {
+        key: PEER,
+        endpoint: "host:2".into(),
+    };
+    demand::Terms {
+        artifact: Artifact {
+            hash: Hash([5; 32]),
+            size: 10,
+            sources: vec![source],
+        },
+        units_per_worker: 2,
+        min_workers: 1,
+        target_workers: 3,
+        limit_price: Price(7),
+        pricing: Pricing::Request,
+        duration: None,
+        requirements: requirements(),
+        effectors: vec!["wasi:keyvalue".into()],
+        protocol_version: 1,
+        spread: Spread {
+            max_per_provider: 1,
+            min_countries: 2,
+            ..Spread::default()
+        },
+        hold: Seconds(60),
+        monitor: Some(Address([6; 20])),
+    }
+}
+
+fn deals() -> Vec<Call> {
+    let (deal, worker, amount) = (DealId(5), WorkerId(6), Usdc(7));
+    let (terms, escrow) = (demand_terms(), Usdc(8));
+    let (artifact, obstacle) = (Hash([5; 32]), Obstacle::Unsupported);
+    let (peer, stopped) = (PEER, vec![worker]);
+    vec![
+        Call::Demand(demand::Call::Post { terms, escrow }),
+        Call::Deal(deal::Call::TopUp { deal, amount }),
+        Call::Deal(deal::Call::WithdrawSurplus { deal, amount }),
+        Call::Deal(deal::Call::Evict { worker }),
+        Call::Deal(deal::Call::Stop { deal }),
+        Call::Deal(deal::Call::Remove { deal }),
+        Call::Worker(worker::Call::Running { worker, artifact }),
+        Call::Worker(worker::Call::CannotRun { worker, obstacle }),
+        Call::Worker(worker::Call::Report { peer, stopped }),
+    ]
+}
+
+/// One of every call of the marketplace's address.
+pub(crate) fn calls() -> Vec<Call> {
+    [supply(), deals()].concat()
+}
+
+#[test]
+fn every_call_survives_the_way_there_and_back() {
+    let mut selectors = Vec::new();
+    for call in calls() {
+        let data = calldata::encode(&call);
+        selectors.push(data[..4].to_vec());
+        let back = calldata::decode(&data).unwrap_or_else(|error| panic!("{call:?}: {error:?}"));
+        assert_eq!(back, Request::Call(call));
+    }
+    let count = selectors.len();
+    selectors.sort();
+    selectors.dedup();
+    assert_eq!(selectors.len(), count, "each call has its own selector");
+}
+
+#[test]
+fn accounts_of_the_ledger_and_their_addresses_belong_together() {
+    use marketplace::ledger::Account;
+    for account in [
+        Account::User(Address([1; 20])),
+        Account::Deal(DealId(u64::MAX)),
+        Account::Deal(DealId(0)),
+        Account::Treasury,
+    ] {
+        let address = usdc::address_of(account);
+        assert_eq!(usdc::account_at(address), account);
+        assert_eq!(
+            usdc::can_receive(address),
+            matches!(account, Account::User(_))
+        );
+    }
+}
+
+#[test]
+fn views_survive_json() {
+    let view = abi::view::demand::Demand::from(demand_terms());
+    let json = serde_json::to_string_pretty(&view).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<abi::view::demand::Demand>(&json).expect("ours"),
+        view
+    );
+    insta::assert_snapshot!("demand_json", json);
+    let (offer, peers) = (
+        offer::Offer {
+            provider: ProviderId(1),
+            datacenter: DatacenterId(2),
+            price: Price(u128::MAX),
+            raise: None,
+            terms: offer_terms(),
+            peers: 1,
+        },
+        vec![PEER],
+    );
+    let view = abi::view::offer::Offer::from((OfferId(3), offer, peers));
+    let json = serde_json::to_string_pretty(&view).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<abi::view::offer::Offer>(&json).expect("ours"),
+        view
+    );
+    insta::assert_snapshot!("offer_json", json);
+    for wrong in [r#""-1""#, r#""+1""#, r#""0x1""#, r#""""#, "1", r#"" 1""#] {
+        let amount = format!(r#"{{"fromEpoch":1,"price":{wrong}}}"#);
+        assert!(
+            serde_json::from_str::<abi::view::offer::Raise>(&amount).is_err(),
+            "{wrong}"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! What a network agrees on: tables, genesis, gas. A change here is a fork.
+
+use crate::harness::{Chain, FLT, Key, transaction};
+use crate::market::{act, market, peer_id, people, supply_calls, terms};
+use abi::{USDC, sol::IUSDC};
+use alloy_primitives::{Address, B256, U256, bytes, keccak256};
+use alloy_sol_types::SolCall as _;
+use execution::{
+    Genesis, Rows, chain,
+    genesis::{self, Allocation, Contract, Invalid},
+    state,
+};
+use marketplace::units::{DealId, Hash, ProviderId, Usdc, WorkerId};
+use marketplace::{Call, deal, demand, provider, worker};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+fn example() -> Genesis {
+    let (flt, usdc) = (5 * FLT, 7_000_000);
+    let code = bytes!("600160005500");
+    let storage = BTreeMap::from([(U256::from(1), U256::from(2))]);
+    Genesis {
+        chain_id: 7,
+        time_ms: 1_700_000_000_123,
+        parameters: BTreeMap::from([("epoch_seconds".into(), 20)]),
+        allocations: BTreeMap::from([(Address::repeat_byte(1), Allocation { flt, usdc })]),
+        contracts: BTreeMap::from([(Address::repeat_byte(2), Contract { code, storage })]),
+        validators: vec!["validator".into()],
+        group_key: "group".into(),
+    }
+}
+
+/// One hash over all rows.
+fn digest(rows: &Rows) -> B256 {
+    let mut bytes = Vec::new();
+    for (key, row) in rows.iter() {
+        bytes.extend_from_slice(keccak256(key).as_slice());
+        bytes.extend_from_slice(keccak256(row).as_slice());
+    }
+    keccak256(bytes)
+}
+
+#[test]
+fn tables_keep_their_ids() {
+    let lines: Vec<String> = state::table::ALL
+        .iter()
+        .map(|(id, name)| format!("{id:#04x} {name}"))
+        .collect();
+    assert!(state::table::ALL.iter().all(|(id, _)| *id >= 0x80));
+    insta::assert_snapshot!("tables", lines.join("\n"));
+}
+
+#[test]
+fn a_genesis_file_gives_the_same_rows_and_hash_everywhere() {
+    let genesis = example();
+    let json = serde_json::to_string_pretty(&genesis).expect("plain data");
+    let read: Genesis = serde_json::from_str(&json).expect("ours");
+    assert_eq!((read.hash(), &read), (genesis.hash(), &genesis));
+    let chain = Chain::new(&genesis);
+    let head = chain::head(&chain.rows).expect("a head");
+    assert_eq!((head.height, head.hash), (0, genesis.hash()));
+    let text = format!(
+        "{json}\nhash {}\nrows {} {}",
+        genesis.hash(),
+        chain.rows.len(),
+        digest(&chain.rows)
+    );
+    insta::assert_snapshot!("genesis", text);
+    let other = Genesis {
+        time_ms: 1,
+        ..example()
+    };
+    assert_ne!(other.hash(), genesis.hash());
+}
+
+#[test]
+fn a_genesis_that_cannot_be_is_refused() {
+    let with = |name: &str, value| {
+        let mut genesis = example();
+        genesis.parameters.insert(name.into(), value);
+        genesis::rows(&genesis).expect_err("refused")
+    };
+    assert_eq!(
+        with("nonsense", 1),
+        Invalid::UnknownParameter("nonsense".into())
+    );
+    assert!(
+        with("epoch_seconds", 0)
+            .to_string()
+            .contains("epoch_seconds")
+    );
+    let text = serde_json::to_string(&example()).expect("plain data");
+    let unknown = text.replacen("chain_id", "chain-id", 1);
+    assert!(serde_json::from_str::<Genesis>(&unknown).is_err());
+}
+
+#[test]
+fn contracts_and_allocations_of_genesis_are_there() {
+    let chain = Chain::new(&example());
+    let (rich, contract) = (Address::repeat_byte(1), Address::repeat_byte(2));
+    assert_eq!(chain.balance(rich), U256::from(5 * FLT));
+    let one = U256::from(1);
+    assert_eq!(state::slot(&chain.rows, contract, one), Ok(U256::from(2)));
+    assert_eq!(
+        state::code(&chain.rows, contract).expect("no fault").len(),
+        6
+    );
+}
+
+#[test]
+fn calls_cost_what_they_cost() {
+    let [owner, operator, developer] = people();
+    let mut chain = market();
+    let (worker, artifact) = (WorkerId(1), Hash([1; 32]));
+    let (peer, stopped, deal) = (peer_id(), Vec::new(), DealId(1));
+    let (provider, workers, amount) = (ProviderId(1), 16, Usdc(1_000));
+    let (terms, escrow) = (terms(), Usdc(10_000_000));
+    let report = Call::Worker(worker::Call::Report { peer, stopped });
+    let mut calls = supply_calls();
+    calls.extend([
+        (
+            developer,
+            Call::Demand(demand::Call::Post { terms, escrow }),
+        ),
+        (
+            operator,
+            Call::Worker(worker::Call::Running { worker, artifact }),
+        ),
+        (operator, report.clone()),
+        (operator, report),
+        (developer, Call::Deal(deal::Call::TopUp { deal, amount })),
+        (
+            owner,
+            Call::Provider(provider::Call::Withdraw { provider, workers }),
+        ),
+        (developer, Call::Deal(deal::Call::Stop { deal })),
+    ]);
+    let mut text = String::new();
+    for (who, call) in calls {
+        let receipt = act(&mut chain, who, &call);
+        let shown = format!("{call:?}");
+        let name: Vec<&str> = shown.split(['(', ' ', '{']).take(2).collect();
+        writeln!(text, "{:>9} {}", receipt.gas_used, name.join(" ")).expect("to a string");
+    }
+    let value = U256::from(1);
+    let to = Key::new("somebody").address();
+    for name in ["first", "again"] {
+        let nonce = chain.nonce(owner);
+        let data = IUSDC::transferCall { to, value }.abi_encode();
+        let receipt = chain.send(owner, transaction(nonce, USDC, data));
+        writeln!(text, "{:>9} USDC transfer, {name}", receipt.gas_used).expect("to a string");
+    }
+    insta::assert_snapshot!("gas", text);
+}

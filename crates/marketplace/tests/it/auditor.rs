@@ -1,0 +1,446 @@
+//! An auditor that shares no code with the marketplace: from calls and events alone it recomputes who owes whom,
+//! and compares. Its way is the slow one: every amount is summed from the whole history, as a fraction with
+//! the epoch as its denominator.
+
+use crate::world::ReadOnly;
+use marketplace::deal::{self, Status};
+use marketplace::demand::Terms;
+use marketplace::ledger::{self, Account};
+use marketplace::units::{Address, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
+use marketplace::worker::{self, GoneReason};
+use marketplace::{Call, Cx, Event, Params, demand, provider, usdc};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+struct Audited {
+    owner: Address,
+    terms: Terms,
+    /// Paid in, and paid back to the owner.
+    paid_in: u128,
+    paid_back: u128,
+    to_treasury: u128,
+    paid_to_providers: u128,
+    workers: Vec<WorkerId>,
+    /// Pauses: from, and to if it is over.
+    pauses: Vec<(u64, Option<u64>)>,
+    over: bool,
+}
+
+#[derive(Debug)]
+struct Hired {
+    deal: DealId,
+    provider: ProviderId,
+    peer: PeerId,
+    rate: u128,
+    deadline: u64,
+    ran: Option<u64>,
+    /// Whole millionths earned, once gone.
+    earned: Option<u128>,
+    paid: u128,
+    /// Its peer said at this time that it cannot run.
+    cannot: bool,
+    named_stopped: bool,
+}
+
+/// See the module.
+pub(crate) struct Auditor {
+    epoch: u128,
+    least: u64,
+    lease: u64,
+    users: BTreeMap<Address, u128>,
+    treasury: u128,
+    deals: BTreeMap<DealId, Audited>,
+    workers: BTreeMap<WorkerId, Hired>,
+    owners: BTreeMap<ProviderId, Address>,
+    reports: BTreeMap<PeerId, u64>,
+    /// A report of the call under way, which counts after its events.
+    reporting: Option<(PeerId, u64)>,
+    posting: Option<Terms>,
+}
+
+impl Auditor {
+    pub(crate) fn new(params: &Params, balances: &[(Address, Usdc)]) -> Self {
+        let mut users = BTreeMap::new();
+        for (owner, amount) in balances {
+            *users.entry(*owner).or_default() += amount.0;
+        }
+        Self {
+            epoch: params.epoch_seconds.into(),
+            least: params.min_charge_seconds,
+            lease: params.lease_seconds,
+            users,
+            treasury: 0,
+            deals: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            reporting: None,
+            posting: None,
+        }
+    }
+
+    /// Takes note of an accepted call, before its events.
+    pub(crate) fn call(&mut self, now: u64, call: &Call) {
+        match call {
+            Call::Demand(demand::Call::Post { terms, .. }) => self.posting = Some(terms.clone()),
+            Call::Worker(worker::Call::Report { peer, stopped }) => {
+                self.reporting = Some((*peer, now));
+                for id in stopped {
+                    if let Some(worker) = self.workers.get_mut(id) {
+                        worker.named_stopped = true;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes note of what happened; `now` is the block's time.
+    pub(crate) fn event(&mut self, now: u64, event: &Event) {
+        match event {
+            Event::Ledger(ledger::Event::Moved { from, to, amount }) => {
+                self.moved(*from, *to, amount.0);
+            }
+            Event::Usdc(usdc::Event::Approved { .. }) => {}
+            Event::Provider(provider::Event::Registered {
+                provider, owner, ..
+            }) => {
+                self.owners.insert(*provider, *owner);
+            }
+            Event::Peer(marketplace::peer::Event::Reported { peer, .. }) => {
+                assert_eq!(
+                    self.reporting.take(),
+                    Some((*peer, now)),
+                    "a report nobody made"
+                );
+                self.reports.insert(*peer, now);
+            }
+            Event::Demand(demand::Event::Posted {
+                deal,
+                owner,
+                escrow,
+                ..
+            }) => {
+                let terms = self.posting.take().expect("a demand nobody posted");
+                let audited = Audited {
+                    owner: *owner,
+                    terms,
+                    paid_in: escrow.0,
+                    paid_back: 0,
+                    to_treasury: 0,
+                    paid_to_providers: 0,
+                    workers: Vec::new(),
+                    pauses: Vec::new(),
+                    over: false,
+                };
+                self.deals.insert(*deal, audited);
+                self.take(*owner, escrow.0);
+            }
+            Event::Deal(event) => self.deal_event(event),
+            Event::Worker(event) => self.worker_event(now, event),
+            _ => {}
+        }
+    }
+
+    /// Only money that no other event explains: between holders, and new money.
+    fn moved(&mut self, from: Option<Account>, to: Account, amount: u128) {
+        match (from, to) {
+            (None, Account::User(to)) => self.give(to, amount),
+            (Some(Account::User(from)), Account::User(to)) => {
+                self.take(from, amount);
+                self.give(to, amount);
+            }
+            _ => {}
+        }
+    }
+
+    fn give(&mut self, user: Address, amount: u128) {
+        *self.users.entry(user).or_default() += amount;
+    }
+
+    fn take(&mut self, user: Address, amount: u128) {
+        let balance = self.users.entry(user).or_default();
+        *balance = balance
+            .checked_sub(amount)
+            .expect("nobody spends more than they have");
+    }
+
+    fn deal_event(&mut self, event: &deal::Event) {
+        match event {
+            deal::Event::StatusChanged { deal, status, at } => self.status(*deal, *status, at.0),
+            deal::Event::ToppedUp { deal, by, amount } => {
+                self.take(*by, amount.0);
+                self.deals.get_mut(deal).expect("deal").paid_in += amount.0;
+            }
+            deal::Event::SurplusWithdrawn { deal, amount } => self.back(*deal, amount.0),
+            deal::Event::Ended { deal, refund, .. } => {
+                let free = self.free(*deal, u64::MAX);
+                assert_eq!(free % self.epoch, 0, "a deal ends in whole units");
+                assert_eq!(refund.0, free / self.epoch, "refund of deal {deal}");
+                self.back(*deal, refund.0);
+                self.deals.get_mut(deal).expect("deal").over = true;
+            }
+            deal::Event::Removed { deal } => {
+                let unpaid = self.workers_of(*deal);
+                let unpaid = unpaid
+                    .filter(|worker| worker.earned != Some(worker.paid))
+                    .count();
+                assert_eq!(unpaid, 0, "deal {deal} is removed and owes its providers");
+                self.deals.remove(deal);
+            }
+        }
+    }
+
+    fn back(&mut self, id: DealId, amount: u128) {
+        let deal = self.deals.get_mut(&id).expect("deal");
+        deal.paid_back += amount;
+        let owner = deal.owner;
+        self.give(owner, amount);
+    }
+
+    fn status(&mut self, id: DealId, status: Status, at: u64) {
+        if let Status::Paused { since } = status {
+            assert_eq!(since.0, at, "a pause begins when it begins");
+            let rate = self.rate(id);
+            let free = self.free(id, at);
+            assert!(
+                rate > 0 && free < rate,
+                "deal {id} pauses at {at} with {free} left"
+            );
+            self.deals
+                .get_mut(&id)
+                .expect("deal")
+                .pauses
+                .push((at, None));
+            return;
+        }
+        let deal = self.deals.get_mut(&id).expect("deal");
+        if let Some((_, to @ None)) = deal.pauses.last_mut() {
+            *to = Some(at);
+        }
+    }
+
+    fn worker_event(&mut self, now: u64, event: &worker::Event) {
+        match event {
+            worker::Event::Assigned {
+                worker,
+                deal,
+                provider,
+                peer,
+                rate,
+                deadline,
+                ..
+            } => {
+                let hired = Hired {
+                    deal: *deal,
+                    provider: *provider,
+                    peer: *peer,
+                    rate: rate.0,
+                    deadline: deadline.0,
+                    ran: None,
+                    earned: None,
+                    paid: 0,
+                    cannot: false,
+                    named_stopped: false,
+                };
+                self.deals
+                    .get_mut(deal)
+                    .expect("deal")
+                    .workers
+                    .push(*worker);
+                self.workers.insert(*worker, hired);
+            }
+            worker::Event::Running { worker, .. } => {
+                let worker = self.workers.get_mut(worker).expect("worker");
+                assert!(now <= worker.deadline, "a worker runs too late");
+                worker.ran = Some(now);
+            }
+            worker::Event::CannotRun { worker, .. } => {
+                self.workers.get_mut(worker).expect("worker").cannot = true;
+            }
+            worker::Event::Gone {
+                worker,
+                reason,
+                at,
+                earned,
+                ..
+            } => {
+                self.gone(*worker, *reason, at.0, earned.0);
+            }
+            worker::Event::Paid {
+                worker,
+                provider,
+                amount,
+            } => {
+                let due = self.due(*worker);
+                let hired = self.workers.get_mut(worker).expect("worker");
+                hired.paid += amount.0;
+                assert_eq!(hired.paid, due, "a withdrawal pays all that is due");
+                assert_eq!(hired.provider, *provider, "and pays whom it is due to");
+                let deal = self.deals.get_mut(&hired.deal).expect("deal");
+                deal.paid_to_providers += amount.0;
+                let owner = *self.owners.get(provider).expect("provider");
+                self.give(owner, amount.0);
+            }
+        }
+    }
+
+    /// A worker is gone: was it to go, and for how much?
+    fn gone(&mut self, id: WorkerId, reason: GoneReason, at: u64, earned: u128) {
+        let worker = self.workers.get(&id).expect("worker");
+        let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
+        let last = worker.ran.map(|ran| ran.max(reported));
+        let span = |upto| self.active(worker, upto);
+        let seconds = match (reason, last) {
+            (GoneReason::CannotRun, None) => {
+                assert!(worker.cannot, "its peer did not say so");
+                0
+            }
+            (GoneReason::NeverStarted, None) => {
+                assert!(
+                    worker.named_stopped || at == worker.deadline,
+                    "not at its deadline"
+                );
+                0
+            }
+            (GoneReason::Silent | GoneReason::Failed, Some(last)) => {
+                assert_eq!(at, last, "gone as of the last report");
+                let lapsed = reason == GoneReason::Silent;
+                assert!(
+                    lapsed || worker.cannot || worker.named_stopped,
+                    "who said that?"
+                );
+                span(last)
+            }
+            (GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact, _) => {
+                span(at).max(self.least)
+            }
+            (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
+            _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
+        };
+        let exact = worker.rate * u128::from(seconds);
+        assert_eq!(earned, exact / self.epoch, "worker {id} gone: {reason:?}");
+        if reason == GoneReason::CannotRun {
+            let least = worker.rate * u128::from(self.least) / self.epoch;
+            self.treasury += least;
+            self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
+        }
+        self.workers.get_mut(&id).expect("worker").earned = Some(earned);
+    }
+
+    /// Seconds a worker ran up to `upto`, without the pauses of its deal.
+    fn active(&self, worker: &Hired, upto: u64) -> u64 {
+        let Some(ran) = worker.ran else { return 0 };
+        let mut seconds = upto.saturating_sub(ran);
+        for (from, to) in &self.deals.get(&worker.deal).expect("deal").pauses {
+            let (from, to) = ((*from).max(ran), to.unwrap_or(u64::MAX).min(upto));
+            seconds -= to.saturating_sub(from);
+        }
+        seconds
+    }
+
+    /// Whole millionths that a worker may be paid up to now, paid ones included.
+    fn due(&self, id: WorkerId) -> u128 {
+        let worker = self.workers.get(&id).expect("worker");
+        let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
+        let running = worker.rate * u128::from(self.active(worker, reported)) / self.epoch;
+        worker.earned.unwrap_or(running)
+    }
+
+    /// Rate of the running workers of a deal.
+    fn rate(&self, id: DealId) -> u128 {
+        let running = self.live(id).filter(|worker| worker.ran.is_some());
+        running.map(|worker| worker.rate).sum()
+    }
+
+    fn workers_of(&self, id: DealId) -> impl Iterator<Item = &Hired> {
+        let workers = &self.deals.get(&id).expect("deal").workers;
+        workers
+            .iter()
+            .map(|id| self.workers.get(id).expect("worker"))
+    }
+
+    fn live(&self, id: DealId) -> impl Iterator<Item = &Hired> {
+        self.workers_of(id).filter(|worker| worker.earned.is_none())
+    }
+
+    /// Escrow of a deal that is nobody's at `now`, from its whole history.
+    fn free(&self, id: DealId, now: u64) -> u128 {
+        let deal = self.deals.get(&id).expect("deal");
+        let mut free = deal.paid_in * self.epoch;
+        free -= (deal.paid_back + deal.to_treasury) * self.epoch;
+        for worker in self.workers_of(id) {
+            let charged = match (worker.earned, worker.ran) {
+                (Some(earned), _) => earned * self.epoch,
+                (None, Some(_)) => worker.rate * u128::from(self.active(worker, now)),
+                (None, None) => worker.rate * u128::from(self.least),
+            };
+            free = free
+                .checked_sub(charged)
+                .expect("a deal is never charged beyond its escrow");
+        }
+        free
+    }
+
+    /// Compares all accounts and all deals with what they should be.
+    pub(crate) fn check(&self, cx: &mut Cx<'_, ReadOnly<'_>>) {
+        for (user, expected) in &self.users {
+            let there = ledger::balance(cx.store, Account::User(*user)).expect("balance");
+            assert_eq!(there.0, *expected, "USDC of {user}");
+        }
+        let treasury = ledger::balance(cx.store, Account::Treasury).expect("balance");
+        assert_eq!(treasury.0, self.treasury, "USDC of the treasury");
+        for (id, deal) in &self.deals {
+            let paid = deal.paid_to_providers;
+            let expected = deal.paid_in - deal.paid_back - deal.to_treasury - paid;
+            let there = ledger::balance(cx.store, Account::Deal(*id)).expect("balance");
+            assert_eq!(there.0, expected, "USDC of deal {id}");
+            if !deal.over {
+                self.check_deal(cx, *id, deal);
+            }
+        }
+    }
+
+    fn check_deal(&self, cx: &mut Cx<'_, ReadOnly<'_>>, id: DealId, deal: &Audited) {
+        let now = cx.now().0;
+        let view = deal::view(cx, id).expect("deal");
+        let free = self.free(id, now);
+        assert_eq!(view.deal.free.0, free, "free escrow of deal {id} at {now}");
+        let rate = self.rate(id);
+        let paused = matches!(deal.pauses.last(), Some((_, None)));
+        assert_eq!(view.deal.paused(), paused, "whether deal {id} is paused");
+        let until = match rate {
+            0 => u64::MAX,
+            _ if paused => u64::MAX,
+            rate => now + u64::try_from(free / rate).unwrap_or(u64::MAX - now),
+        };
+        assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
+        let placed = self.live(id).count();
+        assert!(
+            placed <= deal.terms.target_workers.into(),
+            "deal {id} has too many workers"
+        );
+        if !paused {
+            self.live(id)
+                .for_each(|worker| self.check_deadline(worker, now));
+        }
+    }
+
+    /// Nobody outstays a deadline.
+    fn check_deadline(&self, worker: &Hired, now: u64) {
+        let Some(ran) = worker.ran else {
+            return assert!(
+                now <= worker.deadline,
+                "a worker is not there long after its start"
+            );
+        };
+        let deal = self.deals.get(&worker.deal).expect("deal");
+        let resumed = deal.pauses.last().and_then(|(_, to)| *to).unwrap_or(0);
+        let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
+        let lapses = ran.max(resumed).max(reported) + self.lease;
+        assert!(
+            now <= lapses,
+            "a worker is kept long after its peer's lease"
+        );
+    }
+}

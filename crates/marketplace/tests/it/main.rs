@@ -1,0 +1,8 @@
+//! Tests of the marketplace as a whole: text tables, an auditor, random calls, snapshots of rows.
+
+mod auditor;
+mod budget;
+mod property;
+mod scenario;
+mod snapshot;
+mod world;

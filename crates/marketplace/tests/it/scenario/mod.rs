@@ -1,0 +1,408 @@
+//! Runs the text tables in `tests/scenarios`; their language is explained in the README there.
+
+mod calls;
+mod words;
+
+use crate::world::{World, address};
+use marketplace::units::{
+    Address, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+};
+use marketplace::{Call, Error, Event, Params, Reply};
+use marketplace::{deal, ledger, offer, worker};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use words::{Words, known};
+
+#[test]
+fn every_scenario_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("folder of scenarios")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "txt"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 10, "scenarios are missing");
+    let mut failures = String::new();
+    for path in paths {
+        let name = path
+            .file_name()
+            .expect("name")
+            .to_string_lossy()
+            .into_owned();
+        let text = std::fs::read_to_string(&path).expect("scenario");
+        let outcome = std::panic::catch_unwind(|| run(&text));
+        if let Some(why) = outcome.map_or_else(|panic| Some(message(&*panic)), Result::err) {
+            writeln!(failures, "{name}: {why}").expect("text");
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+fn message(panic: &dyn std::any::Any) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.unwrap_or_else(|| (*panic.downcast_ref::<&str>().unwrap_or(&"panic")).to_owned())
+}
+
+fn run(text: &str) -> Result<(), String> {
+    let mut stage = Stage::default();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if !line.is_empty() {
+            let outcome =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.line(line)));
+            let outcome = outcome.unwrap_or_else(|panic| Err(message(&*panic)));
+            outcome.map_err(|why| format!("line {}: {line}\n    {why}", number + 1))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the lines have made so far.
+#[derive(Default)]
+struct Stage {
+    params: Params,
+    money: Vec<(Address, Usdc)>,
+    world: Option<World>,
+    names: BTreeMap<Address, String>,
+    providers: BTreeMap<String, ProviderId>,
+    datacenters: BTreeMap<String, DatacenterId>,
+    peers: BTreeMap<PeerId, String>,
+    offers: BTreeMap<String, OfferId>,
+    deals: BTreeMap<String, DealId>,
+    /// Workers by deal, in the order of their assignment.
+    workers: BTreeMap<DealId, Vec<WorkerId>>,
+    heard: usize,
+    pending: Vec<String>,
+}
+
+impl Stage {
+    fn world(&mut self) -> &mut World {
+        let (params, money) = (&self.params, &self.money);
+        self.world
+            .get_or_insert_with(|| World::new(params.clone(), money))
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let (action, outcome) = match line.split_once("->") {
+            Some((action, outcome)) => (action.trim(), Some(outcome.trim())),
+            None => (line, None),
+        };
+        let mut words = Words {
+            line: action.split_whitespace().collect(),
+        };
+        match words.next()? {
+            "param" => {
+                let name = words.next()?;
+                let known = self.params.set(name, words.small()?);
+                if !known {
+                    return Err("no such parameter".to_owned());
+                }
+            }
+            "money" => {
+                let name = words.next()?;
+                self.names.insert(address(name), name.to_owned());
+                self.money.push((address(name), Usdc(words.number()?)));
+            }
+            "at" => self.reach(words.small()?)?,
+            "block" => {
+                let elapsed = words.small()?;
+                self.world().block(elapsed);
+            }
+            "end" => self.world().block(0),
+            "drip" => {
+                let (peer, seconds) = (words.next()?.to_owned(), words.small()?);
+                self.drip(&peer, seconds)?;
+            }
+            "see" => {
+                self.see(&words.line.join(" "))?;
+                words.line.clear();
+            }
+            "unseen" => {
+                self.unseen(&words.line.join(" "))?;
+                words.line.clear();
+            }
+            "forget" => {
+                self.hear();
+                self.pending.clear();
+            }
+            "balance" | "deal" | "worker" | "unpaid" | "look" | "price" => {
+                let what = action.split_whitespace().next().unwrap_or_default();
+                let found = self.read(what, &mut words)?;
+                expect(outcome, &found)?;
+                return words.end();
+            }
+            verb => {
+                let result = self.act(verb, &mut words)?;
+                words.end()?;
+                self.hear();
+                return expect(outcome, &result);
+            }
+        }
+        self.hear();
+        words.end()
+    }
+
+    /// Blocks until the clock shows `time`.
+    fn reach(&mut self, time: u64) -> Result<(), String> {
+        let most = self.params.max_step_seconds;
+        let world = self.world();
+        if time < world.now {
+            return Err(format!("it is {} already", world.now));
+        }
+        while world.now < time {
+            world.block((time - world.now).min(most));
+        }
+        Ok(())
+    }
+
+    /// A block, a report and a withdrawal in every second.
+    fn drip(&mut self, peer: &str, seconds: u64) -> Result<(), String> {
+        let provider = peer.split('.').next().unwrap_or_default();
+        for _ in 0..seconds {
+            self.line("block 1")?;
+            self.line(&format!("report {peer}"))?;
+            self.line(&format!("withdraw {provider}"))?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, caller: &str, call: &Call) -> Result<Option<Reply>, String> {
+        self.names.insert(address(caller), caller.to_owned());
+        match self.world().call(address(caller), call) {
+            Ok(reply) => Ok(Some(reply)),
+            Err(Error::Refused(refusal)) => {
+                self.pending.push(format!("refused {refusal:?}: {refusal}"));
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Makes a call; gives `ok`, an amount paid, or the refusal.
+    fn act(&mut self, verb: &str, words: &mut Words<'_>) -> Result<String, String> {
+        let by = words.option("by");
+        let (caller, name, call) = self.understand(verb, words)?;
+        let caller = by.unwrap_or(&caller).to_owned();
+        let reply = self.call(&caller, &call)?;
+        match reply {
+            None => return Ok(self.pending.pop().unwrap_or_default()),
+            Some(Reply::Provider(id)) => _ = self.providers.insert(name, id),
+            Some(Reply::Datacenter(id)) => _ = self.datacenters.insert(name, id),
+            Some(Reply::Offer(id)) => _ = self.offers.insert(name, id),
+            Some(Reply::Deal(id)) => _ = self.deals.insert(name, id),
+            Some(Reply::Paid(amount)) => return Ok(format!("paid {amount}")),
+            Some(Reply::Done) => {}
+        }
+        Ok("ok".to_owned())
+    }
+
+    /// Notes what happened since the last time, in words.
+    fn hear(&mut self) {
+        let Some(world) = &self.world else { return };
+        let news: Vec<_> = world.events[self.heard..].to_vec();
+        self.heard = world.events.len();
+        for (_, event) in news {
+            if let Event::Worker(worker::Event::Assigned { worker, deal, .. }) = &event {
+                self.workers.entry(*deal).or_default().push(*worker);
+            }
+            let words = self.tell(&event);
+            self.pending.extend(words);
+        }
+    }
+
+    fn deal_name(&self, id: DealId) -> String {
+        let found = self.deals.iter().find(|(_, deal)| **deal == id);
+        found.map_or_else(|| id.to_string(), |(name, _)| name.clone())
+    }
+
+    fn worker_name(&self, deal: DealId, id: WorkerId) -> String {
+        let place = self
+            .workers
+            .get(&deal)
+            .and_then(|all| all.iter().position(|other| *other == id));
+        format!(
+            "{}/{}",
+            self.deal_name(deal),
+            place.map_or(0, |place| place + 1)
+        )
+    }
+
+    /// An event in words; only those that scenarios are about.
+    fn tell(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::Worker(worker::Event::Assigned {
+                worker,
+                deal,
+                peer,
+                rate,
+                units,
+                ..
+            }) => {
+                let worker = self.worker_name(*deal, *worker);
+                let peer = self.peers.get(peer)?;
+                Some(format!(
+                    "{worker} assigned to {peer} units {units:?} rate {rate}"
+                ))
+            }
+            Event::Worker(worker::Event::Running { worker, deal }) => {
+                Some(format!("{} runs", self.worker_name(*deal, *worker)))
+            }
+            Event::Worker(worker::Event::Gone {
+                worker,
+                deal,
+                reason,
+                fault,
+                at,
+                earned,
+            }) => {
+                let worker = self.worker_name(*deal, *worker);
+                let reason = format!("{reason:?} by {fault:?}");
+                Some(format!("{worker} gone: {reason} at {at} earned {earned}"))
+            }
+            Event::Deal(deal::Event::StatusChanged { deal, status, at }) => Some(format!(
+                "{} is {} at {at}",
+                self.deal_name(*deal),
+                status_name(*status)
+            )),
+            Event::Deal(deal::Event::Ended {
+                deal,
+                reason,
+                fault,
+                refund,
+            }) => {
+                let deal = self.deal_name(*deal);
+                Some(format!(
+                    "{deal} ended: {reason:?} by {fault:?} refund {refund}"
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// The next thing that happened, of those not seen yet, that reads so.
+    fn see(&mut self, wanted: &str) -> Result<(), String> {
+        match self.pending.iter().position(|words| words.contains(wanted)) {
+            Some(place) => _ = self.pending.drain(..=place),
+            None => return Err(format!("what happened: {:#?}", self.pending)),
+        }
+        Ok(())
+    }
+
+    fn unseen(&mut self, wanted: &str) -> Result<(), String> {
+        match self.pending.iter().find(|words| words.contains(wanted)) {
+            Some(words) => Err(format!("it happened: {words}")),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self, what: &str, words: &mut Words<'_>) -> Result<String, String> {
+        let name = words.next()?;
+        self.world();
+        let world = self.world.as_ref().ok_or("no world")?;
+        match what {
+            "balance" => {
+                let account = match name {
+                    "treasury" => ledger::Account::Treasury,
+                    name => match self.deals.get(name) {
+                        Some(deal) => ledger::Account::Deal(*deal),
+                        None => ledger::Account::User(address(name)),
+                    },
+                };
+                Ok(world
+                    .read(|cx| ledger::balance(cx.store, account))
+                    .to_string())
+            }
+            "unpaid" => {
+                let provider = known(&self.providers, name)?;
+                Ok(world
+                    .read(|cx| deal::due_to_withdraw(cx, provider))
+                    .to_string())
+            }
+            "price" => {
+                let id = known(&self.offers, name)?;
+                Ok(world.read(|cx| {
+                    let offer = offer::get(cx.store, id)?.expect("offer");
+                    Ok(offer.ask(cx.epoch()).to_string())
+                }))
+            }
+            "look" => {
+                let id = known(&self.deals, name)?;
+                let look = world.read(|cx| marketplace::matching::LOOKS.get(cx.store, &id));
+                let reasons = look.map(|look| look.reasons).unwrap_or_default();
+                let reasons = reasons
+                    .iter()
+                    .map(|(reason, count)| format!("{reason:?} {count}"));
+                Ok(reasons.collect::<Vec<_>>().join(", "))
+            }
+            "worker" => {
+                let id = self.worker(name)?;
+                Ok(match world.read(|cx| worker::get(cx.store, id)) {
+                    None => "removed".to_owned(),
+                    Some(worker) => format!("{:?}", worker.stage)
+                        .split(' ')
+                        .next()
+                        .unwrap_or("")
+                        .to_owned(),
+                })
+            }
+            _ => self.read_deal(known(&self.deals, name)?, words),
+        }
+    }
+
+    fn read_deal(&self, id: DealId, words: &mut Words<'_>) -> Result<String, String> {
+        let world = self.world.as_ref().ok_or("no world")?;
+        let view = world.read(|cx| deal::view(cx, id));
+        let until = |time: Time| {
+            if time == Time::NEVER {
+                "never".to_owned()
+            } else {
+                time.to_string()
+            }
+        };
+        Ok(match words.next()? {
+            "status" => status_name(view.deal.status),
+            "workers" => view.workers.len().to_string(),
+            "running" => view.deal.running.to_string(),
+            "free" => view.free.to_string(),
+            "free-exact" => view.deal.free.to_string(),
+            "remainder" => {
+                let span = view.paid_until.since(view.deal.at);
+                let used = view.deal.rate.over(span).expect("rate");
+                view.deal
+                    .free
+                    .checked_sub(used)
+                    .expect("remainder")
+                    .to_string()
+            }
+            "paid-until" => until(view.paid_until),
+            "surplus" => view.surplus.to_string(),
+            other => return Err(format!("what is {other} of a deal?")),
+        })
+    }
+}
+
+fn status_name(status: deal::Status) -> String {
+    match status {
+        deal::Status::Paused { since } => format!("paused since {since}"),
+        deal::Status::Ended { reason, .. } => format!("ended {reason:?}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+/// Without an expectation, all is well that is not refused.
+fn expect(outcome: Option<&str>, found: &str) -> Result<(), String> {
+    let good = match outcome {
+        None => !found.starts_with("refused"),
+        Some(wanted) if wanted.starts_with("refused") => {
+            wanted.split_whitespace().all(|word| found.contains(word))
+        }
+        Some(wanted) => wanted.replace('_', "") == found,
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(format!("found: {found}"))
+    }
+}

@@ -1,0 +1,231 @@
+//! What is stored, byte by byte: changing a row is a decision, and `tests/rows.txt` shows it in a review.
+//! `UPDATE_SNAPSHOTS=1` writes the file anew.
+
+use crate::world::{World, address, peer_id, registration};
+use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
+use marketplace::datacenter::{Country, Datacenter};
+use marketplace::demand::{Artifact, Pricing, Source, Spread, Terms};
+use marketplace::units::{
+    Address, DatacenterId, Hash, Price, ProviderId, Seconds, Time, Usdc, WorkerId,
+};
+use marketplace::{Call, Params, TABLES};
+use marketplace::{datacenter, demand, offer, peer, provider, usdc, worker};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("text");
+        text
+    })
+}
+
+pub(crate) fn compare(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, found).expect("snapshot");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        kept, found,
+        "{name} differs; if that is meant, UPDATE_SNAPSHOTS=1"
+    );
+}
+
+fn offer_terms() -> offer::Terms {
+    offer::Terms {
+        min_duration: Seconds(1),
+        max_duration: None,
+        max_units_per_deal: Some(4),
+        notice: Seconds(60),
+        max_hold: Seconds(60),
+        valid_until: Some(Time(9_000)),
+        attributes: Vec::new(),
+    }
+}
+
+fn demand_terms() -> Terms {
+    let source = Source {
+        key: peer_id("source"),
+        endpoint: "host:1".to_owned(),
+    };
+    Terms {
+        artifact: Artifact {
+            hash: Hash([7; 32]),
+            size: 9,
+            sources: vec![source],
+        },
+        units_per_worker: 1,
+        min_workers: 1,
+        target_workers: 4,
+        limit_price: Price(100),
+        pricing: Pricing::Epoch,
+        duration: None,
+        requirements: vec![Predicate {
+            subject: Subject::Peer,
+            key: "cpu.arch".to_owned(),
+            test: Test::Is(Value::Text("x86_64".to_owned())),
+        }],
+        effectors: Vec::new(),
+        protocol_version: 1,
+        spread: Spread::default(),
+        hold: Seconds(60),
+        monitor: Some(address("monitor")),
+    }
+}
+
+fn supply(world: &mut World) {
+    let owner = address("owner");
+    let (provider, datacenter) = (ProviderId(1), DatacenterId(1));
+    let attribute = Attribute {
+        key: "cpu.arch".to_owned(),
+        value: Value::Text("x86_64".to_owned()),
+    };
+    let mut peer = registration("peer", provider, datacenter, 3);
+    peer.attributes = vec![attribute];
+    for call in [
+        Call::Provider(provider::Call::Register {
+            name: "P".to_owned(),
+            metadata: Hash([1; 32]),
+            attributes: Vec::new(),
+        }),
+        Call::Datacenter(datacenter::Call::Register(Datacenter {
+            provider,
+            country: Country(*b"DE"),
+            city: "FRA".to_owned(),
+            name: "hall".to_owned(),
+            certifications: vec!["iso27001".to_owned()],
+            attributes: Vec::new(),
+        })),
+        Call::Peer(peer::Call::Register(peer)),
+        Call::Offer(offer::Call::Post {
+            datacenter,
+            price: Price(100),
+            terms: offer_terms(),
+            peers: vec![peer_id("peer")],
+        }),
+    ] {
+        world.call(owner, &call).expect("supply");
+    }
+}
+
+/// A marketplace with at least one row in every table.
+pub(crate) fn full() -> World {
+    let alice = address("alice");
+    let mut world = World::new(Params::default(), &[(alice, Usdc(1_000_000))]);
+    supply(&mut world);
+    let post = |target_workers, limit_price, artifact| {
+        let terms = Terms {
+            target_workers,
+            limit_price,
+            artifact,
+            ..demand_terms()
+        };
+        Call::Demand(demand::Call::Post {
+            terms,
+            escrow: Usdc(1_000),
+        })
+    };
+    let artifact = demand_terms().artifact;
+    world
+        .call(alice, &post(4, Price(100), artifact.clone()))
+        .expect("demand");
+    world.end();
+    let spender = address("spender");
+    let approve = usdc::Call::Approve {
+        spender,
+        amount: Usdc(5),
+    };
+    world.begin(10);
+    let run = worker::Call::Running {
+        worker: WorkerId(1),
+        artifact: Hash([7; 32]),
+    };
+    let report = worker::Call::Report {
+        peer: peer_id("peer"),
+        stopped: Vec::new(),
+    };
+    world.call(alice, &Call::Usdc(approve)).expect("approve");
+    world
+        .call(address("peer"), &Call::Worker(run))
+        .expect("run");
+    world
+        .call(address("peer"), &Call::Worker(report))
+        .expect("report");
+    world
+        .call(alice, &post(1, Price(1), artifact))
+        .expect("demand");
+    let add = peer::Call::AddUnits {
+        peer: peer_id("peer"),
+        count: 1,
+    };
+    world
+        .call(address("owner"), &Call::Peer(add))
+        .expect("units");
+    world.signed(alice);
+    world
+}
+
+#[test]
+fn rows_are_what_they_were() {
+    let world = full();
+    let mut found = String::new();
+    let mut ids = BTreeSet::new();
+    for (id, name) in TABLES {
+        assert!(
+            *id < 0x80 && ids.insert(*id),
+            "table {name} has another's id"
+        );
+        let row = world
+            .store
+            .rows
+            .iter()
+            .find(|(key, _)| key.first() == Some(id));
+        // The sweep has a row from the second one on.
+        let (key, row) = row.map_or((String::new(), String::new()), |(k, r)| (hex(k), hex(r)));
+        assert!(!row.is_empty() || *name == "sweep", "no row in {name}");
+        writeln!(found, "{id:02x} {name}\n  {key}\n  {row}").expect("text");
+    }
+    compare("rows.txt", &found);
+}
+
+#[test]
+fn parameters_are_what_they_were() {
+    let mut found = String::new();
+    for each in Params::default().table() {
+        let marketplace::params::Parameter {
+            name,
+            value,
+            min,
+            max,
+            unit,
+            meaning,
+        } = each;
+        writeln!(found, "{name} = {value} {unit}, {min} to {max}: {meaning}").expect("text");
+    }
+    compare("params.txt", &found);
+}
+
+#[test]
+fn signed_permissions_are_used_once() {
+    let mut world = full();
+    let (alice, nonce) = (Address([1; 20]), Hash([9; 32]));
+    assert!(
+        world.authorized(address("alice"), alice, nonce).is_err(),
+        "used by `full` already"
+    );
+    assert!(
+        world
+            .authorized(address("alice"), alice, Hash([8; 32]))
+            .is_ok(),
+        "a fresh one"
+    );
+    assert_eq!(
+        world.read(|cx| usdc::nonce(cx.store, address("alice"))),
+        1,
+        "one permit"
+    );
+}
