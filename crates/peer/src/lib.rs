@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "daemon")]
+pub mod gateway;
 pub mod observer;
+#[cfg(feature = "daemon")]
+pub mod overlay;
 pub mod planner;

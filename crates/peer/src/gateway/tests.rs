@@ -1,0 +1,321 @@
+//! A gateway on loopback before workers that are tasks of the test. Both sides speak HTTP by hand.
+
+use super::{Limits, Routes, serve};
+use crate::overlay::{Address, BoxStream, Dial, Error, Route};
+use marketplace::units::{DealId, PeerId, WorkerId};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// Long enough for a slow machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn route(deal: u64, worker: u64) -> Route {
+    Route {
+        deal: DealId(deal),
+        worker: WorkerId(worker),
+        address: Address {
+            peer: PeerId([worker as u8; 32]),
+            endpoints: Vec::new(),
+        },
+    }
+}
+
+/// What a worker does with a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Manner {
+    /// Answers with what it was sent.
+    Good,
+    /// Is too busy.
+    Busy,
+    /// Cannot be reached.
+    Gone,
+    /// Takes the request and breaks off.
+    Crashing,
+    /// Sends a part of the answer and no more, and says when the gateway has left.
+    Endless,
+}
+
+/// Workers by number.
+#[derive(Default)]
+struct Workers {
+    manners: BTreeMap<WorkerId, Manner>,
+    dialled: AtomicUsize,
+    left: Option<mpsc::UnboundedSender<()>>,
+}
+
+impl Dial for Arc<Workers> {
+    async fn dial(&self, route: &Route) -> Result<BoxStream, Error> {
+        self.dialled.fetch_add(1, Ordering::SeqCst);
+        let manner = self.manners[&route.worker];
+        if manner == Manner::Gone {
+            let reason = "it is gone".into();
+            let peer = route.address.peer;
+            return Err(Error::Unreachable { peer, reason });
+        }
+        let (ours, theirs) = duplex(1 << 16);
+        tokio::spawn(work(manner, theirs, self.left.clone()));
+        Ok(Box::new(ours))
+    }
+}
+
+async fn work(manner: Manner, mut stream: DuplexStream, left: Option<mpsc::UnboundedSender<()>>) {
+    let request = read_request(&mut stream).await;
+    let answer = match manner {
+        Manner::Good => {
+            let length = request.len();
+            format!("HTTP/1.1 200 OK\r\nmp-fake: 1\r\ncontent-length: {length}\r\n\r\n{request}")
+        }
+        Manner::Busy => {
+            "HTTP/1.1 503 Busy\r\nmp-not-started: true\r\ncontent-length: 0\r\n\r\n".into()
+        }
+        Manner::Endless => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nfirst".into(),
+        Manner::Crashing | Manner::Gone => return,
+    };
+    // The gateway may leave at any time.
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.read_u8().await;
+    if let Some(left) = left {
+        let _ = left.send(());
+    }
+}
+
+/// The head of a request, and as much of a body as it says.
+async fn read_request(stream: &mut DuplexStream) -> String {
+    let mut text = String::new();
+    while !text.contains("\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else {
+            return text;
+        };
+        text.push(byte.into());
+    }
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
+    if stream.read_exact(&mut body).await.is_ok() {
+        text.push_str(&String::from_utf8_lossy(&body));
+    }
+    text
+}
+
+struct Running {
+    address: SocketAddr,
+    workers: Arc<Workers>,
+    routes: watch::Sender<Arc<Routes>>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// A gateway with workers 1, 2, … of deal 7.
+async fn start(manners: &[Manner], left: Option<mpsc::UnboundedSender<()>>) -> Running {
+    let numbers = (1..).map(WorkerId);
+    let workers = Arc::new(Workers {
+        manners: numbers.zip(manners.iter().copied()).collect(),
+        left,
+        ..Workers::default()
+    });
+    let routed = workers
+        .manners
+        .keys()
+        .map(|worker| route(7, worker.0))
+        .collect();
+    let (routes, watched) = watch::channel(Arc::new(Routes::from([(DealId(7), routed)])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async { stopped.await.unwrap_or_default() };
+    let (dial, domain) = (workers.clone(), "example.test".to_owned());
+    let serving = serve(listener, domain, Limits::default(), watched, dial, stopped);
+    let task = tokio::spawn(serving);
+    Running {
+        address,
+        workers,
+        routes,
+        stop,
+        task,
+    }
+}
+
+impl Running {
+    /// Sends lines as a request, and returns all that comes back.
+    async fn send(&self, lines: &[&str], body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address)
+            .await
+            .expect("a connection");
+        let request = format!("{}\r\nconnection: close\r\n\r\n{body}", lines.join("\r\n"));
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        let reading = stream.read_to_end(&mut answer);
+        timeout(PATIENCE, reading)
+            .await
+            .expect("in time")
+            .expect("an answer");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.send(&[&format!("GET {path} HTTP/1.1"), "host: gateway"], "")
+            .await
+    }
+
+    fn dialled(&self) -> usize {
+        self.workers.dialled.load(Ordering::SeqCst)
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or(answer)
+}
+
+#[tokio::test]
+async fn a_path_names_the_deal_and_the_worker_sees_the_rest() {
+    let gateway = start(&[Manner::Good], None).await;
+    for (path, seen) in [
+        ("/7/a/b?c=d", "GET /a/b?c=d HTTP/1.1"),
+        ("/7", "GET / HTTP/1.1"),
+        ("/7?x", "GET /?x HTTP/1.1"),
+    ] {
+        let answer = gateway.get(path).await;
+        assert!(answer.contains(seen), "{path}: {answer}");
+        assert!(answer.contains("mp-worker: 7/1\r\n"), "{answer}");
+    }
+    for path in ["/", "/8/", "/07/", "/+7/", "/x", "/18446744073709551616/"] {
+        assert_eq!(status(&gateway.get(path).await), "404", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_names_the_deal_and_the_path_stays() {
+    let gateway = start(&[Manner::Good], None).await;
+    let lines = ["GET /9/a HTTP/1.1", "host: 7.Example.test:8080"];
+    let answer = gateway.send(&lines, "").await;
+    assert!(answer.contains("GET /9/a HTTP/1.1"), "{answer}");
+    let lines = ["GET /a HTTP/1.1", "host: 7.another.test"];
+    assert_eq!(status(&gateway.send(&lines, "").await), "404");
+}
+
+#[tokio::test]
+async fn headers_that_are_not_the_clients_or_the_workers_to_set_are_dropped() {
+    let gateway = start(&[Manner::Good], None).await;
+    let lines = [
+        "POST /7/ HTTP/1.1",
+        "host: gateway",
+        "mp-worker: 1/1",
+        "x-forwarded-for: 1.2.3.4",
+        "x-forwarded-host: evil",
+        "te: trailers",
+        "x-kept: yes",
+        "content-length: 4",
+    ];
+    let answer = gateway.send(&lines, "body").await;
+    let (head, seen) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(!head.contains("mp-fake"), "{head}");
+    assert!(
+        seen.ends_with("body") && seen.contains("x-kept: yes"),
+        "{seen}"
+    );
+    assert!(seen.contains("x-forwarded-for: 127.0.0.1"), "{seen}");
+    for gone in ["mp-", "1.2.3.4", "evil", "te:", "connection:"] {
+        assert!(!seen.contains(gone), "{gone} in {seen}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_gone_or_busy_is_passed_over() {
+    for bad in [Manner::Gone, Manner::Busy] {
+        let gateway = start(&[bad, Manner::Good], None).await;
+        for _ in 0..10 {
+            let lines = ["POST /7/ HTTP/1.1", "host: x", "content-length: 4"];
+            let answer = gateway.send(&lines, "body").await;
+            assert_eq!(status(&answer), "200", "{bad:?}: {answer}");
+            assert!(answer.ends_with("body"), "{bad:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_gone_is_not_asked_again_for_a_while() {
+    let gateway = start(&[Manner::Gone, Manner::Good], None).await;
+    for _ in 0..40 {
+        assert_eq!(status(&gateway.get("/7/").await), "200");
+    }
+    // Once at the start, and once more for each time it was let back in.
+    assert!(gateway.dialled() <= 46, "{} dialled", gateway.dialled());
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_begun_is_not_sent_again() {
+    let gateway = start(&[Manner::Crashing, Manner::Crashing], None).await;
+    assert_eq!(status(&gateway.get("/7/").await), "502");
+    assert_eq!(gateway.dialled(), 1);
+}
+
+#[tokio::test]
+async fn when_nobody_can_take_it_the_client_is_told_when_to_come_back() {
+    let gateway = start(&[Manner::Gone, Manner::Busy], None).await;
+    let answer = gateway.get("/7/").await;
+    assert_eq!(status(&answer), "503");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+    assert!(!answer.contains("mp-not-started"), "{answer}");
+    gateway
+        .routes
+        .send_replace(Arc::new([(DealId(7), vec![])].into()));
+    assert_eq!(status(&gateway.get("/7/").await), "503");
+}
+
+#[tokio::test]
+async fn new_routes_take_effect() {
+    let gateway = start(&[Manner::Good, Manner::Good], None).await;
+    let only = Arc::new(Routes::from([(DealId(7), vec![route(7, 2)])]));
+    gateway.routes.send_replace(only);
+    let both = async { while !gateway.get("/7/").await.contains("mp-worker: 7/2") {} };
+    timeout(PATIENCE, both).await.expect("the other worker");
+    for _ in 0..10 {
+        assert!(gateway.get("/7/").await.contains("mp-worker: 7/2"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_streams_and_a_client_that_leaves_ends_it() {
+    let (left, mut leaving) = mpsc::unbounded_channel();
+    let gateway = start(&[Manner::Endless], Some(left)).await;
+    let mut stream = TcpStream::connect(gateway.address)
+        .await
+        .expect("a connection");
+    let request = b"GET /7/ HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(request).await.expect("sent");
+    let mut text = String::new();
+    while !text.ends_with("first") {
+        let byte = timeout(PATIENCE, stream.read_u8()).await.expect("in time");
+        text.push(byte.expect("a byte").into());
+    }
+    drop(stream);
+    let left = timeout(PATIENCE, leaving.recv()).await.expect("in time");
+    assert!(left.is_some());
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_takes_nothing_new() {
+    let gateway = start(&[Manner::Good], None).await;
+    assert_eq!(status(&gateway.get("/7/").await), "200");
+    gateway.stop.send(()).expect("it runs");
+    timeout(PATIENCE, gateway.task)
+        .await
+        .expect("it ends")
+        .expect("well");
+    assert!(TcpStream::connect(gateway.address).await.is_err());
+}

@@ -1,0 +1,191 @@
+//! How peers reach each other: by key, wherever they are, with nobody in between.
+//!
+//! Two kinds of streams run over a connection. Each begins with a question of fixed length and an
+//! answer of one byte, [`Answer`]:
+//!
+//! | stream | question | after [`Answer::Yes`] |
+//! |---|---|---|
+//! | request | deal, worker (8 bytes each, big-endian) | an HTTP/1.1 connection to that worker |
+//! | artifact | deal (8 bytes, big-endian), BLAKE3 hash (32 bytes) | the bytes, as a BLAKE3 slice that is checked as it comes |
+//!
+//! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal.
+//! Only `endpoint` and `serve` know which library carries all this.
+
+mod artifact;
+mod endpoint;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use artifact::{ReceiveError, Store};
+pub use endpoint::Overlay;
+
+use crate::observer::Subnet;
+use marketplace::units::{DealId, Hash, PeerId, WorkerId};
+use std::{collections::BTreeMap, fmt, io, time::Duration};
+use tokio::io::{AsyncRead, AsyncWrite};
+use worker::config::Listen;
+
+/// Bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection to a worker.
+pub type BoxStream = Box<dyn Stream>;
+
+/// Who, and where: at most a few `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// The key.
+    pub peer: PeerId,
+    /// Where it listens.
+    pub endpoints: Vec<String>,
+}
+
+/// A worker, and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Whom it serves.
+    pub deal: DealId,
+    /// Which worker.
+    pub worker: WorkerId,
+    /// Its peer.
+    pub address: Address,
+}
+
+/// Reaches workers.
+pub trait Dial: Send + Sync + 'static {
+    /// A connection to the worker. None of the worker's function has run when this fails.
+    fn dial(&self, route: &Route) -> impl Future<Output = Result<BoxStream, Error>> + Send;
+}
+
+/// What a peer has for others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Directory {
+    /// Workers that serve, and where.
+    pub workers: BTreeMap<(DealId, WorkerId), Listen>,
+    /// The deals it takes part in.
+    pub subnets: BTreeMap<DealId, Subnet>,
+}
+
+impl Directory {
+    /// Whether this key may have this artifact: as a peer of the deal, or as a source. (O3)
+    #[must_use]
+    pub fn admits(&self, key: PeerId, deal: DealId, artifact: Hash) -> bool {
+        self.subnets.get(&deal).is_some_and(|subnet| {
+            let is_member = subnet.members.iter().any(|member| member.peer == key);
+            subnet.artifact == artifact && (is_member || subnet.sources.contains(&key))
+        })
+    }
+}
+
+/// What others may take of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one key.
+    pub connections_per_key: usize,
+    /// Streams at once on one connection.
+    pub streams_per_connection: u32,
+    /// Connections to workers at once.
+    pub requests: usize,
+    /// Artifacts sent at once.
+    pub artifacts: usize,
+    /// Time for a question to come.
+    pub question: Duration,
+    /// Time for an artifact to be sent or to come.
+    pub transfer: Duration,
+    /// Time to reach a peer.
+    pub connect: Duration,
+    /// Time for its answer. A peer that died is noticed by this.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_key: 8,
+            streams_per_connection: 256,
+            requests: 4096,
+            artifacts: 16,
+            question: Duration::from_secs(5),
+            transfer: Duration::from_secs(120),
+            connect: Duration::from_secs(2),
+            answer: Duration::from_millis(700),
+        }
+    }
+}
+
+/// The first byte that comes back on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What was asked for follows.
+    Yes,
+    /// There is no such worker or artifact here.
+    Absent,
+    /// This key may not have it.
+    Forbidden,
+    /// Too much is going on; later perhaps.
+    Busy,
+}
+
+impl Answer {
+    const ALL: [Self; 4] = [Self::Yes, Self::Absent, Self::Forbidden, Self::Busy];
+
+    fn byte(self) -> u8 {
+        self as u8
+    }
+
+    fn read(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|answer| answer.byte() == byte)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "yes",
+            Self::Absent => "it is not there",
+            Self::Forbidden => "only who takes part in the deal may have it",
+            Self::Busy => "too much is going on there",
+        })
+    }
+}
+
+/// Why a peer was not reached, or did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The endpoint cannot be opened.
+    #[error("cannot open the overlay endpoint: {0}")]
+    Bind(String),
+    /// The peer is not there, or does not answer in time; another attempt may help.
+    #[error("peer {peer} does not answer: {reason}")]
+    Unreachable {
+        /// Who.
+        peer: PeerId,
+        /// What is known.
+        reason: String,
+    },
+    /// The peer says no.
+    #[error("peer {peer} refuses: {answer}")]
+    Refused {
+        /// Who.
+        peer: PeerId,
+        /// In its words.
+        answer: Answer,
+    },
+    /// What came is not the artifact.
+    #[error("peer {peer} does not give the artifact")]
+    Receive {
+        /// Who.
+        peer: PeerId,
+        /// What is wrong.
+        #[source]
+        source: ReceiveError,
+    },
+    /// This machine's.
+    #[error("cannot keep artifacts")]
+    Store(#[source] io::Error),
+}

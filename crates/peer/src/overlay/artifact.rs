@@ -1,0 +1,192 @@
+//! Artifacts on disk, and the stream that proves itself.
+//!
+//! Beside the bytes of an artifact lies the tree of its hash (1/16 of its size), from which any part
+//! can be sent such that the receiver notices the first wrong kibibyte.
+
+use bao::{
+    decode::SliceDecoder,
+    encode::{Encoder, SliceExtractor},
+};
+use marketplace::units::Hash;
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek as _, Write},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+use tempfile::NamedTempFile;
+use worker::ArtifactHash;
+
+/// What lies beside an artifact has this at the end of its name.
+const TREE: &str = ".tree";
+
+/// A folder of artifacts, each under its hash.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+/// Why an artifact was not received.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// The bytes do not belong to the hash: whoever sent them is wrong, others may be right.
+    #[error("the bytes are wrong")]
+    Wrong(#[source] io::Error),
+    /// The bytes are the right ones, and not as many as the deal says: nobody can do better.
+    #[error("the artifact does not have the size that the deal says")]
+    Size,
+    /// They did not come, or cannot be kept.
+    #[error("the bytes do not come, or cannot be kept")]
+    Trouble(#[from] io::Error),
+}
+
+impl Store {
+    /// Opens the folder, makes it if there is none, and clears away what an earlier process left half done.
+    ///
+    /// # Errors
+    /// The folder cannot be made or read.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder)?;
+        let store = Self {
+            folder: folder.into(),
+        };
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if hash_of(path.with_extension("").as_path()).is_none() {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// The artifacts that are there.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn list(&self) -> io::Result<Vec<Hash>> {
+        let mut hashes = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            hashes.extend(hash_of(&entry?.path()));
+        }
+        Ok(hashes)
+    }
+
+    /// Where the bytes of an artifact are, if they are there.
+    #[must_use]
+    pub fn path(&self, artifact: Hash) -> PathBuf {
+        self.folder.join(ArtifactHash(artifact.0).to_string())
+    }
+
+    fn tree(&self, artifact: Hash) -> PathBuf {
+        self.path(artifact).with_extension(&TREE[1..])
+    }
+
+    /// Adds a copy of a file of at most `most` bytes, and says its hash and size.
+    ///
+    /// # Errors
+    /// The file cannot be read or copied, or is larger.
+    pub fn add(&self, file: &Path, most: u64) -> io::Result<(Hash, u64)> {
+        let mut copy = NamedTempFile::new_in(&self.folder)?;
+        let mut from = File::open(file)?.take(most.saturating_add(1));
+        let size = io::copy(&mut from, &mut copy)?;
+        if size > most {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        let (tree, hash) = self.grow(&mut copy)?;
+        self.keep(copy, tree, hash)?;
+        Ok((hash, size))
+    }
+
+    /// Receives an artifact of `size` bytes as [`Self::send`] sends it. No more is read or kept than
+    /// belongs to so many bytes, and nothing is kept unless all of it is right. (O4)
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub fn receive(&self, artifact: Hash, size: u64, from: impl Read) -> Result<(), ReceiveError> {
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        let mut bytes = SliceDecoder::new(from, &bao::Hash::from(artifact.0), 0, size);
+        let came = copy_checked(&mut bytes, file.as_file_mut())?;
+        if came != size {
+            return Err(ReceiveError::Size);
+        }
+        let (tree, hash) = self.grow(&mut file)?;
+        if hash != artifact {
+            // Every byte belongs to the artifact, which goes on after them.
+            return Err(ReceiveError::Size);
+        }
+        self.keep(file, tree, hash)?;
+        Ok(())
+    }
+
+    /// Sends an artifact that is there.
+    ///
+    /// # Errors
+    /// It is not there (`NotFound`), or nobody takes it.
+    pub fn send(&self, artifact: Hash, to: &mut impl Write) -> io::Result<()> {
+        let bytes = File::open(self.path(artifact))?;
+        let tree = File::open(self.tree(artifact))?;
+        let size = bytes.metadata()?.len();
+        let mut slice = SliceExtractor::new_outboard(bytes, tree, 0, size);
+        io::copy(&mut slice, to)?;
+        to.flush()
+    }
+
+    /// Deletes an artifact; one that is not there is no error.
+    ///
+    /// # Errors
+    /// It cannot be deleted.
+    pub fn remove(&self, artifact: Hash) -> io::Result<()> {
+        for path in [self.path(artifact), self.tree(artifact)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The tree of a file, and with it its hash.
+    fn grow(&self, file: &mut NamedTempFile) -> io::Result<(NamedTempFile, Hash)> {
+        let tree = NamedTempFile::new_in(&self.folder)?;
+        file.rewind()?;
+        let mut encoder = Encoder::new_outboard(tree.reopen()?);
+        io::copy(file, &mut encoder)?;
+        let hash = encoder.finalize()?;
+        Ok((tree, Hash(*hash.as_bytes())))
+    }
+
+    /// The tree comes first: where there are bytes, there is a tree.
+    fn keep(&self, file: NamedTempFile, tree: NamedTempFile, hash: Hash) -> io::Result<()> {
+        tree.as_file().sync_all()?;
+        file.as_file().sync_all()?;
+        tree.persist(self.tree(hash))?;
+        file.persist(self.path(hash))?;
+        Ok(())
+    }
+}
+
+/// Copies what can be read, and tells a reader's lies from a writer's trouble.
+fn copy_checked(from: &mut impl Read, to: &mut File) -> Result<u64, ReceiveError> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut total: u64 = 0;
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(ReceiveError::Wrong(error));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        to.write_all(&buffer[..count])?;
+        total = total.saturating_add(count as u64);
+    }
+}
+
+/// The artifact that a file is; None for everything else.
+fn hash_of(path: &Path) -> Option<Hash> {
+    let hash: ArtifactHash = path.file_name()?.to_str()?.parse().ok()?;
+    Some(Hash(hash.0))
+}

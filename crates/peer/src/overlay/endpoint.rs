@@ -1,0 +1,263 @@
+//! The endpoint of one key: dials others, and is served by [`super::serve`].
+
+use super::{Address, Answer, BoxStream, Dial, Error, Limits, Route, Store, serve};
+use crate::overlay::Directory;
+use iroh::{
+    Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, TransportAddr,
+    endpoint::{Connection, QuicTransportConfig, RecvStream, SendStream, VarInt, presets},
+};
+use marketplace::{
+    demand::Artifact,
+    units::{DealId, PeerId, WorkerId},
+};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::{
+    io::{AsyncReadExt as _, join},
+    sync::{Mutex as Slot, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::{io::SyncIoBridge, task::AbortOnDropHandle};
+
+/// The protocol of request streams.
+pub(super) const REQUEST: &[u8] = b"marketplace+/request/1";
+/// The protocol of artifact streams.
+pub(super) const ARTIFACT: &[u8] = b"marketplace+/artifact/1";
+
+/// Bytes of a question about a worker.
+pub(super) const REQUEST_QUESTION: usize = 16;
+/// Bytes of a question about an artifact.
+pub(super) const ARTIFACT_QUESTION: usize = 40;
+
+/// Addresses tried for one peer.
+const MAX_ADDRESSES: usize = 8;
+/// From so many peers on, connections that ended are forgotten before another is made.
+const MANY_PEERS: usize = 256;
+
+/// A connection that is there, or is being made by who holds the lock.
+type Dialled = Arc<Slot<Option<Connection>>>;
+
+/// One endpoint of the overlay. Clones are the same endpoint; it ends with the last one.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    endpoint: Endpoint,
+    limits: Limits,
+    dialled: Mutex<BTreeMap<(PeerId, &'static [u8]), Dialled>>,
+    /// Ends with the endpoint.
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl Overlay {
+    /// Opens the endpoint of the key with this `seed` at `listen` (port 0: a free one), and serves what
+    /// is in `directory` and `store` from then on. Nobody is asked about addresses or routes: a peer is
+    /// reached where the chain says, or not at all. (O1)
+    ///
+    /// # Errors
+    /// The port is taken, for instance.
+    pub async fn open(
+        seed: [u8; 32],
+        listen: SocketAddr,
+        limits: Limits,
+        store: Store,
+        directory: watch::Receiver<Arc<Directory>>,
+    ) -> Result<Self, Error> {
+        let transport = QuicTransportConfig::builder()
+            .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams_per_connection))
+            .max_concurrent_uni_streams(VarInt::from_u32(0))
+            .build();
+        let bind = |error: String| Error::Bind(error);
+        let endpoint = Endpoint::builder(presets::Minimal)
+            .relay_mode(RelayMode::Disabled)
+            .secret_key(SecretKey::from_bytes(&seed))
+            .alpns(vec![REQUEST.to_vec(), ARTIFACT.to_vec()])
+            .transport_config(transport)
+            .clear_ip_transports()
+            .bind_addr(listen)
+            .map_err(|error| bind(error.to_string()))?
+            .bind()
+            .await
+            .map_err(|error| bind(error.to_string()))?;
+        let serving = serve::run(endpoint.clone(), limits.clone(), store, directory);
+        let shared = Shared {
+            endpoint,
+            limits,
+            dialled: Mutex::default(),
+            _serving: AbortOnDropHandle::new(tokio::spawn(serving)),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        PeerId(*self.shared.endpoint.id().as_bytes())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listens(&self) -> Vec<SocketAddr> {
+        self.shared.endpoint.bound_sockets()
+    }
+
+    /// Lets what is under way end.
+    pub async fn close(&self) {
+        self.shared.endpoint.close().await;
+    }
+
+    /// Gets an artifact of a deal from one peer into `store`.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`super::ReceiveError::Size`] in it is final, after the others somebody else may do.
+    pub async fn fetch(
+        &self,
+        deal: DealId,
+        artifact: &Artifact,
+        from: &Address,
+        store: &Store,
+    ) -> Result<(), Error> {
+        let mut question = [0; ARTIFACT_QUESTION];
+        question[..8].copy_from_slice(&deal.0.to_be_bytes());
+        question[8..].copy_from_slice(&artifact.hash.0);
+        let (_send, receive) = self.ask(from, ARTIFACT, &question).await?;
+        let (store, hash, size) = (store.clone(), artifact.hash, artifact.size);
+        let reader = SyncIoBridge::new(receive);
+        let receiving = tokio::task::spawn_blocking(move || store.receive(hash, size, reader));
+        let peer = from.peer;
+        let Ok(received) = timeout(self.shared.limits.transfer, receiving).await else {
+            // Breaks the stream off, and with it the thread that waits for it.
+            self.forget(peer, ARTIFACT).await;
+            return Err(unreachable(peer, "the artifact does not come in time"));
+        };
+        let received = received.map_err(|error| Error::Store(error.into()))?;
+        received.map_err(|source| Error::Receive { peer, source })
+    }
+
+    /// Opens a stream, asks, and waits for a yes.
+    async fn ask(
+        &self,
+        to: &Address,
+        protocol: &'static [u8],
+        question: &[u8],
+    ) -> Result<(SendStream, RecvStream), Error> {
+        let connection = self.connection(to, protocol).await?;
+        let exchange = async {
+            let (mut send, mut receive) = connection.open_bi().await.map_err(text)?;
+            send.write_all(question).await.map_err(text)?;
+            let byte = receive.read_u8().await.map_err(text)?;
+            Ok((send, receive, byte))
+        };
+        let answer = timeout(self.shared.limits.answer, exchange).await;
+        let answer = answer.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+        let (send, receive, byte) = match answer {
+            Ok(answer) => answer,
+            Err(reason) => {
+                self.forget(to.peer, protocol).await;
+                return Err(unreachable(to.peer, reason));
+            }
+        };
+        let peer = to.peer;
+        match Answer::read(byte) {
+            Some(Answer::Yes) => Ok((send, receive)),
+            Some(answer) => Err(Error::Refused { peer, answer }),
+            None => Err(unreachable(peer, "it answers in another language")),
+        }
+    }
+
+    /// The connection to a peer: one for each protocol, made when it is first needed.
+    async fn connection(&self, to: &Address, protocol: &'static [u8]) -> Result<Connection, Error> {
+        let slot = self.slot(to.peer, protocol);
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|known| known.close_reason().is_none()) {
+            return Ok(connection.clone());
+        }
+        let connecting = async {
+            let address = resolve(to).await?;
+            let connecting = self.shared.endpoint.connect(address, protocol);
+            connecting.await.map_err(text)
+        };
+        let connection = timeout(self.shared.limits.connect, connecting)
+            .await
+            .unwrap_or_else(|_| Err("it cannot be reached in time".to_owned()))
+            .map_err(|reason| unreachable(to.peer, reason))?;
+        Ok(slot.insert(connection).clone())
+    }
+
+    fn slot(&self, peer: PeerId, protocol: &'static [u8]) -> Dialled {
+        let dialled = self.shared.dialled.lock();
+        let mut dialled = dialled.unwrap_or_else(PoisonError::into_inner);
+        if dialled.len() >= MANY_PEERS {
+            let is_needed = |known: &mut Dialled| match known.try_lock() {
+                Ok(slot) => slot.as_ref().is_some_and(|c| c.close_reason().is_none()),
+                Err(_) => true,
+            };
+            dialled.retain(|_, known| is_needed(known));
+        }
+        dialled.entry((peer, protocol)).or_default().clone()
+    }
+
+    /// Closes the connection to a peer that does not answer, so that the next attempt makes a new one.
+    async fn forget(&self, peer: PeerId, protocol: &'static [u8]) {
+        if let Some(connection) = self.slot(peer, protocol).lock().await.take() {
+            connection.close(VarInt::from_u32(0), b"no answer");
+        }
+    }
+}
+
+impl Dial for Overlay {
+    async fn dial(&self, route: &Route) -> Result<BoxStream, Error> {
+        let question = question(route.deal, route.worker);
+        let (send, receive) = self.ask(&route.address, REQUEST, &question).await?;
+        Ok(Box::new(join(receive, send)))
+    }
+}
+
+pub(super) fn question(deal: DealId, worker: WorkerId) -> [u8; REQUEST_QUESTION] {
+    let mut question = [0; REQUEST_QUESTION];
+    question[..8].copy_from_slice(&deal.0.to_be_bytes());
+    question[8..].copy_from_slice(&worker.0.to_be_bytes());
+    question
+}
+
+/// Looks names up, all at once; what is no address is passed over.
+async fn resolve(to: &Address) -> Result<EndpointAddr, String> {
+    let id = EndpointId::from_bytes(&to.peer.0).map_err(|_| "it has no valid key".to_owned())?;
+    let mut lookups = JoinSet::new();
+    for endpoint in to.endpoints.iter().take(MAX_ADDRESSES).cloned() {
+        lookups.spawn(async move {
+            let found = tokio::net::lookup_host(endpoint).await;
+            found.map(Vec::from_iter).unwrap_or_default()
+        });
+    }
+    let mut addresses = Vec::new();
+    while let Some(found) = lookups.join_next().await {
+        addresses.extend(found.unwrap_or_default());
+    }
+    if addresses.is_empty() {
+        return Err("the chain knows no address of it".to_owned());
+    }
+    let addresses = addresses.into_iter().take(MAX_ADDRESSES);
+    Ok(EndpointAddr::from_parts(
+        id,
+        addresses.map(TransportAddr::Ip),
+    ))
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn unreachable(peer: PeerId, reason: impl Into<String>) -> Error {
+    let reason = reason.into();
+    Error::Unreachable { peer, reason }
+}

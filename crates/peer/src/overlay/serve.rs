@@ -1,0 +1,227 @@
+//! What others get from this endpoint.
+
+use super::{
+    Answer, BoxStream, Directory, Limits, Store,
+    endpoint::{ARTIFACT, ARTIFACT_QUESTION, REQUEST, REQUEST_QUESTION},
+};
+use iroh::{
+    Endpoint,
+    endpoint::{Connection, Incoming, RecvStream, SendStream, VarInt},
+};
+use marketplace::units::{DealId, Hash, PeerId, WorkerId};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::{
+    io::{AsyncWriteExt as _, copy_bidirectional, join},
+    net::{TcpStream, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::io::SyncIoBridge;
+use worker::config::Listen;
+
+/// Serves until the endpoint is closed.
+pub(super) async fn run(
+    endpoint: Endpoint,
+    limits: Limits,
+    store: Store,
+    directory: watch::Receiver<Arc<Directory>>,
+) {
+    let host = Arc::new(Host {
+        requests: Arc::new(Semaphore::new(limits.requests)),
+        artifacts: Arc::new(Semaphore::new(limits.artifacts)),
+        keys: Mutex::default(),
+        limits,
+        store,
+        directory,
+    });
+    let mut connections = JoinSet::new();
+    while let Some(incoming) = endpoint.accept().await {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= host.limits.connections {
+            incoming.refuse();
+            continue;
+        }
+        connections.spawn(host.clone().connected(incoming));
+    }
+}
+
+struct Host {
+    limits: Limits,
+    store: Store,
+    directory: watch::Receiver<Arc<Directory>>,
+    requests: Arc<Semaphore>,
+    artifacts: Arc<Semaphore>,
+    /// Connections of each key.
+    keys: Mutex<BTreeMap<PeerId, usize>>,
+}
+
+impl Host {
+    async fn connected(self: Arc<Self>, incoming: Incoming) {
+        let Ok(accepting) = incoming.accept() else {
+            return;
+        };
+        let Ok(Ok(connection)) = timeout(self.limits.question, accepting).await else {
+            return;
+        };
+        let key = PeerId(*connection.remote_id().as_bytes());
+        let Some(_place) = Place::take(&self, key) else {
+            connection.close(VarInt::from_u32(1), b"too many connections of this key");
+            return;
+        };
+        let mut streams = JoinSet::new();
+        while let Ok((send, receive)) = connection.accept_bi().await {
+            while streams.try_join_next().is_some() {}
+            streams.spawn(self.clone().stream(connection.clone(), key, send, receive));
+        }
+    }
+
+    /// One stream. Whatever is wrong with it ends it, and nothing else.
+    async fn stream(
+        self: Arc<Self>,
+        connection: Connection,
+        key: PeerId,
+        send: SendStream,
+        receive: RecvStream,
+    ) {
+        let protocol = connection.alpn().to_vec();
+        let ended = match &protocol[..] {
+            REQUEST => self.request(send, receive).await,
+            ARTIFACT => self.artifact(&connection, key, send, receive).await,
+            _ => Ok(()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%key, %error, "a stream broke off");
+        }
+    }
+
+    async fn request(&self, mut send: SendStream, mut receive: RecvStream) -> io::Result<()> {
+        let question: [u8; REQUEST_QUESTION] = self.question(&mut receive).await?;
+        let deal = DealId(number(&question[..8]));
+        let worker = WorkerId(number(&question[8..]));
+        let Some(_place) = place(&self.requests) else {
+            return refuse(&mut send, Answer::Busy).await;
+        };
+        let listen = self
+            .directory
+            .borrow()
+            .workers
+            .get(&(deal, worker))
+            .cloned();
+        let stream = match listen {
+            Some(listen) => connect(&listen).await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let Ok(mut stream) = stream else {
+            return refuse(&mut send, Answer::Absent).await;
+        };
+        send.write_u8(Answer::Yes.byte()).await?;
+        copy_bidirectional(&mut join(receive, send), &mut stream).await?;
+        Ok(())
+    }
+
+    async fn artifact(
+        &self,
+        connection: &Connection,
+        key: PeerId,
+        mut send: SendStream,
+        mut receive: RecvStream,
+    ) -> io::Result<()> {
+        let question: [u8; ARTIFACT_QUESTION] = self.question(&mut receive).await?;
+        let deal = DealId(number(&question[..8]));
+        let mut artifact = Hash::default();
+        artifact.0.copy_from_slice(&question[8..]);
+        if !self.directory.borrow().admits(key, deal, artifact) {
+            return refuse(&mut send, Answer::Forbidden).await;
+        }
+        let Some(_place) = place(&self.artifacts) else {
+            return refuse(&mut send, Answer::Busy).await;
+        };
+        if !self.store.path(artifact).exists() {
+            return refuse(&mut send, Answer::Absent).await;
+        }
+        send.write_u8(Answer::Yes.byte()).await?;
+        let store = self.store.clone();
+        let sending = tokio::task::spawn_blocking(move || {
+            let mut to = SyncIoBridge::new(send);
+            store.send(artifact, &mut to)?;
+            to.shutdown()
+        });
+        match timeout(self.limits.transfer, sending).await {
+            Ok(sent) => sent?,
+            Err(_) => {
+                // Breaks the stream off, and with it the thread that waits for it.
+                connection.close(VarInt::from_u32(2), b"too slow");
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+    }
+
+    async fn question<const BYTES: usize>(
+        &self,
+        receive: &mut RecvStream,
+    ) -> io::Result<[u8; BYTES]> {
+        let mut question = [0; BYTES];
+        let reading = receive.read_exact(&mut question);
+        let read = timeout(self.limits.question, reading).await?;
+        read.map_err(io::Error::other)?;
+        Ok(question)
+    }
+}
+
+/// One of the connections that a key may have.
+struct Place<'a> {
+    host: &'a Host,
+    key: PeerId,
+}
+
+impl<'a> Place<'a> {
+    fn take(host: &'a Host, key: PeerId) -> Option<Self> {
+        let mut keys = host.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = keys.entry(key).or_default();
+        if *count >= host.limits.connections_per_key {
+            return None;
+        }
+        *count += 1;
+        Some(Self { host, key })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let keys = self.host.keys.lock();
+        let mut keys = keys.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = keys.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                keys.remove(&self.key);
+            }
+        }
+    }
+}
+
+async fn connect(listen: &Listen) -> io::Result<BoxStream> {
+    Ok(match listen {
+        Listen::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        Listen::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+    })
+}
+
+async fn refuse(send: &mut SendStream, answer: Answer) -> io::Result<()> {
+    send.write_u8(answer.byte()).await?;
+    send.finish().map_err(io::Error::other)
+}
+
+fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    places.clone().try_acquire_owned().ok()
+}
+
+/// At most eight bytes, big-endian.
+fn number(bytes: &[u8]) -> u64 {
+    let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+    bytes.iter().fold(0, add)
+}

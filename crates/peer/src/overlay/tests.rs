@@ -1,0 +1,351 @@
+//! Endpoints on loopback, and what strangers may send to them.
+
+use super::{
+    Address, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Store,
+    endpoint::{ARTIFACT, REQUEST, question},
+};
+use crate::observer::{Member, Subnet};
+use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, endpoint::presets};
+use marketplace::{
+    demand::Artifact,
+    units::{DealId, Hash, PeerId, WorkerId},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::watch,
+    time::timeout,
+};
+use worker::config::Listen;
+
+/// Long enough for a slow machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+const DEAL: DealId = DealId(7);
+
+/// How long the fuzz body of this file goes on.
+const FUZZ: Duration = Duration::from_secs(2);
+
+struct Peer {
+    overlay: Overlay,
+    store: Store,
+    directory: watch::Sender<Arc<Directory>>,
+    _folder: TempDir,
+}
+
+async fn peer(seed: u8) -> Peer {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let (directory, watched) = watch::channel(Arc::default());
+    // Patient: the machine may be slow.
+    let limits = Limits {
+        connect: PATIENCE,
+        answer: PATIENCE,
+        ..Limits::default()
+    };
+    let listen = ([127, 0, 0, 1], 0).into();
+    let opening = Overlay::open([seed; 32], listen, limits, store.clone(), watched);
+    Peer {
+        overlay: opening.await.expect("an endpoint"),
+        store,
+        directory,
+        _folder: folder,
+    }
+}
+
+impl Peer {
+    fn address(&self) -> Address {
+        let listens = self.overlay.listens();
+        Address {
+            peer: self.overlay.id(),
+            endpoints: listens.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn add(&self, bytes: &[u8]) -> Artifact {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("written");
+        let (hash, size) = self.store.add(file.path(), 1 << 30).expect("added");
+        assert_eq!(hash.0, *blake3::hash(bytes).as_bytes());
+        Artifact {
+            hash,
+            size,
+            sources: Vec::new(),
+        }
+    }
+
+    /// Takes `member` into the deal that runs `artifact`.
+    fn admit(&self, artifact: Hash, member: PeerId) {
+        let member = Member {
+            worker: WorkerId(1),
+            peer: member,
+            endpoints: Vec::new(),
+            is_running: false,
+        };
+        let subnet = Subnet {
+            deal: DEAL,
+            artifact,
+            members: vec![member],
+            sources: Vec::new(),
+        };
+        self.directory.send_modify(|directory| {
+            Arc::make_mut(directory).subnets.insert(DEAL, subnet);
+        });
+    }
+
+    async fn fetch(&self, artifact: &Artifact, from: &Peer) -> Result<(), Error> {
+        let address = from.address();
+        self.overlay
+            .fetch(DEAL, artifact, &address, &self.store)
+            .await
+    }
+}
+
+fn bytes(count: u32) -> Vec<u8> {
+    let byte = |index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8;
+    (0..count).map(byte).collect()
+}
+
+#[tokio::test]
+async fn an_artifact_comes_over_and_can_be_passed_on() {
+    let (first, second, third) = tokio::join!(peer(1), peer(2), peer(3));
+    for size in [1, 1024, 1025, 3_000_000] {
+        let artifact = first.add(&bytes(size));
+        first.admit(artifact.hash, second.overlay.id());
+        second.fetch(&artifact, &first).await.expect("fetched");
+        second.admit(artifact.hash, third.overlay.id());
+        third.fetch(&artifact, &second).await.expect("fetched");
+        let came = std::fs::read(third.store.path(artifact.hash)).expect("a file");
+        assert_eq!(came, bytes(size));
+        assert_eq!(third.store.list().expect("a list"), [artifact.hash]);
+        third.store.remove(artifact.hash).expect("removed");
+    }
+}
+
+#[tokio::test]
+async fn only_who_takes_part_in_the_deal_gets_its_artifact() {
+    let (first, second) = tokio::join!(peer(1), peer(2));
+    let artifact = first.add(&bytes(10));
+    let other = first.add(&bytes(11));
+    let refused = |result: Result<(), Error>| match result {
+        Err(Error::Refused { answer, .. }) => format!("{answer:?}"),
+        other => format!("{other:?}"),
+    };
+    let stranger = second.fetch(&artifact, &first).await;
+    assert_eq!(refused(stranger), "Forbidden");
+    first.admit(artifact.hash, second.overlay.id());
+    assert_eq!(refused(second.fetch(&other, &first).await), "Forbidden");
+    first.store.remove(artifact.hash).expect("removed");
+    assert_eq!(refused(second.fetch(&artifact, &first).await), "Absent");
+    assert!(second.store.list().expect("a list").is_empty());
+}
+
+#[tokio::test]
+async fn a_size_that_is_not_the_artifacts_is_noticed() {
+    let (first, second) = tokio::join!(peer(1), peer(2));
+    let artifact = first.add(&bytes(5_000));
+    first.admit(artifact.hash, second.overlay.id());
+    for size in [1, 1024, 4_999, 5_001, 1 << 30] {
+        let wrong = Artifact {
+            size,
+            ..artifact.clone()
+        };
+        let Err(Error::Receive { source, .. }) = second.fetch(&wrong, &first).await else {
+            panic!("{size} is taken");
+        };
+        assert!(matches!(source, ReceiveError::Size), "{size}: {source:?}");
+    }
+    assert!(second.store.list().expect("a list").is_empty());
+}
+
+#[tokio::test]
+async fn a_request_stream_reaches_the_worker_and_back() {
+    let (first, second) = tokio::join!(peer(1), peer(2));
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listen = Listen::Tcp(socket.local_addr().expect("an address"));
+    first.directory.send_modify(|directory| {
+        let workers = &mut Arc::make_mut(directory).workers;
+        workers.insert((DEAL, WorkerId(3)), listen);
+    });
+    let echo = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = socket.accept().await.expect("a connection");
+            let mut asked = [0; 4];
+            stream.read_exact(&mut asked).await.expect("asked");
+            stream.write_all(&asked).await.expect("answered");
+            // The caller leaves.
+            assert!(stream.read_u8().await.is_err());
+        }
+    });
+    let mut route = Route {
+        deal: DEAL,
+        worker: WorkerId(3),
+        address: first.address(),
+    };
+    for _ in 0..2 {
+        let mut stream = second.overlay.dial(&route).await.expect("a stream");
+        stream.write_all(b"ping").await.expect("sent");
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"ping");
+    }
+    timeout(PATIENCE, echo)
+        .await
+        .expect("in time")
+        .expect("well");
+    route.worker = WorkerId(4);
+    assert!(matches!(
+        second.overlay.dial(&route).await,
+        Err(Error::Refused { .. })
+    ));
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_unreachable_in_time() {
+    let first = peer(1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let listen = ([127, 0, 0, 1], 0).into();
+    let opening = Overlay::open(
+        [2; 32],
+        listen,
+        Limits::default(),
+        store,
+        watch::channel(Arc::default()).1,
+    );
+    let hasty = opening.await.expect("an endpoint");
+    let mut route = Route {
+        deal: DEAL,
+        worker: WorkerId(1),
+        address: first.address(),
+    };
+    first.overlay.close().await;
+    for endpoints in [
+        route.address.endpoints.clone(),
+        vec!["no address".into()],
+        vec![],
+    ] {
+        route.address.endpoints = endpoints;
+        let dialled = timeout(PATIENCE, hasty.dial(&route))
+            .await
+            .expect("in time");
+        assert!(matches!(dialled, Err(Error::Unreachable { .. })));
+    }
+}
+
+#[test]
+fn a_store_forgets_what_was_left_half_done() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let half = folder.path().join(".tmp-half");
+    std::fs::write(&half, b"x").expect("written");
+    let store = Store::open(folder.path()).expect("a store");
+    assert!(!half.exists());
+    assert!(store.list().expect("a list").is_empty());
+}
+
+/// splitmix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % most as u64) as usize
+    }
+}
+
+#[test]
+fn whatever_a_source_sends_nothing_wrong_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let whole = bytes(20_000);
+    let (tree, hash) = bao::encode::encode(&whole);
+    let hash = Hash(*hash.as_bytes());
+    let mut dice = Dice(1);
+    let end = Instant::now() + FUZZ;
+    while Instant::now() < end {
+        let mut sent = tree.clone();
+        for _ in 0..=dice.below(3) {
+            let at = dice.below(sent.len());
+            match dice.below(4) {
+                0 => sent[at] ^= 1 << dice.below(8),
+                1 => sent.truncate(at.max(1)),
+                2 => sent.insert(at, dice.below(256) as u8),
+                _ => drop(sent.remove(at)),
+            }
+        }
+        if store.receive(hash, 20_000, &sent[..]).is_ok() {
+            let kept = std::fs::read(store.path(hash)).expect("a file");
+            assert!(kept == whole, "wrong bytes are kept");
+            store.remove(hash).expect("removed");
+        }
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("a folder").count(),
+            0
+        );
+    }
+    store
+        .receive(hash, 20_000, &tree[..])
+        .expect("the right ones");
+}
+
+#[tokio::test]
+async fn whatever_a_stranger_sends_others_are_served() {
+    let (first, second) = tokio::join!(peer(1), peer(2));
+    let artifact = first.add(&bytes(100));
+    first.admit(artifact.hash, second.overlay.id());
+    let stranger = Endpoint::builder(presets::Minimal)
+        .relay_mode(RelayMode::Disabled)
+        .secret_key(SecretKey::from_bytes(&[9; 32]))
+        .clear_ip_transports()
+        .bind_addr("127.0.0.1:0")
+        .expect("an address");
+    let stranger = stranger.bind().await.expect("an endpoint");
+    let id = EndpointId::from_bytes(&first.overlay.id().0).expect("a key");
+    let listens = first.overlay.listens();
+    let address = listens
+        .iter()
+        .fold(EndpointAddr::new(id), |a, l| a.with_ip_addr(*l));
+    let mut dice = Dice(2);
+    let end = Instant::now() + FUZZ;
+    while Instant::now() < end {
+        let protocol = [REQUEST, ARTIFACT][dice.below(2)];
+        let connecting = stranger.connect(address.clone(), protocol);
+        let connection = timeout(PATIENCE, connecting)
+            .await
+            .expect("in time")
+            .expect("a connection");
+        for _ in 0..dice.below(50) {
+            let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
+            let mut sent = question(DEAL, WorkerId(3)).to_vec();
+            sent.extend(artifact.hash.0);
+            sent.resize(dice.below(60), 0);
+            if !sent.is_empty() {
+                let at = dice.below(sent.len());
+                sent[at] ^= dice.below(256) as u8;
+            }
+            // Refused streams may be closed under our hands.
+            let _ = send.write_all(&sent).await;
+            match dice.below(3) {
+                0 => drop(send.finish()),
+                1 => drop(send.reset(1u8.into())),
+                _ => {}
+            }
+            if sent.len() >= 40 && dice.below(2) == 0 && send.finish().is_ok() {
+                let answer = timeout(PATIENCE, receive.read_u8()).await.expect("in time");
+                assert!(!matches!(answer, Ok(0)), "a stranger is served");
+            }
+        }
+        connection.close(0u8.into(), b"");
+    }
+    timeout(PATIENCE, second.fetch(&artifact, &first))
+        .await
+        .expect("in time")
+        .expect("fetched");
+}
