@@ -392,3 +392,6 @@ impl Pool {
         self.mempool.lock().is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

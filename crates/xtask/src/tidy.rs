@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("worker", &[]),
     ("execution", &["abi", "capacity", "marketplace"]),
     ("client", &["abi", "marketplace"]),
-    ("node", &["execution", "abi"]),
+    ("node", &["execution", "abi", "marketplace"]),
     ("peer", &["client", "capacity", "worker", "marketplace"]),
     ("cli", &["node", "peer", "worker", "client", "functions"]),
     (

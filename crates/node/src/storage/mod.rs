@@ -12,6 +12,8 @@
 pub mod journal;
 pub mod root;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     block::{Block, Checkpoint, Digest},
@@ -201,6 +203,10 @@ impl<E: Context + Spawner> Storage<E> {
         if self.journal_bytes < self.snapshot_bytes.max(MIN_SNAPSHOT_BYTES) {
             return Ok(());
         }
+        self.snapshot(chain, keep_from).await
+    }
+
+    async fn snapshot(&mut self, chain: &Chain, keep_from: u64) -> Result<(), Error> {
         let (_, height) = self.journal.heights();
         let file = snapshot::encode(&chain.rows());
         self.snapshot_bytes = self.snapshots.write(height, file).await?;
