@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod chain;
+mod error;
+pub mod key;
+mod market;
+mod rpc;
+mod transaction;
+
+pub use error::Error;
+pub use key::{AccountKey, PeerKey};
+pub use rpc::Client;
+pub use transaction::Receipt;

@@ -1,0 +1,229 @@
+//! Reads of the marketplace, as of the newest block.
+//!
+//! Lists come in pages: `after` is the last id of the page before, `limit` is at most 256.
+
+use crate::{Client, Error};
+use abi::sol::IUSDC;
+use abi::view::{
+    datacenter::Datacenter,
+    deal::{Deal, Member},
+    offer::Offer,
+    peer::Peer,
+    provider::Provider,
+    time::Time,
+    worker::Worker,
+};
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolCall as _;
+use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+impl Client {
+    /// USDC of an account.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn usdc(&self, owner: Address) -> Result<Usdc, Error> {
+        let data = IUSDC::balanceOfCall { owner }.abi_encode();
+        let output = self.call(abi::USDC, data.into()).await?;
+        let balance = IUSDC::balanceOfCall::abi_decode_returns(&output);
+        let balance = balance.map_err(|error| Error::Malformed {
+            method: "balanceOf",
+            reason: error.to_string(),
+        })?;
+        Ok(abi::usdc::amount(balance))
+    }
+
+    /// Protocol time.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn time(&self) -> Result<Time, Error> {
+        self.read("market_time", Vec::new()).await
+    }
+
+    /// All parameters by name.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn parameters(&self) -> Result<BTreeMap<String, u64>, Error> {
+        self.read("market_parameters", Vec::new()).await
+    }
+
+    /// One parameter.
+    ///
+    /// # Errors
+    /// If the node does not answer, or does not know it.
+    pub async fn parameter(&self, name: &str) -> Result<u64, Error> {
+        let all = self.parameters().await?;
+        let value = all.get(name).copied();
+        value.ok_or_else(|| unknown("parameter", name))
+    }
+
+    /// A provider.
+    ///
+    /// # Errors
+    /// If there is none, or the node does not answer.
+    pub async fn provider(&self, id: ProviderId) -> Result<Provider, Error> {
+        self.one("market_provider", json!(id.0), "provider", id)
+            .await
+    }
+
+    /// A page of all providers.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn providers(
+        &self,
+        after: Option<ProviderId>,
+        limit: u16,
+    ) -> Result<Vec<Provider>, Error> {
+        let parameters = vec![json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_providers", parameters).await
+    }
+
+    /// The providers that an account owns.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn providers_of(&self, owner: Address) -> Result<Vec<Provider>, Error> {
+        self.read("market_providersOf", vec![json!(owner)]).await
+    }
+
+    /// A page of a provider's datacenters.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn datacenters(
+        &self,
+        provider: ProviderId,
+        after: Option<DatacenterId>,
+        limit: u16,
+    ) -> Result<Vec<Datacenter>, Error> {
+        let parameters = vec![json!(provider.0), json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_datacenters", parameters).await
+    }
+
+    /// A peer.
+    ///
+    /// # Errors
+    /// If there is none, or the node does not answer.
+    pub async fn peer(&self, id: PeerId) -> Result<Peer, Error> {
+        self.one("market_peer", hex(id), "peer", id).await
+    }
+
+    /// A page of a provider's peers.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn peers(
+        &self,
+        provider: ProviderId,
+        after: Option<PeerId>,
+        limit: u16,
+    ) -> Result<Vec<Peer>, Error> {
+        let parameters = vec![json!(provider.0), json!(after.map(hex)), json!(limit)];
+        self.read("market_peers", parameters).await
+    }
+
+    /// An offer.
+    ///
+    /// # Errors
+    /// If there is none, or the node does not answer.
+    pub async fn offer(&self, id: OfferId) -> Result<Offer, Error> {
+        self.one("market_offer", json!(id.0), "offer", id).await
+    }
+
+    /// A page of a provider's offers.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn offers(
+        &self,
+        provider: ProviderId,
+        after: Option<OfferId>,
+        limit: u16,
+    ) -> Result<Vec<Offer>, Error> {
+        let parameters = vec![json!(provider.0), json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_offers", parameters).await
+    }
+
+    /// A deal, or the demand it still is.
+    ///
+    /// # Errors
+    /// If there is none, or the node does not answer.
+    pub async fn deal(&self, id: DealId) -> Result<Deal, Error> {
+        self.one("market_deal", json!(id.0), "deal", id).await
+    }
+
+    /// A page of all deals.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn deals(&self, after: Option<DealId>, limit: u16) -> Result<Vec<Deal>, Error> {
+        let parameters = vec![json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_deals", parameters).await
+    }
+
+    /// A page of an account's deals.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn deals_of(
+        &self,
+        owner: Address,
+        after: Option<DealId>,
+        limit: u16,
+    ) -> Result<Vec<Deal>, Error> {
+        let parameters = vec![json!(owner), json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_dealsOf", parameters).await
+    }
+
+    /// A worker, until it is gone and paid out.
+    ///
+    /// # Errors
+    /// If there is none, or the node does not answer.
+    pub async fn worker(&self, id: WorkerId) -> Result<Worker, Error> {
+        self.one("market_worker", json!(id.0), "worker", id).await
+    }
+
+    /// The workers of a peer that are not gone.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn workers_of(&self, peer: PeerId) -> Result<Vec<Worker>, Error> {
+        self.read("market_workersOf", vec![hex(peer)]).await
+    }
+
+    /// The peers that the overlay admits for a deal.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn subnet(&self, deal: DealId) -> Result<Vec<Member>, Error> {
+        self.read("market_subnet", vec![json!(deal.0)]).await
+    }
+
+    async fn one<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        parameter: Value,
+        kind: &str,
+        id: impl Display,
+    ) -> Result<T, Error> {
+        let found: Option<T> = self.read(method, vec![parameter]).await?;
+        found.ok_or_else(|| unknown(kind, id))
+    }
+}
+
+fn hex(id: PeerId) -> Value {
+    json!(B256::from(id.0))
+}
+
+fn unknown(kind: &str, id: impl Display) -> Error {
+    Error::Unknown {
+        object: format!("{kind} {id}"),
+    }
+}
