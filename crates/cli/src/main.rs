@@ -1,8 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod amount;
+mod chain;
+mod clock;
 mod command;
+mod document;
+mod plan;
 mod printer;
+mod supply;
 
 use clap::Parser as _;
 use printer::Printer;
@@ -17,7 +23,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let printer = Printer::new(arguments.output);
-    match arguments.command.run(&printer) {
+    match arguments.command.run(&arguments.chain, &printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             printer.failed(&error);
