@@ -29,13 +29,17 @@ pub(crate) fn read(text: &str) -> Result<Plan, Vec<Finding>> {
 #[cfg(test)]
 mod tests {
     use super::read;
+    use client::view::demand::Demand;
     use std::{fmt::Write as _, fs, path::Path};
 
     #[test]
     fn a_good_plan_is_read_as_it_stands() {
         let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
-        let expected = include_str!("../../tests/plans/good.txt");
-        assert_eq!(format!("{plan:#?}\n"), expected, "\n{plan:#?}");
+        assert_eq!((plan.name.as_str(), plan.funds.0), ("hello", 12_000_000));
+        assert_eq!(plan.path, Path::new("hello.wasm"));
+        let terms = serde_json::to_string_pretty(&Demand::from(plan.terms)).unwrap() + "\n";
+        let expected = include_str!("../../tests/plans/good.json");
+        assert_eq!(terms, expected, "good.json should hold:\n{terms}");
     }
 
     #[test]
