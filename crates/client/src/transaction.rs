@@ -1,4 +1,4 @@
-//! Transactions: signed here, handed over once, and followed until they are in a block.
+//! Transactions: signed here, handed over once, and followed until they are in a block (K3 to K6).
 
 use crate::{AccountKey, Client, Error};
 use alloy_consensus::{EthereumTxEnvelope, SignableTransaction as _, TxEip1559, TxEip4844};

@@ -97,7 +97,7 @@ async fn withdraw(chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         let paid = payments.iter().sum();
         let workers = payments.len();
         text += &format!(
-            "provider {}: {} from {workers} workers\n",
+            "provider {}: {}; workers paid: {workers}\n",
             provider.id,
             usdc(paid)
         );
