@@ -1,0 +1,227 @@
+//! Tables: one line is a time in seconds, an event, and the actions that follow.
+//!
+//! A worker is written `1:a@0,1`: worker 1 runs artifact `a` on units 0 and 1. In a view, `+` says
+//! that the chain knows that it runs, `~` that its deal is paused.
+
+mod random;
+mod text;
+
+use text::check;
+
+#[test]
+fn nothing_is_done_before_inventory_and_view_are_known() {
+    check(
+        "
+        0 view 1:a@0        |
+        0 tick              |
+        1 inventory         | fetch a
+        ",
+    );
+}
+
+#[test]
+fn a_worker_is_fetched_started_and_reported() {
+    check(
+        "
+        0 inventory         |
+        0 view 1:a@0        | fetch a
+        1 view 1:a@0        |
+        2 fetched a ok      | start 1:a@0
+        3 tick              |
+        4 started 1 ok      | running 1
+        5 view 1:a@0        |
+        6 view 1:a@0+       | report
+        7 reported ok       |
+        ",
+    );
+}
+
+#[test]
+fn a_restarted_peer_adopts_what_runs() {
+    check(
+        "
+        0 inventory 1:a@0 2:b@1 have a b    |
+        0 view 1:a@0+ 2:b@1                 | running 2; report
+        1 reported ok                       |
+        ",
+    );
+}
+
+#[test]
+fn what_the_chain_does_not_want_is_stopped_and_its_bytes_discarded() {
+    check(
+        "
+        0 inventory 1:a@0 have a b  |
+        0 view                      | stop 1; discard b
+        1 tick                      |
+        2 ended 1                   | discard a
+        ",
+    );
+}
+
+#[test]
+fn a_unit_has_one_worker_at_a_time() {
+    check(
+        "
+        0 inventory 1:a@0,1 have a  |
+        0 view 2:a@1,2 3:a@2        | stop 1; start 3:a@2
+        1 ended 1                   |
+        2 started 3 ok              | running 3
+        3 view 2:a@1,2              | stop 3
+        4 ended 3                   | start 2:a@1,2
+        ",
+    );
+}
+
+#[test]
+fn a_worker_with_another_artifact_is_replaced() {
+    check(
+        "
+        0 inventory 1:a@0 have a    |
+        0 view 1:b@0+               | stop 1; report
+        2 ended 1                   | discard a; fetch b
+        3 fetched b ok              | start 1:b@0
+        ",
+    );
+}
+
+#[test]
+fn bytes_that_nobody_gives_are_reported_after_all_attempts() {
+    check(
+        "
+        0   inventory           |
+        0   view 1:a@0          | fetch a
+        1   fetched a trouble   |
+        2   tick                | fetch a
+        3   fetched a trouble   |
+        4   tick                | fetch a
+        5   fetched a trouble   | cannot-run 1 unavailable
+        14  tick                |
+        15  tick                | cannot-run 1 unavailable
+        16  view                |
+        17  view 2:a@0          | fetch a
+        ",
+    );
+}
+
+#[test]
+fn what_no_peer_can_run_is_reported_at_once() {
+    check(
+        "
+        0 inventory have a          |
+        0 view 1:a@0 2:b@1          | start 1:a@0; fetch b
+        1 started 1 unsupported     | cannot-run 1 unsupported
+        2 fetched b invalid         | cannot-run 2 invalid
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_ends_is_started_again_and_given_up_at_last() {
+    check(
+        "
+        0   inventory 1:a@0 have a  |
+        0   view 1:a@0+             | report
+        1   reported ok             |
+        10  ended 1                 |
+        11  tick                    | start 1:a@0
+        12  started 1 ok            |
+        13  ended 1                 |
+        15  tick                    | start 1:a@0
+        16  started 1 trouble       | report 1 stopped
+        17  reported 1 ok           |
+        18  view                    | discard a
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_ran_long_has_all_its_attempts_again() {
+    check(
+        "
+        0   inventory 1:a@0 have a  |
+        0   view 1:a@0+             | report
+        0   reported ok             |
+        1   ended 1                 |
+        2   tick                    | start 1:a@0
+        3   started 1 ok            |
+        4   ended 1                 |
+        6   tick                    | start 1:a@0
+        7   started 1 ok            |
+        60  tick                    | report
+        60  reported ok             |
+        67  ended 1                 |
+        68  tick                    | start 1:a@0
+        ",
+    );
+}
+
+#[test]
+fn a_worker_on_units_that_are_not_here_is_named_as_stopped() {
+    check(
+        "
+        0 inventory have a  |
+        0 view 1:a@99       | report 1 stopped
+        ",
+    );
+}
+
+#[test]
+fn in_a_pause_workers_are_kept_and_none_is_started() {
+    check(
+        "
+        0   inventory 1:a@0 have a      |
+        0   view 1:a@0+~ 2:a@1~         |
+        100 tick                        |
+        101 ended 1                     |
+        110 view 1:a@0+~ 2:a@1~         |
+        111 view 1:a@0+ 2:a@1           | start 1:a@0; start 2:a@1; report
+        ",
+    );
+}
+
+#[test]
+fn reports_come_at_their_distance_and_again_if_one_failed() {
+    check(
+        "
+        0   inventory 1:a@0 have a  |
+        0   view 1:a@0+             | report
+        1   reported failed         |
+        9   tick                    |
+        10  tick                    | report
+        11  reported ok             |
+        69  tick                    |
+        70  tick                    | report
+        ",
+    );
+}
+
+#[test]
+fn what_is_not_answered_is_asked_again() {
+    check(
+        "
+        0   inventory           |
+        0   view 1:a@0          | fetch a
+        119 tick                |
+        120 tick                | fetch a
+        121 fetched a ok        | start 1:a@0
+        240 tick                |
+        241 tick                | start 1:a@0
+        242 view                |
+        360 tick                |
+        361 tick                | stop 1
+        481 tick                | stop 1
+        ",
+    );
+}
+
+#[test]
+fn an_older_view_is_no_news() {
+    check(
+        "
+        0 inventory 1:a@0 have a    |
+        0 view 1:a@0                | running 1
+        1 view-of-before            |
+        ",
+    );
+}

@@ -1,0 +1,295 @@
+//! A planner against a world that delays, loses and repeats, ends processes and restarts the peer.
+
+use super::text::{artifact, process, settings};
+use crate::{
+    observer::{Assignment, View},
+    planner::{Action, Event, Failure, Planner, Process},
+};
+use marketplace::{
+    units::{DealId, Hash, WorkerId},
+    worker::Call,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+const SEEDS: u64 = 60;
+const STEPS: u64 = 400;
+
+/// After the last fault, this is enough for every attempt, resend and patience.
+const CALM_STEPS: u64 = 1_000;
+
+/// splitmix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % most
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+/// The truth: what the chain has, which processes run, which bytes are on disk.
+struct World {
+    dice: Dice,
+    is_calm: bool,
+    now: u64,
+    height: u64,
+    chain: BTreeMap<WorkerId, Assignment>,
+    next_worker: u64,
+    processes: BTreeMap<WorkerId, Process>,
+    disk: BTreeSet<Hash>,
+    /// What will happen, by time.
+    coming: Vec<(u64, Coming)>,
+}
+
+enum Coming {
+    Done(Action),
+    Heard(Event),
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice(seed),
+            is_calm: false,
+            now: 0,
+            height: 0,
+            chain: BTreeMap::new(),
+            next_worker: 1,
+            processes: BTreeMap::new(),
+            disk: BTreeSet::new(),
+            coming: Vec::new(),
+        }
+    }
+
+    fn inventory(&self) -> Event {
+        Event::Inventory {
+            workers: self.processes.values().cloned().collect(),
+            artifacts: self.disk.iter().copied().collect(),
+        }
+    }
+
+    fn view(&mut self) -> Event {
+        self.height += 1;
+        Event::View(View {
+            height: self.height,
+            workers: self.chain.values().cloned().collect(),
+        })
+    }
+
+    /// The chain assigns units that it knows to be free, ends workers, pauses and resumes.
+    fn change_chain(&mut self) {
+        let pick = self.dice.below(4) as u16;
+        if self
+            .chain
+            .values()
+            .all(|known| !known.units.contains(&pick))
+        {
+            let worker = WorkerId(self.next_worker);
+            self.next_worker += 1;
+            let name = ["a", "b", "c"][self.dice.below(3) as usize];
+            let assignment = Assignment {
+                worker,
+                deal: DealId(worker.0),
+                artifact: artifact(name),
+                units: vec![pick],
+                is_running: false,
+                is_paused: false,
+            };
+            self.chain.insert(worker, assignment);
+            return;
+        }
+        let ids: Vec<_> = self.chain.keys().copied().collect();
+        let worker = ids[self.dice.below(ids.len() as u64) as usize];
+        if self.dice.one_in(2) {
+            self.chain.remove(&worker);
+        } else if let Some(known) = self.chain.get_mut(&worker) {
+            known.is_paused = !known.is_paused;
+        }
+    }
+
+    fn take(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if let Action::Discard { artifact } = action {
+                self.disk.remove(&artifact);
+                continue;
+            }
+            if !self.is_calm && self.dice.one_in(10) {
+                continue;
+            }
+            let at = self.now + self.dice.below(3_000);
+            self.coming.push((at, Coming::Done(action)));
+        }
+    }
+
+    fn answer(&mut self, event: Event) {
+        if !self.is_calm && self.dice.one_in(10) {
+            return;
+        }
+        let at = self.now + self.dice.below(500);
+        if !self.is_calm && self.dice.one_in(10) {
+            self.coming.push((at, Coming::Heard(event.clone())));
+        }
+        self.coming.push((at, Coming::Heard(event)));
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Fetch { artifact, .. } => {
+                let outcome = self.outcome();
+                if outcome.is_ok() {
+                    self.disk.insert(artifact.hash);
+                }
+                let artifact = artifact.hash;
+                self.answer(Event::Fetched { artifact, outcome });
+            }
+            Action::Discard { .. } => unreachable!("carried out at once"),
+            Action::Start { process, .. } => self.start(process),
+            Action::Stop { process } => {
+                let worker = process.worker;
+                self.processes.remove(&worker);
+                self.answer(Event::Ended { worker });
+            }
+            Action::Send(call) => {
+                self.execute(&call);
+                self.answer(Event::Sent { call, ok: true });
+            }
+        }
+    }
+
+    fn start(&mut self, process: Process) {
+        let worker = process.worker;
+        if let Some(running) = self.processes.get(&worker) {
+            assert_eq!(*running, process, "a worker is started as another");
+            return self.answer(Event::Started {
+                worker,
+                outcome: Ok(()),
+            });
+        }
+        let shares = |other: &Process| other.units.iter().any(|unit| process.units.contains(unit));
+        assert!(
+            !self.processes.values().any(shares),
+            "two workers on one unit"
+        );
+        assert!(
+            self.disk.contains(&process.artifact),
+            "started without its bytes"
+        );
+        let outcome = self.outcome();
+        if outcome.is_ok() {
+            self.processes.insert(worker, process);
+        }
+        self.answer(Event::Started { worker, outcome });
+    }
+
+    fn outcome(&mut self) -> Result<(), Failure> {
+        if !self.is_calm && self.dice.one_in(8) {
+            Err(Failure::Trouble)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn execute(&mut self, call: &Call) {
+        match call {
+            Call::Running { worker, .. } => {
+                if let Some(known) = self.chain.get_mut(worker) {
+                    known.is_running = true;
+                }
+            }
+            Call::CannotRun { worker, .. } => {
+                self.chain.remove(worker);
+            }
+            Call::Report { stopped, .. } => {
+                for worker in stopped {
+                    self.chain.remove(worker);
+                }
+            }
+        }
+    }
+
+    /// What happens by itself.
+    fn fault(&mut self, planner: &mut Planner) {
+        if self.dice.one_in(20) {
+            self.change_chain();
+        }
+        let running: Vec<_> = self.processes.keys().copied().collect();
+        if !running.is_empty() && self.dice.one_in(40) {
+            let worker = running[self.dice.below(running.len() as u64) as usize];
+            self.processes.remove(&worker);
+            self.coming
+                .push((self.now, Coming::Heard(Event::Ended { worker })));
+        }
+        if self.dice.one_in(100) {
+            // SIGKILL: what was under way is forgotten, what runs goes on.
+            self.coming.clear();
+            *planner = Planner::new(settings());
+            let actions = planner.handle(self.inventory(), self.now);
+            self.take(actions);
+        }
+    }
+
+    fn step(&mut self, planner: &mut Planner) {
+        self.now += 500;
+        if !self.is_calm {
+            self.fault(planner);
+        }
+        let now = self.now;
+        let (due, later): (Vec<_>, Vec<_>) = self.coming.drain(..).partition(|(at, _)| *at <= now);
+        self.coming = later;
+        for (_, coming) in due {
+            match coming {
+                Coming::Done(action) => self.act(action),
+                Coming::Heard(event) => {
+                    let actions = planner.handle(event, now);
+                    self.take(actions);
+                }
+            }
+        }
+        let event = if self.is_calm || self.dice.one_in(2) {
+            self.view()
+        } else {
+            Event::Tick
+        };
+        let actions = planner.handle(event, now);
+        self.take(actions);
+    }
+
+    fn assert_settled(&self, seed: u64) {
+        let live = self.chain.values().filter(|known| !known.is_paused);
+        for known in live {
+            let running = self.processes.get(&known.worker);
+            assert_eq!(running, Some(&process(known)), "seed {seed}: not running");
+            assert!(known.is_running, "seed {seed}: not reported");
+        }
+        for worker in self.processes.keys() {
+            assert!(self.chain.contains_key(worker), "seed {seed}: not wanted");
+        }
+        let wanted: BTreeSet<_> = self.chain.values().map(|k| k.artifact.hash).collect();
+        assert!(
+            self.disk.is_subset(&wanted),
+            "seed {seed}: bytes are left over"
+        );
+    }
+}
+
+#[test]
+fn whatever_is_lost_it_ends_with_what_the_chain_wants() {
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        let mut planner = Planner::new(settings());
+        let actions = planner.handle(world.inventory(), 0);
+        world.take(actions);
+        for step in 0..STEPS + CALM_STEPS {
+            world.is_calm = step >= STEPS;
+            world.step(&mut planner);
+        }
+        world.assert_settled(seed);
+    }
+}
