@@ -1,4 +1,4 @@
-//! Transactions: signed here, handed over once, and followed until they are in a block.
+//! Transactions: signed here, handed over once, and followed until they are in a block (K3 to K6).
 
 use crate::{AccountKey, Client, Error};
 use alloy_consensus::{EthereumTxEnvelope, SignableTransaction as _, TxEip1559, TxEip4844};
@@ -139,7 +139,7 @@ impl Client {
             chain_id,
             nonce: self.nonce(account.address()).await?,
             // Room for what others change in between.
-            gas_limit: (gas + gas / 4).min(MAX_GAS),
+            gas_limit: gas.saturating_add(gas / 4).min(MAX_GAS),
             max_fee_per_gas: fees.most,
             max_priority_fee_per_gas: fees.tip,
             to: request.to.unwrap_or(TxKind::Create),
@@ -171,7 +171,7 @@ impl Client {
             match self.receipt(hash).await {
                 Ok(Some(receipt)) => return Ok(receipt),
                 Ok(None) => because.clear(),
-                Err(error) if error.retry_helps() => because = format!(": {error}"),
+                Err(Error::Unreachable { reason, .. }) => because = format!(": {reason}"),
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(POLL).await;

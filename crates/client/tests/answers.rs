@@ -43,7 +43,7 @@ async fn serve(stream: TcpStream, answer: Answer) -> String {
     let mut stream = BufReader::new(stream);
     let question = question(&mut stream).await;
     let id = &question["id"];
-    let body = match answer {
+    let body = match &answer {
         Answer::Result(result) => {
             json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()
         }

@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use tempfile::TempDir;
 
@@ -103,7 +104,10 @@ fn launch(config: PathBuf) -> Node {
 
 /// The first of `count` ports in a row that nobody listens on at the moment.
 fn free_ports(count: usize) -> u16 {
-    let mut random = random(std::process::id().into());
+    // Tests of one process ask at the same time and must not get the same ports.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+    let mut random = random(u64::from(std::process::id()) + (asked << 32));
     for _ in 0..100 {
         let first = 20_000 + (random() % 30_000) as u16;
         let last = first + count as u16;

@@ -94,10 +94,10 @@ async fn withdraw(chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
             .all::<WorkerPaid>()
             .map(|event| event.amount)
             .collect();
-        let paid = payments.iter().sum();
+        let paid = payments.iter().copied().fold(0, u128::saturating_add);
         let workers = payments.len();
         text += &format!(
-            "provider {}: {} from {workers} workers\n",
+            "provider {}: {}; workers paid: {workers}\n",
             provider.id,
             usdc(paid)
         );

@@ -49,7 +49,7 @@ pub(super) async fn run(
         added,
     };
     let text = format!(
-        "offer {offer}: {} per CU and epoch, {added} peers added",
+        "offer {offer}: {} per CU and epoch; peers added: {added}",
         usdc(price.0)
     );
     printer.result(&offered, &text);
