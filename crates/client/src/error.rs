@@ -63,7 +63,8 @@ pub enum Error {
     },
     /// The transaction was handed over, or may have been, and is in no block yet.
     #[error(
-        "transaction {hash} is in no block after {waited:?}{because}\nhint: it may still be executed; look for its hash before sending again"
+        "transaction {hash} is in no block yet, after {} s{because}\nhint: it may still be executed; look for its hash before sending again",
+        waited.as_secs()
     )]
     Pending {
         /// Its hash.

@@ -1,4 +1,4 @@
-//! Keys, and the files they lie in: JSON that only its owner can read.
+//! Keys, and the files they lie in: JSON that only its owner can read (K7).
 //!
 //! ```json
 //! { "address": "0x…", "secret": "0x…" }

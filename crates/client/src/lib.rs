@@ -8,7 +8,9 @@ mod market;
 mod rpc;
 mod transaction;
 
+pub use abi::{sol, view};
 pub use error::Error;
 pub use key::{AccountKey, PeerKey};
+pub use marketplace;
 pub use rpc::Client;
 pub use transaction::Receipt;

@@ -1,4 +1,4 @@
-//! The connection to a node: limits, timeouts, retries, and errors in words.
+//! The connection to a node: limits and timeouts (K1), retries (K2), and errors in words.
 
 use crate::Error;
 use alloy_primitives::Bytes;

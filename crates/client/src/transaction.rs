@@ -1,4 +1,4 @@
-//! Transactions: signed here, handed over once, and followed until they are in a block.
+//! Transactions: signed here, handed over once, and followed until they are in a block (K3 to K6).
 
 use crate::{AccountKey, Client, Error};
 use alloy_consensus::{EthereumTxEnvelope, SignableTransaction as _, TxEip1559, TxEip4844};
@@ -60,12 +60,17 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] if it would be refused: nothing is sent. Otherwise what went wrong on the way.
     pub async fn send(&self, account: &AccountKey, call: &Call) -> Result<Receipt, Error> {
-        let to = match call {
-            Call::Usdc(_) => abi::USDC,
-            _ => abi::MARKETPLACE,
-        };
-        let data = abi::calldata::encode(call).into();
-        self.transact(account, to, Flt::ZERO, data).await
+        self.transact(account, destination(call), Flt::ZERO, encoded(call))
+            .await
+    }
+
+    /// Asks whether a call of `from` would be refused as things stand. Nothing is sent or signed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if so, or what went wrong on the way.
+    pub async fn check(&self, from: Address, call: &Call) -> Result<(), Error> {
+        let request = request(from, destination(call), Flt::ZERO, encoded(call));
+        self.simulate(&request).await.map(|_| ())
     }
 
     /// Sends FLT, and waits until it is there.
@@ -112,11 +117,7 @@ impl Client {
         value: Flt,
         data: Bytes,
     ) -> Result<Receipt, Error> {
-        let request = TransactionRequest::default()
-            .from(account.address())
-            .to(to)
-            .value(U256::from(value.0))
-            .input(data.into());
+        let request = request(account.address(), to, value, data);
         let hash = self.submit(account, &request).await?;
         let receipt = self.wait(hash).await?;
         if receipt.status() {
@@ -138,7 +139,7 @@ impl Client {
             chain_id,
             nonce: self.nonce(account.address()).await?,
             // Room for what others change in between.
-            gas_limit: (gas + gas / 4).min(MAX_GAS),
+            gas_limit: gas.saturating_add(gas / 4).min(MAX_GAS),
             max_fee_per_gas: fees.most,
             max_priority_fee_per_gas: fees.tip,
             to: request.to.unwrap_or(TxKind::Create),
@@ -170,7 +171,7 @@ impl Client {
             match self.receipt(hash).await {
                 Ok(Some(receipt)) => return Ok(receipt),
                 Ok(None) => because.clear(),
-                Err(error) if error.retry_helps() => because = format!(": {error}"),
+                Err(Error::Unreachable { reason, .. }) => because = format!(": {reason}"),
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(POLL).await;
@@ -203,6 +204,26 @@ impl Client {
             hint,
         }
     }
+}
+
+/// The contract that a call is made to.
+fn destination(call: &Call) -> Address {
+    match call {
+        Call::Usdc(_) => abi::USDC,
+        _ => abi::MARKETPLACE,
+    }
+}
+
+fn encoded(call: &Call) -> Bytes {
+    abi::calldata::encode(call).into()
+}
+
+fn request(from: Address, to: Address, value: Flt, data: Bytes) -> TransactionRequest {
+    TransactionRequest::default()
+        .from(from)
+        .to(to)
+        .value(U256::from(value.0))
+        .input(data.into())
 }
 
 impl From<TransactionReceipt> for Receipt {

@@ -21,7 +21,7 @@ pub use block::{Block, Included, Outcome, Transaction, execute};
 pub use chain::Head;
 pub use fault::Fault;
 pub use genesis::Genesis;
-pub use marketplace::{self, Book};
+pub use marketplace::Book;
 pub use receipt::Receipt;
 pub use state::{Diff, Rows};
 pub use system::MARKER;

@@ -155,12 +155,13 @@ impl Mempool {
         let mut gone = Vec::new();
         self.queues.retain(|sender, queue| {
             queue.account = account(*sender);
-            let mut left = queue.account.balance;
+            let (next, mut left) = (queue.account.nonce, queue.account.balance);
             queue.transactions.retain(|nonce, waiting| {
                 let rest = left.checked_sub(waiting.checked.max_cost);
-                left = rest.unwrap_or(left);
-                let stays = *nonce >= queue.account.nonce && rest.is_some();
-                if !stays {
+                let stays = *nonce >= next && rest.is_some();
+                if stays {
+                    left = rest.unwrap_or_default();
+                } else {
                     gone.push(waiting.clone());
                 }
                 stays
@@ -392,3 +393,6 @@ impl Pool {
         self.mempool.lock().is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

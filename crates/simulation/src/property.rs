@@ -12,8 +12,10 @@ pub(crate) struct Watcher {
     /// Where each included transaction stands.
     transactions: BTreeMap<B256, u64>,
     heads: BTreeMap<u32, u64>,
+    highest: u64,
     executions: u64,
     skipped: u64,
+    events: u64,
 }
 
 impl Watcher {
@@ -38,6 +40,11 @@ impl Watcher {
         if height > *head {
             *head = height;
         }
+        if height > self.highest {
+            self.highest = height;
+            self.events += executed.outcome.events.len() as u64;
+        }
+        assert_eq!(executed.outcome.faults, [""; 0], "at {height}");
         self.executions += 1;
         self.skipped += executed.outcome.skipped.len() as u64;
     }
@@ -49,6 +56,10 @@ impl Watcher {
 
     pub(crate) fn transactions(&self) -> u64 {
         self.transactions.len() as u64
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events
     }
 
     pub(crate) fn skipped(&self) -> u64 {
@@ -78,4 +89,13 @@ pub(crate) fn flt_is_conserved(rows: &Rows, genesis_total: U256) {
         "FLT at height {}",
         head.height
     );
+}
+
+/// Every invariant of the marketplace holds.
+///
+/// # Panics
+/// If one does not; names all that do not.
+pub(crate) fn marketplace_is_sound(rows: &Rows) {
+    let violations = marketplace::invariants::check(rows.iter());
+    assert!(violations.is_empty(), "{violations:#?}");
 }

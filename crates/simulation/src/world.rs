@@ -1,7 +1,7 @@
 //! Starts and stops validators, and lets time pass until everybody has executed far enough.
 
 use crate::{
-    property::{Watcher, flt_is_conserved},
+    property::{Watcher, flt_is_conserved, marketplace_is_sound},
     scenario::Scenario,
     workload::Workload,
 };
@@ -27,6 +27,9 @@ const PACING: Pacing = Pacing {
 /// Time between two steps of faults and workload.
 const TICK_MS: u64 = 100;
 
+/// Ticks between two checks of every invariant of the marketplace.
+const SOUND_EVERY: u64 = 20;
+
 /// A run that takes longer than this in simulated time is stuck.
 const MAX_RUN: Duration = Duration::from_secs(4 * 3600);
 
@@ -39,6 +42,8 @@ pub struct Report {
     pub executions: u64,
     /// Transactions executed.
     pub transactions: u64,
+    /// Events of the marketplace.
+    pub events: u64,
     /// Transactions in blocks that turned out to be invalid, counted on every validator.
     pub skipped: u64,
     /// Crashes of single validators.
@@ -85,6 +90,7 @@ pub fn run(scenario: &Scenario) -> Report {
         state_root: watcher.result(scenario.height).state_root.to_string(),
         executions: watcher.executions(),
         transactions: watcher.transactions(),
+        events: watcher.events(),
         skipped: watcher.skipped(),
         crashes,
         seconds,
@@ -138,6 +144,9 @@ impl World {
             let random = context.next_u64() as usize % nodes.len();
             if let Some(running) = &nodes[random] {
                 self.workload.send(&mut context, &running.node);
+                if tick.is_multiple_of(SOUND_EVERY) {
+                    marketplace_is_sound(&running.node.chain.rows());
+                }
             }
             if let Some((every, down)) = self.scenario.crashes()
                 && time.is_multiple_of(every)
@@ -156,7 +165,9 @@ impl World {
             }
         }
         for running in nodes.iter().flatten() {
-            flt_is_conserved(&running.node.chain.rows(), self.workload.total());
+            let rows = running.node.chain.rows();
+            flt_is_conserved(&rows, self.workload.total());
+            marketplace_is_sound(&rows);
         }
         let elapsed = context.current().duration_since(begun).unwrap_or_default();
         Passed {

@@ -14,12 +14,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("worker", &[]),
     ("execution", &["abi", "capacity", "marketplace"]),
     ("client", &["abi", "marketplace"]),
-    ("node", &["execution", "abi"]),
+    ("node", &["execution", "abi", "marketplace"]),
     ("peer", &["client", "capacity", "worker", "marketplace"]),
     ("cli", &["node", "peer", "worker", "client", "functions"]),
     (
         "simulation",
-        &["node", "execution", "marketplace", "client", "peer"],
+        &["node", "execution", "abi", "marketplace", "client", "peer"],
     ),
     ("xtask", &[]),
 ];

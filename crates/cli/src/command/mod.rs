@@ -1,8 +1,12 @@
 //! Commands by noun, and their arguments.
 
+mod deploy;
+mod key;
 mod node;
+mod provider;
 mod testnet;
 
+use crate::chain::Chain;
 use crate::printer::{Output, Printer};
 use clap::{Parser, Subcommand};
 
@@ -13,6 +17,8 @@ pub(crate) struct Arguments {
     /// How results are shown.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) chain: Chain,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -23,13 +29,22 @@ pub(crate) enum Command {
     Testnet(testnet::Testnet),
     /// Run a validator of a network folder until it is told to stop.
     Node(node::Node),
+    /// Make and look at key files.
+    Key(key::Key),
+    /// Rent out compute units.
+    Provider(provider::Provider),
+    /// Rent compute units for a function.
+    Deploy(deploy::Deploy),
 }
 
 impl Command {
-    pub(crate) fn run(&self, printer: &Printer) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match self {
             Self::Testnet(testnet) => testnet.run(printer),
             Self::Node(node) => node.run(),
+            Self::Key(key) => key.run(printer),
+            Self::Provider(provider) => provider.run(chain, printer),
+            Self::Deploy(deploy) => deploy.run(chain, printer),
         }
     }
 }

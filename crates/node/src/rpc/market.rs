@@ -16,16 +16,16 @@ use abi::view::{
 use alloy_primitives::{Address, B256};
 use execution::{
     chain,
-    marketplace::{
-        Cx, Error, Refusal, datacenter, deal,
-        limits::MAX_PAGE,
-        offer, params, peer, provider, time,
-        units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId},
-        worker,
-    },
     state::{Reader, read},
 };
 use jsonrpsee::{core::RpcResult, proc_macros::rpc};
+use marketplace::{
+    Cx, Error, Refusal, datacenter, deal,
+    limits::MAX_PAGE,
+    offer, params, peer, provider, time,
+    units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId},
+    worker,
+};
 use std::collections::BTreeMap;
 
 /// Pages that a list which filters looks through at most.

@@ -12,6 +12,8 @@
 pub mod journal;
 pub mod root;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     block::{Block, Checkpoint, Digest},
@@ -131,7 +133,7 @@ impl<E: Context + Spawner> Storage<E> {
             }
             None => rows.apply(genesis),
         }
-        let Some(mut root_height) = self.root.height().await? else {
+        let Some(root_height) = self.root.height().await? else {
             if start > 1 || self.snapshot_height > 0 {
                 return Ok(None);
             }
@@ -141,9 +143,6 @@ impl<E: Context + Spawner> Storage<E> {
         let snapshot_fits = (start..=end + 1).contains(&(self.snapshot_height + 1));
         if !snapshot_fits || root_height > end || root_height + 1 < start {
             return Ok(None);
-        }
-        if start > 1 {
-            root_height = root_height.max(start - 1);
         }
         self.replay(rows, first, root_height).await.map(Some)
     }
@@ -201,6 +200,10 @@ impl<E: Context + Spawner> Storage<E> {
         if self.journal_bytes < self.snapshot_bytes.max(MIN_SNAPSHOT_BYTES) {
             return Ok(());
         }
+        self.snapshot(chain, keep_from).await
+    }
+
+    async fn snapshot(&mut self, chain: &Chain, keep_from: u64) -> Result<(), Error> {
         let (_, height) = self.journal.heights();
         let file = snapshot::encode(&chain.rows());
         self.snapshot_bytes = self.snapshots.write(height, file).await?;

@@ -1,0 +1,99 @@
+//! Amounts as people write them: decimal numbers of whole coins, never floats.
+
+use client::marketplace::units::{Flt, Usdc};
+
+/// Decimals of USDC.
+const USDC_DECIMALS: u32 = 6;
+/// Decimals of FLT.
+const FLT_DECIMALS: u32 = 18;
+
+/// Reads USDC such as `12` or `0.25`.
+///
+/// # Errors
+/// In words, if it is none.
+pub(crate) fn parse_usdc(text: &str) -> Result<Usdc, String> {
+    let amount = parse(text, USDC_DECIMALS);
+    amount.map(Usdc).ok_or_else(|| {
+        format!("{text:?} is no amount of USDC; write a decimal number like 12 or 0.25, with at most 6 decimals")
+    })
+}
+
+/// Reads FLT such as `1` or `0.5`.
+///
+/// # Errors
+/// In words, if it is none.
+pub(crate) fn parse_flt(text: &str) -> Result<Flt, String> {
+    let amount = parse(text, FLT_DECIMALS);
+    amount.map(Flt).ok_or_else(|| {
+        format!("{text:?} is no amount of FLT; write a decimal number like 1 or 0.5, with at most 18 decimals")
+    })
+}
+
+/// Millionths of USDC as people read them.
+pub(crate) fn usdc(millionths: u128) -> String {
+    let one = 10_u128.pow(USDC_DECIMALS);
+    let decimals = format!("{:06}", millionths % one);
+    let decimals = decimals.trim_end_matches('0');
+    match decimals {
+        "" => format!("{} USDC", millionths / one),
+        decimals => format!("{}.{decimals} USDC", millionths / one),
+    }
+}
+
+fn parse(text: &str, decimals: u32) -> Option<u128> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let missing = decimals.checked_sub(u32::try_from(part.len()).ok()?)?;
+    if !digits(whole) || !digits(part) {
+        return None;
+    }
+    let part = part
+        .parse::<u128>()
+        .ok()?
+        .checked_mul(10_u128.pow(missing))?;
+    let whole = whole
+        .parse::<u128>()
+        .ok()?
+        .checked_mul(10_u128.pow(decimals))?;
+    whole.checked_add(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_flt, parse_usdc, usdc};
+
+    #[test]
+    fn amounts_are_exact_in_both_directions() {
+        for (text, millionths) in [
+            ("12", 12_000_000),
+            ("0.25", 250_000),
+            ("0.000001", 1),
+            ("007.5", 7_500_000),
+        ] {
+            assert_eq!(parse_usdc(text).unwrap().0, millionths);
+        }
+        assert_eq!(parse_flt("0.5").unwrap().0, 500_000_000_000_000_000);
+        assert_eq!(usdc(12_000_000), "12 USDC");
+        assert_eq!(usdc(250_001), "0.250001 USDC");
+        assert_eq!(usdc(1_200_000), "1.2 USDC");
+    }
+
+    #[test]
+    fn what_is_no_exact_amount_is_refused() {
+        for text in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "1,5",
+            "0.0000001",
+            "1 ",
+            "340282366920938463463374607431769",
+        ] {
+            assert!(parse_usdc(text).is_err(), "{text:?}");
+        }
+    }
+}

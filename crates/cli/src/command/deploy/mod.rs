@@ -1,0 +1,144 @@
+//! `mp deploy`: what a developer does.
+
+mod plan;
+mod status;
+
+use crate::amount::{parse_usdc, usdc};
+use crate::chain::{self, Chain};
+use crate::printer::Printer;
+use clap::{Args, Subcommand};
+use client::marketplace::units::{DealId, Usdc};
+use client::marketplace::{Call, deal};
+use client::sol::IDeal::DealEnded;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a deployment plan and show what it costs. Nothing is paid.
+    Plan {
+        /// The plan.
+        file: PathBuf,
+    },
+    /// Post exactly that plan and pay its funds in.
+    Apply {
+        /// The plan.
+        file: PathBuf,
+        /// Post it although a deal of yours already runs the same.
+        #[arg(long)]
+        another: bool,
+    },
+    /// Show a deal, or all of yours.
+    Status {
+        /// The deal.
+        deal: Option<u64>,
+    },
+    /// Pay more into a deal; anyone may.
+    TopUp {
+        /// The deal.
+        deal: u64,
+        /// USDC.
+        #[arg(value_parser = parse_usdc)]
+        amount: Usdc,
+    },
+    /// End a deal; what is left comes back.
+    Stop {
+        /// The deal.
+        deal: u64,
+    },
+    /// Take back what a deal holds above its floor.
+    Withdraw {
+        /// The deal.
+        deal: u64,
+        /// USDC; all of the surplus if not given.
+        #[arg(value_parser = parse_usdc)]
+        amount: Option<Usdc>,
+    },
+}
+
+/// Money that went into a deal or came out of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Moved {
+    deal: u64,
+    #[serde(with = "client::view::decimal")]
+    amount: u128,
+}
+
+impl Deploy {
+    pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
+        match &self.command {
+            Command::Plan { file } => chain::wait(plan::show(chain, printer, file)),
+            Command::Apply { file, another } => {
+                chain::wait(plan::apply(chain, printer, file, *another))
+            }
+            Command::Status { deal } => chain::wait(status::run(chain, printer, deal.map(DealId))),
+            Command::TopUp { deal, amount } => {
+                chain::wait(top_up(chain, printer, DealId(*deal), *amount))
+            }
+            Command::Stop { deal } => chain::wait(stop(chain, printer, DealId(*deal))),
+            Command::Withdraw { deal, amount } => {
+                chain::wait(withdraw(chain, printer, DealId(*deal), *amount))
+            }
+        }
+    }
+}
+
+async fn top_up(
+    chain: &Chain,
+    printer: &Printer,
+    deal: DealId,
+    amount: Usdc,
+) -> anyhow::Result<()> {
+    let call = deal::Call::TopUp { deal, amount };
+    chain
+        .client()?
+        .send(&chain.account()?, &Call::Deal(call))
+        .await?;
+    moved(printer, deal, amount, "paid into");
+    Ok(())
+}
+
+async fn stop(chain: &Chain, printer: &Printer, deal: DealId) -> anyhow::Result<()> {
+    let call = deal::Call::Stop { deal };
+    let receipt = chain
+        .client()?
+        .send(&chain.account()?, &Call::Deal(call))
+        .await?;
+    let refund = Usdc(receipt.first::<DealEnded>()?.refund);
+    moved(printer, deal, refund, "came back from");
+    Ok(())
+}
+
+async fn withdraw(
+    chain: &Chain,
+    printer: &Printer,
+    deal: DealId,
+    amount: Option<Usdc>,
+) -> anyhow::Result<()> {
+    let client = chain.client()?;
+    let amount = match amount {
+        Some(amount) => amount,
+        None => Usdc(client.deal(deal).await?.surplus),
+    };
+    anyhow::ensure!(
+        amount > Usdc::ZERO,
+        "deal {deal} has no surplus\nhint: `mp deploy stop` ends it and pays out all that is left"
+    );
+    let call = deal::Call::WithdrawSurplus { deal, amount };
+    client.send(&chain.account()?, &Call::Deal(call)).await?;
+    moved(printer, deal, amount, "came back from");
+    Ok(())
+}
+
+fn moved(printer: &Printer, deal: DealId, amount: Usdc, how: &str) {
+    let text = format!("{} {how} deal {deal}", usdc(amount.0));
+    let (deal, amount) = (deal.0, amount.0);
+    printer.result(&Moved { deal, amount }, &text);
+}

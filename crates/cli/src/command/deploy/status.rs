@@ -1,0 +1,85 @@
+//! `mp deploy status`.
+
+use crate::amount::usdc;
+use crate::chain::{Chain, all};
+use crate::clock::on_the_wall;
+use crate::printer::Printer;
+use client::marketplace::units::DealId;
+use client::view::{deal::Deal, time::Time};
+use serde::Serialize;
+
+/// A deal, with its times on the wall, in milliseconds of the Unix epoch.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    #[serde(flatten)]
+    deal: Deal,
+    paid_until_wall_ms: Option<u64>,
+    ends_wall_ms: Option<u64>,
+}
+
+pub(super) async fn run(
+    chain: &Chain,
+    printer: &Printer,
+    deal: Option<DealId>,
+) -> anyhow::Result<()> {
+    let client = chain.client()?;
+    let now = client.time().await?;
+    if let Some(id) = deal {
+        let deal = client.deal(id).await?;
+        let text = text(&deal, &now);
+        printer.result(&Shown::new(deal, &now), &text);
+        return Ok(());
+    }
+    let owner = chain.account()?.address();
+    let page =
+        async |after: Option<u64>, limit| client.deals_of(owner, after.map(DealId), limit).await;
+    let deals = all(page, |deal| deal.id).await?;
+    let text: String = deals.iter().map(|deal| text(deal, &now)).collect();
+    let shown: Vec<_> = deals
+        .into_iter()
+        .map(|deal| Shown::new(deal, &now))
+        .collect();
+    printer.result(&shown, &text);
+    Ok(())
+}
+
+impl Shown {
+    fn new(deal: Deal, now: &Time) -> Self {
+        let wall = |time: Option<u64>| time.map(|time| now.wall_ms_at(time));
+        Self {
+            paid_until_wall_ms: wall(deal.paid_until),
+            ends_wall_ms: wall(deal.ends),
+            deal,
+        }
+    }
+}
+
+fn text(deal: &Deal, now: &Time) -> String {
+    let mut text = format!("deal {}: {:?}\n", deal.id, deal.status);
+    let terms = &deal.terms;
+    text += &format!(
+        "  workers   {} running, {} starting, of {} to {}\n",
+        deal.running, deal.assigned, terms.min_workers, terms.target_workers
+    );
+    text += &format!(
+        "  money     {} an epoch; {} left, {} of it surplus\n",
+        usdc(deal.rate),
+        usdc(deal.free),
+        usdc(deal.surplus)
+    );
+    if let Some(paid_until) = deal.paid_until {
+        text += &format!("  paid      until {}\n", on_the_wall(now, paid_until));
+    }
+    if let Some(ends) = deal.ends {
+        text += &format!("  ends      {}\n", on_the_wall(now, ends));
+    }
+    for worker in &deal.workers {
+        let rate = usdc(worker.rate);
+        text += &format!(
+            "  worker {}: {:?} on peer {} of provider {}, {rate} an epoch\n",
+            worker.id, worker.stage, worker.peer, worker.provider
+        );
+    }
+    text
+}

@@ -1,0 +1,95 @@
+//! `mp provider status`.
+
+use super::owned;
+use crate::amount::usdc;
+use crate::chain::{Chain, all};
+use crate::clock::on_the_wall;
+use crate::printer::Printer;
+use client::Client;
+use client::marketplace::units::{DatacenterId, OfferId, PeerId, ProviderId};
+use client::view::{
+    datacenter::Datacenter, offer::Offer, peer::Peer, provider::Provider, time::Time,
+    worker::Worker,
+};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Status {
+    provider: Provider,
+    datacenters: Vec<Datacenter>,
+    offers: Vec<Offer>,
+    peers: Vec<Peer>,
+    /// Workers that are not gone, of all peers.
+    workers: Vec<Worker>,
+}
+
+pub(super) async fn run(chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
+    let (client, account) = (chain.client()?, chain.account()?);
+    let now = client.time().await?;
+    let mut all = Vec::new();
+    for provider in owned(&client, account.address()).await? {
+        all.push(status(&client, provider).await?);
+    }
+    let text: String = all.iter().map(|status| status.text(&now)).collect();
+    printer.result(&all, &text);
+    Ok(())
+}
+
+async fn status(client: &Client, provider: Provider) -> anyhow::Result<Status> {
+    let id = ProviderId(provider.id);
+    let datacenters = async |after: Option<u64>, limit| {
+        client.datacenters(id, after.map(DatacenterId), limit).await
+    };
+    let offers =
+        async |after: Option<u64>, limit| client.offers(id, after.map(OfferId), limit).await;
+    let peers = async |after, limit| client.peers(id, after, limit).await;
+    let peers = all(peers, |peer| PeerId(peer.id.0)).await?;
+    let mut workers = Vec::new();
+    for peer in &peers {
+        workers.extend(client.workers_of(PeerId(peer.id.0)).await?);
+    }
+    Ok(Status {
+        provider,
+        datacenters: all(datacenters, |datacenter| datacenter.id).await?,
+        offers: all(offers, |offer| offer.id).await?,
+        peers,
+        workers,
+    })
+}
+
+impl Status {
+    fn text(&self, now: &Time) -> String {
+        let mut text = format!("provider {} {}\n", self.provider.id, self.provider.name);
+        for each in &self.datacenters {
+            text += &format!(
+                "  datacenter {} {} ({} {})\n",
+                each.id, each.name, each.country, each.city
+            );
+        }
+        for offer in &self.offers {
+            let price = usdc(offer.price);
+            text += &format!(
+                "  offer {} in datacenter {}: {price} per CU and epoch\n",
+                offer.id, offer.datacenter
+            );
+        }
+        for peer in &self.peers {
+            let report = match peer.reported {
+                0 => "never reported".into(),
+                reported => format!("reported {}", on_the_wall(now, reported)),
+            };
+            text += &format!(
+                "  peer {}: {} of {} CUs idle, {report}\n",
+                peer.id, peer.idle, peer.units
+            );
+        }
+        for worker in &self.workers {
+            let unpaid = usdc(worker.unpaid);
+            text += &format!(
+                "  worker {} of deal {}: {:?}, {unpaid} to withdraw\n",
+                worker.id, worker.deal, worker.stage
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,201 @@
+//! TOML documents that people write: everything that is wrong is found at once, with line and hint.
+//!
+//! Serde stops at the first error, so tables are read field by field. A field that cannot be read becomes a finding
+//! and `None`; reading goes on.
+
+use std::{fmt, ops::Range};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    /// Where; the first line is 1.
+    pub(crate) line: usize,
+    /// What is wrong.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) hint: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "line {}: {}\n  hint: {}",
+            self.line, self.what, self.hint
+        )
+    }
+}
+
+/// A value and the line it stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Located<T> {
+    pub(crate) value: T,
+    pub(crate) line: usize,
+}
+
+/// What is wrong so far.
+#[derive(Debug)]
+pub(crate) struct Findings<'t> {
+    text: &'t str,
+    found: Vec<Finding>,
+}
+
+impl<'t> Findings<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let found = Vec::new();
+        Self { text, found }
+    }
+
+    /// Parses the document as far as it can be.
+    pub(crate) fn parse(&mut self) -> Spanned<DeTable<'t>> {
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let line = self.line(&error.span().unwrap_or(0..0));
+            self.add(
+                line,
+                error.message().to_owned(),
+                "mend the TOML; see https://toml.io",
+            );
+        }
+        document
+    }
+
+    pub(crate) fn add(&mut self, line: usize, what: impl Into<String>, hint: impl Into<String>) {
+        let (what, hint) = (what.into(), hint.into());
+        self.found.push(Finding { line, what, hint });
+    }
+
+    /// All of them by line.
+    pub(crate) fn sorted(mut self) -> Vec<Finding> {
+        self.found.sort();
+        self.found
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+/// One table, and which of its fields were asked for.
+#[derive(Debug)]
+pub(crate) struct Table<'a, 't> {
+    entries: &'a DeTable<'t>,
+    line: usize,
+    asked: Vec<&'static str>,
+}
+
+impl<'a, 't> Table<'a, 't> {
+    pub(crate) fn new(table: &'a Spanned<DeTable<'t>>) -> Self {
+        Self {
+            entries: table.get_ref(),
+            line: 1,
+            asked: Vec::new(),
+        }
+    }
+
+    /// A field that must be there. `parse` says what it expected when it cannot read the value.
+    pub(crate) fn must<T>(
+        &mut self,
+        findings: &mut Findings<'_>,
+        key: &'static str,
+        parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        let found = self.may(findings, key, parse);
+        if !self.entries.contains_key(key) {
+            findings.add(
+                self.line,
+                format!("`{key}` is missing"),
+                format!("add `{key} = …`"),
+            );
+        }
+        found
+    }
+
+    /// A field that may be there.
+    pub(crate) fn may<T>(
+        &mut self,
+        findings: &mut Findings<'_>,
+        key: &'static str,
+        parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        self.asked.push(key);
+        let value = self.entries.get(key)?;
+        let line = findings.line(&value.span());
+        match parse(value.get_ref()) {
+            Ok(value) => Some(Located { value, line }),
+            Err(expected) => {
+                findings.add(line, format!("`{key}` cannot be read"), expected);
+                None
+            }
+        }
+    }
+
+    /// A table within; None if it is not there.
+    pub(crate) fn table(&mut self, findings: &mut Findings<'_>, key: &'static str) -> Option<Self> {
+        self.asked.push(key);
+        let value = self.entries.get(key)?;
+        let found = within(findings, value);
+        if found.is_none() {
+            let line = findings.line(&value.span());
+            findings.add(
+                line,
+                format!("`{key}` is no table"),
+                format!("write [{key}] and its fields below"),
+            );
+        }
+        found
+    }
+
+    /// Tables within, in order; none if they are not there.
+    pub(crate) fn tables(&mut self, findings: &mut Findings<'_>, key: &'static str) -> Vec<Self> {
+        self.asked.push(key);
+        let Some(value) = self.entries.get(key) else {
+            return Vec::new();
+        };
+        let items = value.get_ref().as_array();
+        let found: Option<Vec<_>> =
+            items.and_then(|items| items.iter().map(|item| within(findings, item)).collect());
+        found.unwrap_or_else(|| {
+            let line = findings.line(&value.span());
+            findings.add(
+                line,
+                format!("`{key}` is no list of tables"),
+                format!("write [[{key}]] and the fields of each below"),
+            );
+            Vec::new()
+        })
+    }
+
+    /// The line it begins on.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Finds fault with fields that nobody asked for.
+    pub(crate) fn finish(self, findings: &mut Findings<'_>) {
+        for key in self.entries.keys() {
+            let name = key.get_ref().as_ref();
+            if !self.asked.contains(&name) {
+                let line = findings.line(&key.span());
+                let hint = format!("fields here are {}", self.asked.join(", "));
+                findings.add(line, format!("there is no field `{name}`"), hint);
+            }
+        }
+    }
+}
+
+fn within<'a, 't>(
+    findings: &Findings<'_>,
+    value: &'a Spanned<DeValue<'t>>,
+) -> Option<Table<'a, 't>> {
+    Some(Table {
+        entries: value.get_ref().as_table()?,
+        line: findings.line(&value.span()),
+        asked: Vec::new(),
+    })
+}

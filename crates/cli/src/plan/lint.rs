@@ -1,0 +1,129 @@
+//! What must hold between the fields of a plan. The chain refuses most of it too; here it costs nothing and names
+//! the line.
+
+use super::schema::Draft;
+use crate::document::{Findings, Located};
+use client::marketplace::attribute::{Predicate, Test};
+use client::marketplace::limits::{MAX_EFFECTORS, MAX_ENDPOINTS, MAX_REQUIREMENTS, MAX_UNITS};
+
+/// Adds what is wrong.
+pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
+    numbers(draft, findings);
+    workers(draft, findings);
+    requirements(draft, findings);
+    lengths(draft, findings);
+}
+
+fn numbers(draft: &Draft, findings: &mut Findings<'_>) {
+    let counts = [
+        ("cus_per_worker", &draft.cus_per_worker),
+        ("min_workers", &draft.min_workers),
+        ("target_workers", &draft.target_workers),
+    ];
+    for (key, count) in counts {
+        if let Some(Located { value: 0, line }) = count {
+            findings.add(*line, format!("`{key}` is 0"), "at least 1 is needed");
+        }
+    }
+    if let Some(cus) = &draft.cus_per_worker
+        && cus.value > MAX_UNITS
+    {
+        let what = format!(
+            "`cus_per_worker` is {}, no peer has more than {MAX_UNITS}",
+            cus.value
+        );
+        findings.add(cus.line, what, "use more workers with fewer CUs each");
+    }
+    if let Some(limit) = &draft.limit_price
+        && limit.value.0 == 0
+    {
+        findings.add(
+            limit.line,
+            "`limit_price` is 0",
+            "name the highest price you would pay per CU and epoch",
+        );
+    }
+}
+
+fn workers(draft: &Draft, findings: &mut Findings<'_>) {
+    let (Some(min), Some(target)) = (&draft.min_workers, &draft.target_workers) else {
+        return;
+    };
+    if min.value > target.value {
+        let what = format!(
+            "`min_workers` is {}, more than the target of {}",
+            min.value, target.value
+        );
+        findings.add(min.line, what, "lower it, or raise `target_workers`");
+    }
+    let distinct = [
+        ("min_providers", &draft.spread.min_providers),
+        ("min_countries", &draft.spread.min_countries),
+    ];
+    for (key, wanted) in distinct {
+        if let Some(wanted) = wanted
+            && wanted.value > min.value
+        {
+            let what = format!(
+                "`{key}` is {}, more than the least number of workers, {}",
+                wanted.value, min.value
+            );
+            findings.add(
+                wanted.line,
+                what,
+                format!("lower it, or raise `min_workers` to {}", wanted.value),
+            );
+        }
+    }
+}
+
+/// Two requirements that no supply can meet together.
+fn requirements(draft: &Draft, findings: &mut Findings<'_>) {
+    for (place, later) in draft.requirements.iter().enumerate() {
+        let mut earlier = draft.requirements.iter().take(place);
+        if let Some(earlier) = earlier.find(|earlier| contradict(&earlier.value, &later.value)) {
+            let what = format!(
+                "`{}` cannot also equal what line {} asks for",
+                later.value.key, earlier.line
+            );
+            findings.add(
+                later.line,
+                what,
+                "all requirements must hold; for one of several values use test = \"in\"",
+            );
+        }
+    }
+}
+
+fn contradict(a: &Predicate, b: &Predicate) -> bool {
+    let same = a.subject == b.subject && a.key == b.key;
+    same && matches!((&a.test, &b.test), (Test::Is(one), Test::Is(other)) if one != other)
+}
+
+fn lengths(draft: &Draft, findings: &mut Findings<'_>) {
+    let mut long = |key: &str, line: usize, length: usize, most: usize| {
+        if length > most {
+            let what = format!("`{key}` has {length} entries, at most {most} are allowed");
+            findings.add(line, what, "leave out what matters least");
+        }
+    };
+    if let Some(last) = draft.requirements.last() {
+        long(
+            "requirements",
+            last.line,
+            draft.requirements.len(),
+            MAX_REQUIREMENTS,
+        );
+    }
+    if let Some(last) = draft.sources.last() {
+        long("sources", last.line, draft.sources.len(), MAX_ENDPOINTS);
+    }
+    if let Some(effectors) = &draft.effectors {
+        long(
+            "effectors",
+            effectors.line,
+            effectors.value.len(),
+            MAX_EFFECTORS,
+        );
+    }
+}

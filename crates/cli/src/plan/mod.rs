@@ -1,0 +1,60 @@
+//! Deployment plans: what a developer wants, as a TOML file.
+//!
+//! `schema` has the fields, `lint` what must hold between them. Both are pure: text in, plan or findings out.
+//! Promises P1 to P6: `docs/spec/plan.md`.
+
+mod lint;
+mod schema;
+
+pub(crate) use schema::Plan;
+
+use crate::document::{Finding, Findings};
+use schema::Draft;
+
+/// Reads a plan.
+///
+/// # Errors
+/// Everything that is wrong with it, by line.
+pub(crate) fn read(text: &str) -> Result<Plan, Vec<Finding>> {
+    let mut findings = Findings::new(text);
+    let draft = Draft::read(&mut findings);
+    lint::check(&draft, &mut findings);
+    let plan = draft.finish();
+    let findings = findings.sorted();
+    match plan {
+        Some(plan) if findings.is_empty() => Ok(plan),
+        _ => Err(findings),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use client::view::demand::Demand;
+    use std::{fmt::Write as _, fs, path::Path};
+
+    #[test]
+    fn a_good_plan_is_read_as_it_stands() {
+        let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
+        assert_eq!((plan.name.as_str(), plan.funds.0), ("hello", 12_000_000));
+        assert_eq!(plan.path, Path::new("hello.wasm"));
+        let terms = serde_json::to_string_pretty(&Demand::from(plan.terms)).unwrap() + "\n";
+        let expected = include_str!("../../tests/plans/good.json");
+        assert_eq!(terms, expected, "good.json should hold:\n{terms}");
+    }
+
+    #[test]
+    fn everything_wrong_with_a_plan_is_found_at_once() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
+        for name in ["empty", "types", "unknown", "contradictions", "broken"] {
+            let plan = fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
+            let mut found = String::new();
+            for finding in read(&plan).unwrap_err() {
+                writeln!(found, "{finding}").unwrap();
+            }
+            let expected =
+                fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap_or_default();
+            assert_eq!(found, expected, "{name}.txt should hold:\n{found}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The fields of a plan.
+//!
+//! ```toml
+//! name = "hello"
+//! cus_per_worker = 1
+//! min_workers = 1          # nothing is reserved until so many can be placed
+//! target_workers = 2
+//! limit_price = "0.50"     # USDC per CU and epoch
+//! funds = "12"             # USDC paid in when the plan is applied
+//! duration = "30d"         # from the first worker running; without it: while funded
+//! hold = "1h"              # how long workers are kept after the money is used up
+//! effectors = ["kv"]       # host capabilities that the function needs
+//! protocol_version = 1
+//! monitor = "0x…"          # an account that may evict workers
+//!
+//! [function]
+//! path = "hello.wasm"      # from here
+//! [[function.sources]]     # who holds the bytes
+//! key = "0x…"
+//! endpoint = "host:port"
+//!
+//! [spread]                 # without a field: no limit
+//! max_per_provider = 1
+//! max_per_datacenter = 1
+//! max_per_country = 1
+//! min_providers = 1
+//! min_countries = 1
+//!
+//! [[requirements]]
+//! of = "peer"              # offer, peer, datacenter or provider
+//! key = "cpu.arch"
+//! test = "="               # = != < <= > >= in has exists
+//! value = "x86_64"         # text, whole number, list, or { version = [1, 2, 3] }
+//! ```
+
+use crate::amount::parse_usdc;
+use crate::document::{Findings, Located, Table};
+use alloy_primitives::{Address, B256};
+use client::marketplace::attribute::{Predicate, Subject, Test, Value};
+use client::marketplace::demand::{Artifact, Pricing, Source, Spread, Terms};
+use client::marketplace::units::{self, Hash, PeerId, Price, Seconds, Usdc};
+use std::path::PathBuf;
+use toml::de::DeValue;
+
+/// The protocol version that functions are written for now.
+const PROTOCOL_VERSION: u32 = 1;
+
+/// A plan without fault. The hash and size of the artifact are those of the file at `path`, once it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// What its developer calls it.
+    pub(crate) name: String,
+    /// The function's file, from where the plan lies.
+    pub(crate) path: PathBuf,
+    /// What is asked of the market.
+    pub(crate) terms: Terms,
+    /// What is paid in.
+    pub(crate) funds: Usdc,
+}
+
+/// A plan as far as it could be read.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) name: Option<Located<String>>,
+    pub(crate) cus_per_worker: Option<Located<u16>>,
+    pub(crate) min_workers: Option<Located<u16>>,
+    pub(crate) target_workers: Option<Located<u16>>,
+    pub(crate) limit_price: Option<Located<Usdc>>,
+    pub(crate) funds: Option<Located<Usdc>>,
+    pub(crate) duration: Option<Located<Seconds>>,
+    pub(crate) hold: Option<Located<Seconds>>,
+    pub(crate) effectors: Option<Located<Vec<String>>>,
+    pub(crate) protocol_version: Option<Located<u32>>,
+    pub(crate) monitor: Option<Located<Address>>,
+    pub(crate) path: Option<Located<String>>,
+    pub(crate) sources: Vec<Located<Source>>,
+    pub(crate) spread: SpreadDraft,
+    pub(crate) requirements: Vec<Located<Predicate>>,
+}
+
+/// How far workers must lie apart, as far as it could be read.
+#[derive(Debug, Default)]
+pub(crate) struct SpreadDraft {
+    pub(crate) max_per_provider: Option<Located<u16>>,
+    pub(crate) max_per_datacenter: Option<Located<u16>>,
+    pub(crate) max_per_country: Option<Located<u16>>,
+    pub(crate) min_providers: Option<Located<u16>>,
+    pub(crate) min_countries: Option<Located<u16>>,
+}
+
+impl Draft {
+    pub(crate) fn read(f: &mut Findings<'_>) -> Self {
+        let document = f.parse();
+        let mut plan = Table::new(&document);
+        let mut draft = Self {
+            name: plan.must(f, "name", text),
+            cus_per_worker: plan.must(f, "cus_per_worker", number),
+            min_workers: plan.must(f, "min_workers", number),
+            target_workers: plan.must(f, "target_workers", number),
+            limit_price: plan.must(f, "limit_price", usdc),
+            funds: plan.must(f, "funds", usdc),
+            duration: plan.may(f, "duration", seconds),
+            hold: plan.may(f, "hold", seconds),
+            effectors: plan.may(f, "effectors", texts),
+            protocol_version: plan.may(f, "protocol_version", number),
+            monitor: plan.may(f, "monitor", hex),
+            ..Self::default()
+        };
+        match plan.table(f, "function") {
+            Some(function) => draft.function(f, function),
+            None => f.add(
+                1,
+                "`function` is missing",
+                "add [function] with `path`, the file to run",
+            ),
+        }
+        if let Some(spread) = plan.table(f, "spread") {
+            draft.spread = SpreadDraft::read(f, spread);
+        }
+        let requirements = plan.tables(f, "requirements").into_iter();
+        draft.requirements = requirements
+            .filter_map(|table| requirement(f, table))
+            .collect();
+        plan.finish(f);
+        draft
+    }
+
+    fn function(&mut self, f: &mut Findings<'_>, mut function: Table<'_, '_>) {
+        self.path = function.must(f, "path", text);
+        let sources = function.tables(f, "sources").into_iter();
+        self.sources = sources.filter_map(|table| source(f, table)).collect();
+        function.finish(f);
+    }
+
+    /// The plan, if nothing that it needs is missing.
+    pub(crate) fn finish(self) -> Option<Plan> {
+        let artifact = Artifact {
+            hash: Hash::default(),
+            size: 0,
+            sources: self
+                .sources
+                .into_iter()
+                .map(|source| source.value)
+                .collect(),
+        };
+        let terms = Terms {
+            artifact,
+            units_per_worker: self.cus_per_worker?.value,
+            min_workers: self.min_workers?.value,
+            target_workers: self.target_workers?.value,
+            limit_price: Price(self.limit_price?.value.0),
+            pricing: Pricing::Epoch,
+            duration: self.duration.map(|duration| duration.value),
+            requirements: self
+                .requirements
+                .into_iter()
+                .map(|each| each.value)
+                .collect(),
+            effectors: self
+                .effectors
+                .map_or_else(Vec::new, |effectors| effectors.value),
+            protocol_version: self
+                .protocol_version
+                .map_or(PROTOCOL_VERSION, |version| version.value),
+            spread: self.spread.finish(),
+            hold: self.hold.map_or(Seconds(0), |hold| hold.value),
+            monitor: self
+                .monitor
+                .map(|monitor| units::Address(monitor.value.into_array())),
+        };
+        Some(Plan {
+            name: self.name?.value,
+            path: self.path?.value.into(),
+            terms,
+            funds: self.funds?.value,
+        })
+    }
+}
+
+impl SpreadDraft {
+    fn read(f: &mut Findings<'_>, mut spread: Table<'_, '_>) -> Self {
+        let draft = Self {
+            max_per_provider: spread.may(f, "max_per_provider", number),
+            max_per_datacenter: spread.may(f, "max_per_datacenter", number),
+            max_per_country: spread.may(f, "max_per_country", number),
+            min_providers: spread.may(f, "min_providers", number),
+            min_countries: spread.may(f, "min_countries", number),
+        };
+        spread.finish(f);
+        draft
+    }
+
+    fn finish(self) -> Spread {
+        let limit = |limit: Option<Located<u16>>| limit.map_or(0, |limit| limit.value);
+        Spread {
+            max_per_provider: limit(self.max_per_provider),
+            max_per_datacenter: limit(self.max_per_datacenter),
+            max_per_country: limit(self.max_per_country),
+            min_providers: limit(self.min_providers),
+            min_countries: limit(self.min_countries),
+        }
+    }
+}
+
+fn source(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Option<Located<Source>> {
+    let line = table.line();
+    let key = table.must::<B256>(f, "key", hex);
+    let endpoint = table.must(f, "endpoint", text);
+    table.finish(f);
+    let value = Source {
+        key: PeerId(key?.value.0),
+        endpoint: endpoint?.value,
+    };
+    Some(Located { value, line })
+}
+
+fn requirement(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Option<Located<Predicate>> {
+    let line = table.line();
+    let subject = table.must(f, "of", subject);
+    let key = table.must(f, "key", text);
+    let comparison = table.must(f, "test", text);
+    let value = table.may(f, "value", value);
+    table.finish(f);
+    let comparison = comparison?;
+    match test(&comparison.value, value.map(|value| value.value)) {
+        Ok(test) => {
+            let (subject, key) = (subject?.value, key?.value);
+            let value = Predicate { subject, key, test };
+            Some(Located { value, line })
+        }
+        Err(hint) => {
+            let what = format!("test {:?} does not fit its `value`", comparison.value);
+            f.add(comparison.line, what, hint);
+            None
+        }
+    }
+}
+
+/// A value of a requirement: for `in`, several.
+enum Given {
+    One(Value),
+    Several(Vec<Value>),
+}
+
+fn test(comparison: &str, given: Option<Given>) -> Result<Test, &'static str> {
+    match (comparison, given) {
+        ("exists", None) => Ok(Test::Exists),
+        ("exists", Some(_)) => Err("`exists` takes no value"),
+        ("in", Some(Given::Several(values))) => Ok(Test::In(values)),
+        ("in", _) => Err("`in` takes a list of values"),
+        ("has", Some(Given::One(Value::Text(member)))) => Ok(Test::Has(member)),
+        ("has", _) => Err("`has` takes one text, a member of the set"),
+        ("=", given) => Ok(Test::Is(one(given)?)),
+        ("!=", given) => Ok(Test::IsNot(one(given)?)),
+        ("<", given) => Ok(Test::Below(ordered(given)?)),
+        ("<=", given) => Ok(Test::AtMost(ordered(given)?)),
+        (">", given) => Ok(Test::Above(ordered(given)?)),
+        (">=", given) => Ok(Test::AtLeast(ordered(given)?)),
+        _ => Err("tests are = != < <= > >= in has exists"),
+    }
+}
+
+/// A list is one value too: a set, if it holds texts.
+fn one(given: Option<Given>) -> Result<Value, &'static str> {
+    match given.ok_or("this test takes a `value`")? {
+        Given::One(value) => Ok(value),
+        Given::Several(values) => {
+            let text = |value| match value {
+                Value::Text(text) => Some(text),
+                _ => None,
+            };
+            let texts: Option<Vec<_>> = values.into_iter().map(text).collect();
+            texts
+                .map(Value::Set)
+                .ok_or("a set holds texts; for one of several values use `in`")
+        }
+    }
+}
+
+fn ordered(given: Option<Given>) -> Result<Value, &'static str> {
+    match one(given)? {
+        value @ (Value::Integer(_) | Value::Version(..)) => Ok(value),
+        _ => Err("only whole numbers and versions have an order"),
+    }
+}
+
+fn text(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value.as_str().filter(|text| !text.is_empty());
+    text.map(str::to_owned)
+        .ok_or_else(|| "write a text in quotes".into())
+}
+
+fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let items = value
+        .as_array()
+        .map(|items| items.iter().map(|item| text(item.get_ref())).collect());
+    items.unwrap_or_else(|| Err("write a list of texts, like [\"kv\"]".into()))
+}
+
+fn number<N: TryFrom<i64>>(value: &DeValue<'_>) -> Result<N, String> {
+    let number = whole(value).and_then(|number| N::try_from(number).ok());
+    let most = if size_of::<N>() == 2 {
+        "65535"
+    } else {
+        "4294967295"
+    };
+    number.ok_or_else(|| format!("write a whole number from 0 to {most}"))
+}
+
+fn whole(value: &DeValue<'_>) -> Option<i64> {
+    let integer = value.as_integer()?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn usdc(value: &DeValue<'_>) -> Result<Usdc, String> {
+    let text = value.as_str();
+    text.map_or_else(
+        || Err("write an amount of USDC in quotes, like \"0.50\"".into()),
+        parse_usdc,
+    )
+}
+
+fn seconds(value: &DeValue<'_>) -> Result<Seconds, String> {
+    let text = value.as_str();
+    let span = text.and_then(|text| humantime::parse_duration(text).ok());
+    span.map(|span| Seconds(span.as_secs()))
+        .ok_or_else(|| "write a length of time in quotes, like \"30d\" or \"12h\"".into())
+}
+
+fn hex<T: std::str::FromStr>(value: &DeValue<'_>) -> Result<T, String> {
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| {
+        format!(
+            "write {} bytes in quotes, as \"0x\" and hexadecimal digits",
+            size_of::<T>()
+        )
+    })
+}
+
+fn subject(value: &DeValue<'_>) -> Result<Subject, String> {
+    match value.as_str() {
+        Some("offer") => Ok(Subject::Offer),
+        Some("peer") => Ok(Subject::Peer),
+        Some("datacenter") => Ok(Subject::Datacenter),
+        Some("provider") => Ok(Subject::Provider),
+        _ => Err("write \"offer\", \"peer\", \"datacenter\" or \"provider\"".into()),
+    }
+}
+
+fn value(value: &DeValue<'_>) -> Result<Given, String> {
+    match value.as_array() {
+        Some(items) => {
+            let items = items.iter().map(|item| single(item.get_ref()));
+            Ok(Given::Several(items.collect::<Result<_, _>>()?))
+        }
+        None => single(value).map(Given::One),
+    }
+}
+
+fn single(value: &DeValue<'_>) -> Result<Value, String> {
+    if let Some(text) = value.as_str() {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    if let Some(number) = whole(value) {
+        return Ok(Value::Integer(number));
+    }
+    let version = value.as_table().filter(|table| table.len() == 1);
+    let parts = version.and_then(|table| table.get("version")?.get_ref().as_array());
+    let parts: Option<Vec<u32>> = parts.and_then(|parts| {
+        parts
+            .iter()
+            .map(|part| whole(part.get_ref())?.try_into().ok())
+            .collect()
+    });
+    match parts.as_deref() {
+        Some(&[major, minor, patch]) => Ok(Value::Version(major, minor, patch)),
+        _ => Err("write a text, a whole number, a list of them, or { version = [1, 2, 3] }".into()),
+    }
+}
