@@ -3,9 +3,12 @@
 //! `balance` decides where a request goes and is pure; `proxy` carries one request there and back.
 
 mod balance;
+mod process;
 mod proxy;
 #[cfg(test)]
 mod tests;
+
+pub use process::{Config, run};
 
 use crate::overlay::{Dial, Route};
 use balance::Balancer;

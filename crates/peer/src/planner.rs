@@ -283,15 +283,15 @@ impl Planner {
         let Some(known) = self.workers.get_mut(&worker) else {
             return;
         };
-        let Some((_, phase @ Phase::Starting { .. })) = &mut known.process else {
-            return;
-        };
-        match outcome {
-            Ok(()) => *phase = Phase::Running { since: now },
-            Err(failure) => {
+        match (&mut known.process, outcome) {
+            (Some((_, phase @ Phase::Starting { .. })), Ok(())) => {
+                *phase = Phase::Running { since: now };
+            }
+            (Some((_, Phase::Starting { .. } | Phase::Stopping { .. })), Err(failure)) => {
                 known.process = None;
                 known.attempts.fail(failure, now, &self.settings);
             }
+            _ => {}
         }
     }
 

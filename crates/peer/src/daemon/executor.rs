@@ -1,0 +1,359 @@
+//! Carries actions out. Each may come twice: what is under way already is not begun again.
+
+use super::{
+    Config, Error,
+    chain::{self, Seen},
+    file,
+    keeper::{Keeper, folder_name, http},
+};
+use crate::{
+    observer::View,
+    overlay::{self, Address, Directory, Overlay, ReceiveError, Store},
+    planner::{Action, Event, Failure, Process},
+};
+use client::{AccountKey, Client, PeerKey};
+use marketplace::{
+    demand::Artifact,
+    units::{DealId, Hash, PeerId, WorkerId},
+    worker::{Call, Obstacle},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use worker::config::Limits;
+
+/// What the folder of a worker says about it.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    worker: u64,
+    deal: u64,
+    artifact: worker::ArtifactHash,
+    units: Vec<u16>,
+}
+
+const MEMORY: &str = "process.json";
+
+pub(super) struct Executor {
+    config: Config,
+    peer: PeerId,
+    operator: AccountKey,
+    client: Client,
+    overlay: Overlay,
+    store: Store,
+    directory: watch::Sender<Arc<Directory>>,
+    seen: Option<Seen>,
+    events: mpsc::Sender<Event>,
+    /// Artifacts and calls under way.
+    fetching: BTreeSet<Hash>,
+    sending: Vec<Call>,
+    /// Workers that are kept: what they are, whether they serve, how they are stopped.
+    kept: BTreeMap<WorkerId, Kept>,
+    keepers: JoinSet<()>,
+}
+
+struct Kept {
+    deal: DealId,
+    serves: bool,
+    stop: mpsc::Sender<()>,
+}
+
+impl Executor {
+    pub(super) fn new(
+        config: &Config,
+        overlay: Overlay,
+        store: Store,
+        directory: watch::Sender<Arc<Directory>>,
+        client: Client,
+        key: &PeerKey,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        Self {
+            config: config.clone(),
+            peer: key.id(),
+            operator: key.operator().clone(),
+            client,
+            overlay,
+            store,
+            directory,
+            seen: None,
+            events,
+            fetching: BTreeSet::new(),
+            sending: Vec::new(),
+            kept: BTreeMap::new(),
+            keepers: JoinSet::new(),
+        }
+    }
+
+    /// Adopts every worker that answers, clears away what is left of others, and lists what there is.
+    pub(super) async fn inventory(&mut self) -> Result<Event, Error> {
+        let folder = self.config.data.join("workers");
+        let trouble = |source| file(&folder, source);
+        make_folder(&folder).map_err(trouble)?;
+        let mut workers = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(trouble)? {
+            let path = entry.map_err(trouble)?.path();
+            let Some(process) = recall(&path) else {
+                continue;
+            };
+            let keeper = self.keeper(process.clone(), Vec::new());
+            if let Ok(control) = keeper.adopt().await {
+                let (stop, stopped) = mpsc::channel(1);
+                self.keepers.spawn(keeper.resume(control, stopped));
+                self.keep(&process, stop, true);
+                workers.push(process);
+            }
+        }
+        let artifacts = self.store.list().map_err(trouble)?;
+        Ok(Event::Inventory { workers, artifacts })
+    }
+
+    /// Begins to follow the chain.
+    pub(super) fn observe(&mut self) -> mpsc::Receiver<Seen> {
+        let (sender, seen) = mpsc::channel(1);
+        self.keepers
+            .spawn(chain::follow(self.client.clone(), self.peer, sender));
+        seen
+    }
+
+    /// Takes a view in, and passes on what the planner needs of it.
+    pub(super) fn look(&mut self, seen: Seen) -> Event {
+        let view = seen.view.clone();
+        self.seen = Some(seen);
+        self.publish();
+        Event::View(view)
+    }
+
+    /// Learns from what the planner is told.
+    pub(super) fn note(&mut self, event: &Event) {
+        while self.keepers.try_join_next().is_some() {}
+        match event {
+            Event::Fetched { artifact, .. } => {
+                self.fetching.remove(artifact);
+            }
+            Event::Sent { call, .. } => self.sending.retain(|other| other != call),
+            Event::Started {
+                worker,
+                outcome: Ok(()),
+            } => {
+                if let Some(kept) = self.kept.get_mut(worker) {
+                    kept.serves = true;
+                }
+                self.publish();
+            }
+            Event::Started { worker, .. } | Event::Ended { worker } => {
+                self.kept.remove(worker);
+                self.publish();
+            }
+            Event::Inventory { .. } | Event::View(_) | Event::Tick => {}
+        }
+    }
+
+    pub(super) fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Fetch { deal, artifact } => self.fetch(deal, artifact),
+            Action::Discard { artifact } => {
+                if let Err(error) = self.store.remove(artifact) {
+                    tracing::warn!(%error, "an artifact cannot be deleted");
+                }
+            }
+            Action::Start {
+                process,
+                processors,
+            } => self.start(process, processors),
+            Action::Stop { process } => self.stop(process.worker),
+            Action::Send(call) => self.send(call),
+        }
+    }
+
+    fn fetch(&mut self, deal: DealId, artifact: Artifact) {
+        let hash = artifact.hash;
+        if !self.fetching.insert(hash) {
+            return;
+        }
+        let holders = self.holders(deal, &artifact);
+        let (overlay, store) = (self.overlay.clone(), self.store.clone());
+        let events = self.events.clone();
+        self.keepers.spawn(async move {
+            let outcome = fetch(&overlay, &store, deal, &artifact, &holders).await;
+            let artifact = hash;
+            // Nobody listens when the peer stops.
+            let _ = events.send(Event::Fetched { artifact, outcome }).await;
+        });
+    }
+
+    /// Who may have the bytes: the deal's sources, then its peers, those that run it first.
+    fn holders(&self, deal: DealId, artifact: &Artifact) -> Vec<Address> {
+        let source = |source: &marketplace::demand::Source| Address {
+            peer: source.key,
+            endpoints: vec![source.endpoint.clone()],
+        };
+        let mut holders: Vec<_> = artifact.sources.iter().map(source).collect();
+        let subnet = self.seen.as_ref().and_then(|seen| seen.subnets.get(&deal));
+        let mut members: Vec<_> = subnet.map_or(Vec::new(), |subnet| subnet.members.clone());
+        members.sort_by_key(|member| !member.is_running);
+        holders.extend(members.into_iter().map(|member| Address {
+            peer: member.peer,
+            endpoints: member.endpoints,
+        }));
+        holders.retain(|holder| holder.peer != self.peer);
+        holders
+    }
+
+    fn start(&mut self, process: Process, processors: Vec<Vec<u32>>) {
+        if self.kept.contains_key(&process.worker) {
+            return;
+        }
+        let (stop, stopped) = mpsc::channel(1);
+        self.keep(&process, stop, false);
+        let keeper = self.keeper(process, processors);
+        self.keepers.spawn(keeper.run(stopped));
+    }
+
+    fn stop(&mut self, worker: WorkerId) {
+        if let Some(kept) = self.kept.get_mut(&worker) {
+            kept.serves = false;
+            // Full: it was asked before.
+            let _ = kept.stop.try_send(());
+            self.publish();
+            return;
+        }
+        let events = self.events.clone();
+        self.keepers.spawn(async move {
+            let _ = events.send(Event::Ended { worker }).await;
+        });
+    }
+
+    fn send(&mut self, call: Call) {
+        if self.sending.contains(&call) {
+            return;
+        }
+        self.sending.push(call.clone());
+        let (client, operator) = (self.client.clone(), self.operator.clone());
+        let events = self.events.clone();
+        self.keepers.spawn(async move {
+            let ok = chain::send(&client, &operator, call.clone()).await;
+            let _ = events.send(Event::Sent { call, ok }).await;
+        });
+    }
+
+    fn keep(&mut self, process: &Process, stop: mpsc::Sender<()>, serves: bool) {
+        let deal = process.deal;
+        self.kept
+            .insert(process.worker, Kept { deal, serves, stop });
+    }
+
+    fn keeper(&self, process: Process, processors: Vec<Vec<u32>>) -> Keeper {
+        Keeper {
+            folder: self.folder(process.worker),
+            artifact: self.store.path(process.artifact),
+            cache: self.config.data.join("code"),
+            command: self.config.worker.clone(),
+            orphan_seconds: self.config.orphan_seconds,
+            events: self.events.clone(),
+            process,
+            processors,
+        }
+    }
+
+    fn folder(&self, worker: WorkerId) -> PathBuf {
+        self.config.data.join("workers").join(folder_name(worker))
+    }
+
+    /// Tells the overlay who is served. A paused deal is not.
+    fn publish(&self) {
+        let Some(seen) = &self.seen else {
+            return;
+        };
+        let serves = |view: &View, worker: WorkerId| {
+            let wanted = view.workers.iter().find(|wanted| wanted.worker == worker);
+            wanted.is_some_and(|wanted| !wanted.is_paused)
+        };
+        let kept = self.kept.iter();
+        let serving = kept.filter(|(worker, kept)| kept.serves && serves(&seen.view, **worker));
+        let entry = |(worker, kept): (&WorkerId, &Kept)| {
+            ((kept.deal, *worker), http(&self.folder(*worker)))
+        };
+        self.directory.send_replace(Arc::new(Directory {
+            workers: serving.map(entry).collect(),
+            subnets: seen.subnets.clone(),
+        }));
+    }
+
+    /// Ends everything but the workers, or them too.
+    pub(super) async fn close(mut self, stop_workers: bool) {
+        if stop_workers {
+            for kept in self.kept.values() {
+                let _ = kept.stop.try_send(());
+            }
+        } else {
+            // Keepers leave when nobody can tell them to stop any more.
+            self.kept.clear();
+        }
+        drop(self.events);
+        self.overlay.close().await;
+        if stop_workers {
+            while self.keepers.join_next().await.is_some() {}
+        }
+    }
+}
+
+/// Asks one after the other.
+async fn fetch(
+    overlay: &Overlay,
+    store: &Store,
+    deal: DealId,
+    artifact: &Artifact,
+    holders: &[Address],
+) -> Result<(), Failure> {
+    if artifact.size > Limits::default().artifact_bytes {
+        return Err(Failure::Never(Obstacle::Unsupported));
+    }
+    for holder in holders {
+        match overlay.fetch(deal, artifact, holder, store).await {
+            Ok(()) => return Ok(()),
+            Err(overlay::Error::Receive {
+                source: ReceiveError::Size,
+                ..
+            }) => return Err(Failure::Never(Obstacle::Invalid)),
+            Err(error) => tracing::info!(%error, artifact = %artifact.hash, "not from there"),
+        }
+    }
+    Err(Failure::Trouble)
+}
+
+/// Makes a folder that only this user may enter.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)
+}
+
+/// Writes down what the worker of a folder is.
+pub(super) fn remember(folder: &Path, process: &Process) -> io::Result<()> {
+    let memory = Memory {
+        worker: process.worker.0,
+        deal: process.deal.0,
+        artifact: worker::ArtifactHash(process.artifact.0),
+        units: process.units.clone(),
+    };
+    fs::write(folder.join(MEMORY), serde_json::to_vec(&memory)?)
+}
+
+fn recall(folder: &Path) -> Option<Process> {
+    let text = fs::read(folder.join(MEMORY)).ok()?;
+    let memory: Memory = serde_json::from_slice(&text).ok()?;
+    Some(Process {
+        worker: WorkerId(memory.worker),
+        deal: DealId(memory.deal),
+        artifact: Hash(memory.artifact.0),
+        units: memory.units,
+    })
+}
