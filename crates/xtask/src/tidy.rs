@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["node", "peer", "worker", "client", "functions"]),
     (
         "simulation",
-        &["node", "execution", "marketplace", "client", "peer"],
+        &["node", "execution", "abi", "marketplace", "client", "peer"],
     ),
     ("xtask", &[]),
 ];

@@ -133,7 +133,7 @@ impl<E: Context + Spawner> Storage<E> {
             }
             None => rows.apply(genesis),
         }
-        let Some(mut root_height) = self.root.height().await? else {
+        let Some(root_height) = self.root.height().await? else {
             if start > 1 || self.snapshot_height > 0 {
                 return Ok(None);
             }
@@ -143,9 +143,6 @@ impl<E: Context + Spawner> Storage<E> {
         let snapshot_fits = (start..=end + 1).contains(&(self.snapshot_height + 1));
         if !snapshot_fits || root_height > end || root_height + 1 < start {
             return Ok(None);
-        }
-        if start > 1 {
-            root_height = root_height.max(start - 1);
         }
         self.replay(rows, first, root_height).await.map(Some)
     }
