@@ -7,6 +7,7 @@ use crate::amount::{parse_usdc, usdc};
 use crate::chain::{self, Chain};
 use crate::printer::Printer;
 use clap::{Args, Subcommand};
+use client::Client;
 use client::marketplace::units::{DealId, Usdc};
 use client::marketplace::{Call, deal};
 use client::sol::IDeal::DealEnded;
@@ -56,7 +57,7 @@ enum Command {
     Withdraw {
         /// The deal.
         deal: u64,
-        /// USDC; all of the surplus if not given.
+        /// USDC; if not given, the surplus but for what a minute costs, since it runs down meanwhile.
         #[arg(value_parser = parse_usdc)]
         amount: Option<Usdc>,
     },
@@ -125,7 +126,7 @@ async fn withdraw(
     let client = chain.client()?;
     let amount = match amount {
         Some(amount) => amount,
-        None => Usdc(client.deal(deal).await?.surplus),
+        None => surplus(&client, deal).await?,
     };
     anyhow::ensure!(
         amount > Usdc::ZERO,
@@ -135,6 +136,14 @@ async fn withdraw(
     client.send(&chain.account()?, &Call::Deal(call)).await?;
     moved(printer, deal, amount, "came back from");
     Ok(())
+}
+
+/// What can be taken back by a transaction that is executed within a minute.
+async fn surplus(client: &Client, deal: DealId) -> anyhow::Result<Usdc> {
+    let (deal, now) = (client.deal(deal).await?, client.time().await?);
+    let epoch = u128::from(now.epoch_seconds.max(1));
+    let minute = deal.rate.saturating_mul(60).div_ceil(epoch);
+    Ok(Usdc(deal.surplus.saturating_sub(minute)))
 }
 
 fn moved(printer: &Printer, deal: DealId, amount: Usdc, how: &str) {
