@@ -17,7 +17,8 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let arguments = command::Arguments::parse();
-    let filter = EnvFilter::try_from_env("MP_LOG").unwrap_or_else(|_| EnvFilter::new("warn,commonware_storage::qmdb=error"));
+    let filter = EnvFilter::try_from_env("MP_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,commonware_storage::qmdb=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

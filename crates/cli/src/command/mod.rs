@@ -3,6 +3,7 @@
 mod deploy;
 mod key;
 mod node;
+mod peer;
 mod provider;
 mod testnet;
 
@@ -29,6 +30,13 @@ pub(crate) enum Command {
     Testnet(testnet::Testnet),
     /// Run a validator of a network folder until it is told to stop.
     Node(node::Node),
+    /// Run a provider's server: runs and reports what the chain assigned to it.
+    Peer(peer::Peer),
+    /// Bring HTTP requests to the workers of deals.
+    Gateway(peer::Gateway),
+    /// Serve one deal's function; started by a peer.
+    #[command(hide = true)]
+    Worker(peer::Worker),
     /// Make and look at key files.
     Key(key::Key),
     /// Rent out compute units.
@@ -42,6 +50,9 @@ impl Command {
         match self {
             Self::Testnet(testnet) => testnet.run(printer),
             Self::Node(node) => node.run(),
+            Self::Peer(peer) => peer.run(),
+            Self::Gateway(gateway) => gateway.run(),
+            Self::Worker(worker) => worker.run(),
             Self::Key(key) => key.run(printer),
             Self::Provider(provider) => provider.run(chain, printer),
             Self::Deploy(deploy) => deploy.run(chain, printer),
