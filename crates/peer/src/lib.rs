@@ -9,3 +9,5 @@ pub mod observer;
 #[cfg(feature = "daemon")]
 pub mod overlay;
 pub mod planner;
+#[cfg(feature = "daemon")]
+pub mod source;

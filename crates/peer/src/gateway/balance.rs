@@ -76,7 +76,12 @@ impl Balancer {
                     failures: 0,
                     ejected_until: 0,
                 });
-                load.route.clone_from(route);
+                if load.route != *route {
+                    // It came back elsewhere: what is known is about where it was.
+                    load.route.clone_from(route);
+                    load.failures = 0;
+                    load.ejected_until = 0;
+                }
                 self.workers.insert(route.worker, load);
             }
         }
@@ -248,6 +253,17 @@ mod tests {
         (0..10).for_each(|_| balancer.earn());
         assert!(balancer.may_retry());
         assert!(!balancer.may_retry());
+    }
+
+    #[test]
+    fn a_worker_that_comes_back_elsewhere_is_not_left_out() {
+        let mut balancer = balancer(2);
+        balancer.heard(WorkerId(1), Outcome::Failed, 0);
+        let mut moved = route(DEAL.0, 1);
+        moved.address.endpoints = vec!["127.0.0.1:2".into()];
+        balancer.route(&[(DEAL, vec![moved.clone(), route(DEAL.0, 2)])].into());
+        let mut picked = (0..2).filter_map(|die| balancer.pick(DEAL, &[], 1, [die, 0]));
+        assert!(picked.any(|route| route == moved));
     }
 
     #[test]

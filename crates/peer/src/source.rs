@@ -1,0 +1,84 @@
+//! A developer's machine as the source of an artifact: gives it to the peers of the deal.
+//!
+//! A demand names its sources before there is a deal, so a source is opened first, then the demand is
+//! posted with [`Source::key`] and an endpoint, then [`Source::serve`] serves the deal it became.
+
+use crate::{
+    daemon::members,
+    observer::Subnet,
+    overlay::{Directory, Error, Limits, Overlay, Store},
+};
+use client::Client;
+use marketplace::units::{DealId, Hash, PeerId};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::sleep};
+
+/// How often the chain is asked who the deal's peers are.
+const POLL: Duration = Duration::from_millis(500);
+
+/// An endpoint that holds artifacts.
+#[derive(Debug)]
+pub struct Source {
+    overlay: Overlay,
+    store: Store,
+    directory: watch::Sender<Arc<Directory>>,
+}
+
+impl Source {
+    /// Opens an endpoint of the key with this seed. Artifacts are kept in `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or the port is taken.
+    pub async fn open(seed: [u8; 32], listen: SocketAddr, folder: &Path) -> Result<Self, Error> {
+        let store = Store::open(folder).map_err(Error::Store)?;
+        let (directory, served) = watch::channel(Arc::default());
+        let limits = Limits::default();
+        let overlay = Overlay::open(seed, listen, limits, store.clone(), served).await?;
+        Ok(Self {
+            overlay,
+            store,
+            directory,
+        })
+    }
+
+    /// The key that a demand names.
+    #[must_use]
+    pub fn key(&self) -> PeerId {
+        self.overlay.id()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listens(&self) -> Vec<SocketAddr> {
+        self.overlay.listens()
+    }
+
+    /// Holds a copy of a file of at most `most` bytes from now on; says its hash and size.
+    ///
+    /// # Errors
+    /// The file cannot be read or copied, or is larger.
+    pub fn add(&self, file: &Path, most: u64) -> io::Result<(Hash, u64)> {
+        self.store.add(file, most)
+    }
+
+    /// Gives the artifact to whoever the chain says is a peer of the deal. Ends when it is dropped.
+    pub async fn serve(&self, client: &Client, deal: DealId, artifact: Hash) {
+        loop {
+            match members(client, deal).await {
+                Ok(members) => {
+                    let subnet = Subnet {
+                        deal,
+                        artifact,
+                        members,
+                        sources: Vec::new(),
+                    };
+                    self.directory.send_modify(|directory| {
+                        Arc::make_mut(directory).subnets.insert(deal, subnet);
+                    });
+                }
+                Err(error) => tracing::warn!(%error, "the deal's peers are not known"),
+            }
+            sleep(POLL).await;
+        }
+    }
+}
