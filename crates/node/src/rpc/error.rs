@@ -1,6 +1,6 @@
 //! What callers are told when there is no answer: a code that Ethereum tools know, and words for people.
 
-use crate::{index, mempool::Refused};
+use crate::index;
 use alloy_primitives::Bytes;
 use execution::{
     Fault,
@@ -43,10 +43,6 @@ pub(super) fn fault(fault: Fault) -> ErrorObjectOwned {
 
 pub(super) fn index(error: index::Error) -> ErrorObjectOwned {
     internal(error)
-}
-
-pub(super) fn submission(refused: Refused) -> ErrorObjectOwned {
-    self::refused(refused.to_string())
 }
 
 /// How a call that did not return is told.

@@ -241,7 +241,7 @@ impl Source {
 }
 
 fn request(request: TransactionRequest) -> RpcResult<Request> {
-    let data = request.input.clone().try_into_unique_input();
+    let data = request.input.try_into_unique_input();
     let data =
         data.map_err(|_| error::invalid("`input` and `data` differ\nhint: give one of them"))?;
     Ok(Request {
@@ -367,7 +367,7 @@ impl EthServer for Source {
         self.node
             .submissions
             .submit(transaction.0)
-            .map_err(error::submission)
+            .map_err(|refused| error::refused(refused.to_string()))
     }
 
     fn get_transaction_by_hash(&self, hash: B256) -> RpcResult<Option<Transaction<Signed>>> {
