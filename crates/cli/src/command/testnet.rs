@@ -39,6 +39,9 @@ pub(crate) struct Testnet {
     /// Port on which the first validator listens for others; they follow.
     #[arg(long, default_value_t = 9545)]
     p2p_port: u16,
+    /// A parameter of the marketplace that differs from the main network's, such as epoch_seconds=20.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, u64)>,
     /// Accounts that begin with a million FLT and a million USDC.
     #[arg(long = "fund", value_name = "ADDRESS")]
     funded: Vec<Address>,
@@ -73,11 +76,12 @@ impl Testnet {
     fn genesis(&self) -> anyhow::Result<Genesis> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.context("the clock stands before 1970")?;
+        let faucet = std::iter::once(("faucet_usdc".to_owned(), FAUCET_USDC));
         let allocations = self.funded.iter().map(|account| (*account, FUNDS));
         Ok(Genesis {
             chain_id: self.chain_id,
             time_ms: u64::try_from(now.as_millis())?,
-            parameters: [("faucet_usdc".to_owned(), FAUCET_USDC)].into(),
+            parameters: faucet.chain(self.parameters.iter().cloned()).collect(),
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),
@@ -106,4 +110,12 @@ fn local(first: u16, index: u16) -> anyhow::Result<SocketAddr> {
             .context("ports end at 65535\nhint: choose a lower first port")?,
     };
     Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+}
+
+fn parameter(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let value = value
+        .parse()
+        .map_err(|_| format!("{value:?} is not a whole number"))?;
+    Ok((name.to_owned(), value))
 }

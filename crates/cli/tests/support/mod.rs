@@ -42,6 +42,15 @@ pub(crate) struct Network {
 impl Network {
     /// Makes a network whose `funded` accounts are rich, and starts it.
     pub(crate) fn start(validators: usize, funded: &[Address]) -> Self {
+        Self::with_parameters(validators, funded, &[])
+    }
+
+    /// The same on a network whose parameters differ as said, by NAME=VALUE.
+    pub(crate) fn with_parameters(
+        validators: usize,
+        funded: &[Address],
+        parameters: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let network = folder.path().join("network");
         let mut command = mp();
@@ -50,6 +59,9 @@ impl Network {
         command.args(["--p2p-port", &free_ports(validators).to_string()]);
         for account in funded {
             command.args(["--fund", &account.to_string()]);
+        }
+        for parameter in parameters {
+            command.args(["--parameter", parameter]);
         }
         assert!(command.output().expect("mp runs").status.success());
         let nodes =
