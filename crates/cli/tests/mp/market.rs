@@ -1,7 +1,6 @@
 //! A provider and a developer meet on a real chain, through `mp` alone; only the peer's reports are sent by the test.
 
-mod support;
-
+use crate::support::Network;
 use client::marketplace::units::{DealId, Hash, PeerId, Usdc, WorkerId};
 use client::marketplace::{Call, worker};
 use client::view::worker::Stage;
@@ -12,7 +11,6 @@ use std::{
     path::{Path, PathBuf},
     process::Output,
 };
-use support::Network;
 use tempfile::TempDir;
 
 const SUPPLY: &str = r#"
@@ -100,7 +98,7 @@ fn text(path: &Path) -> &str {
 }
 
 fn mp(arguments: &[&str]) -> Output {
-    let mut command = support::mp();
+    let mut command = crate::support::mp();
     command.env_remove("MP_KEY").env_remove("MP_RPC");
     command
         .args(["--output", "json"])

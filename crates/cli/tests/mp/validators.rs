@@ -1,7 +1,6 @@
 //! Four real processes with real sockets and disks: killed at random, they lose nothing that was promised.
 
-mod support;
-
+use crate::support::{Network, random};
 use alloy_primitives::{Address, B256};
 use client::{AccountKey, Client};
 use marketplace::units::Flt;
@@ -9,7 +8,6 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
-use support::{Network, random};
 
 const VALIDATORS: usize = 4;
 const RECIPIENT: Address = Address::repeat_byte(0xbb);

@@ -1,8 +1,7 @@
 //! The main job on real processes: two providers in two countries, a real function, requests through the gateway, a
 //! peer that dies, and money that adds up.
 
-mod support;
-
+use crate::support::{Network, mp};
 use client::{Client, marketplace::units::DealId};
 use peer::source::Source;
 use serde_json::Value;
@@ -15,14 +14,13 @@ use std::{
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
-use support::{Network, mp};
 
-/// Short times: a peer reports every second, and its lease lapses after three.
+/// Short times: a peer reports every second, and its lease lapses after eight.
 const PARAMETERS: [&str; 5] = [
     "epoch_seconds=20",
     "min_charge_seconds=2",
     "report_seconds=1",
-    "lease_seconds=3",
+    "lease_seconds=8",
     "start_timeout_seconds=20",
 ];
 
