@@ -15,10 +15,12 @@ use printer::Printer;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// What a user need not know: that a new database is empty, or that one was not closed before it was opened.
+const QUIET: &str = "warn,commonware_storage=error";
+
 fn main() -> ExitCode {
     let arguments = command::Arguments::parse();
-    let filter = EnvFilter::try_from_env("MP_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,commonware_storage::qmdb=error"));
+    let filter = EnvFilter::try_from_env("MP_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
