@@ -1,7 +1,7 @@
 //! Brings transactions to the validators: takes them from outside, keeps them over a restart, tells the others.
 //!
 //! What this node accepted and no block has executed stands in a journal that is synced every
-//! [`SYNC_INTERVAL`]; after a restart it is offered again. What came from other validators is theirs to keep.
+//! `SYNC_INTERVAL`; after a restart it is offered again. What came from other validators is theirs to keep.
 
 use crate::{
     chain::Chain,
