@@ -129,7 +129,9 @@ impl Life {
 
     async fn serve(&mut self) -> Result<(), Refusal> {
         let phase = self.shared.phase.subscribe();
+        // In this order: a unit that ends because the worker was told to stop is no fault.
         tokio::select! {
+            biased;
             () = unit::reached(phase, Phase::Draining) => Ok(()),
             _ = self.terminate.recv() => Ok(()),
             _ = self.interrupt.recv() => Ok(()),
