@@ -33,6 +33,21 @@ impl Printer {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 
+    /// Shows bytes as they are to people, `value` to programs.
+    pub(crate) fn bytes(&self, value: &impl Serialize, bytes: &[u8]) {
+        match self.output {
+            Output::Json => self.result(value, ""),
+            Output::Text => {
+                let _ = std::io::stdout().write_all(bytes);
+            }
+        }
+    }
+
+    /// Says how a command gets on.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
     /// Shows why a command failed, with its causes.
     pub(crate) fn failed(&self, error: &anyhow::Error) {
         let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -19,7 +19,7 @@ mod view;
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
 pub use view::{
-    Member, View, WorkerView, due_to_withdraw, get, list, subnet, terms, view, workers,
+    Member, View, WorkerView, due_to_withdraw, get, list, subnet, terms, view, worker, workers,
 };
 
 use crate::call::Reply;

@@ -3,4 +3,5 @@
 mod market;
 mod serving;
 mod support;
+mod up;
 mod validators;

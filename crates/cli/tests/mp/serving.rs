@@ -226,7 +226,10 @@ fn a_function_is_served_by_two_providers_outlives_a_peer_and_is_paid_to_the_last
         .add(&market.path("hello.wasm"), 1 << 20)
         .expect("a small file")
         .0;
-    let applied = market.run("developer.json", &["deploy", "apply", text(&plan)]);
+    let applied = market.run(
+        "developer.json",
+        &["deploy", "apply", "--detach", text(&plan)],
+    );
     assert_eq!(applied["deal"], 1);
     runtime.spawn(async move { source.serve(&client, DealId(1), artifact).await });
 

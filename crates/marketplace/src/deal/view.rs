@@ -129,6 +129,30 @@ impl DealNow {
     }
 }
 
+/// A worker as it is now; one that is gone stays until it is paid out.
+///
+/// # Errors
+/// Out of work.
+pub fn worker<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<Option<WorkerView>, Error> {
+    let Some(worker) = WORKERS.get(cx.store, &id)? else {
+        return Ok(None);
+    };
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.load_workers(cx)?;
+    if now.workers.contains_key(&id) {
+        return now.worker_view(id).map(Some);
+    }
+    let Stage::Gone { earned, .. } = worker.stage else {
+        return Err(fault("a worker of a deal is not loaded"));
+    };
+    Ok(Some(WorkerView {
+        id,
+        unpaid: earned.checked_sub(worker.paid).unwrap_or(Usdc::ZERO),
+        kept_until: now.deal.at,
+        worker,
+    }))
+}
+
 /// Workers of a deal that are not gone, by id.
 ///
 /// # Errors
