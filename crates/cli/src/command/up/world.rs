@@ -437,7 +437,7 @@ impl World {
     /// Deploys the function, or goes on with its deal; gives the deal.
     pub(super) async fn deploy(&self, printer: &Printer) -> anyhow::Result<u64> {
         let plan = format!(
-            "# What `mp deploy apply` was given. Fields: `mp deploy plan --help`.\n\
+            "# What `mp deploy apply` was given.\n\
              name = \"hello\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 2\n\
              limit_price = \"0.005\"\nfunds = \"{}\"\n\n\
              [function]\npath = \"hello.wasm\"\n\n\
