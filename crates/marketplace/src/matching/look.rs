@@ -211,12 +211,17 @@ fn affordable<S: Store>(
 }
 
 /// Workers that the deal may get now: its open places, of those that a worker left only as many as may be
-/// replaced in this epoch. (M8)
+/// replaced in this epoch. A deal that has no worker needs its fewest at once, so one replacement that is left
+/// allows them all. (M8)
 fn wanted<S: Store>(cx: &Cx<'_, S>, now: &DealNow) -> u16 {
     let open = now.terms.target_workers.saturating_sub(now.deal.workers());
     let most = u16::try_from(cx.params.max_replacements_per_epoch).unwrap_or(u16::MAX);
     let replacements = most.saturating_sub(replaced(cx, now));
-    open.saturating_sub(now.deal.vacated.saturating_sub(replacements))
+    let wanted = open.saturating_sub(now.deal.vacated.saturating_sub(replacements));
+    if now.deal.status == Status::Matching && replacements > 0 {
+        return wanted.max(now.terms.min_workers);
+    }
+    wanted
 }
 
 fn replaced<S: Store>(cx: &Cx<'_, S>, now: &DealNow) -> u16 {
