@@ -21,11 +21,13 @@ pub(crate) fn withdraw<S: Store>(
     let provider = provider::owned(cx, id)?;
     let count = usize::from(count);
     long("workers in one call", count, 1, MAX_WORKERS_PER_CALL)?;
-    let after = (id, provider.paid_through);
-    let workers = BY_PROVIDER.list(cx.store, &id, Some(&after), count)?;
+    let mut workers = after(cx, id, provider.paid_through, count)?;
+    if workers.is_empty() {
+        workers = after(cx, id, WorkerId::default(), count)?;
+    }
     let mut total = Usdc::ZERO;
     let mut last = WorkerId::default();
-    for ((_, worker), ()) in &workers {
+    for worker in &workers {
         let paid = pay(cx, id, *worker, provider.owner)?;
         total = total
             .checked_add(paid)
@@ -40,6 +42,17 @@ pub(crate) fn withdraw<S: Store>(
     };
     PROVIDERS.put(cx.store, &id, &provider)?;
     Ok(Reply::Paid(total))
+}
+
+/// Workers of a provider after that one, oldest first.
+fn after<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: ProviderId,
+    worker: WorkerId,
+    count: usize,
+) -> Result<Vec<WorkerId>, Error> {
+    let rows = BY_PROVIDER.list(cx.store, &id, Some(&(id, worker)), count)?;
+    Ok(rows.into_iter().map(|((_, worker), ())| worker).collect())
 }
 
 /// Pays out one worker: what it earned up to the last report, rounded down once over its whole life, minus what
