@@ -132,7 +132,7 @@ pub struct Deal {
     pub excluded: Vec<(PeerId, Epoch)>,
     /// Whether any worker ever ran its artifact.
     pub ran: bool,
-    /// Providers who said that they cannot run it.
+    /// Providers who said that they cannot run it, before any did; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
     /// Escrow that is nobody's yet, as of `at`.
