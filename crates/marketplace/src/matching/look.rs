@@ -97,9 +97,14 @@ pub(super) fn look<S: Store>(
         },
     )?;
     sleep(cx, &mut now, placed)?;
+    let workers = u64::try_from(now.workers.len()).unwrap_or(u64::MAX);
     now.save(cx)?;
-    let tested = survey.tested.saturating_add(1);
-    Ok(tested.saturating_add(arcs.checked_div(ARCS_PER_CANDIDATE).unwrap_or(0)))
+    let workers = workers.saturating_mul(super::WORKER);
+    let arcs = arcs.checked_div(ARCS_PER_CANDIDATE).unwrap_or(0);
+    Ok(super::LOOK
+        .saturating_add(workers)
+        .saturating_add(survey.tested)
+        .saturating_add(arcs))
 }
 
 /// Where the workers stand that the deal has.
