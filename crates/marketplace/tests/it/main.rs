@@ -5,4 +5,5 @@ mod budget;
 mod property;
 mod scenario;
 mod snapshot;
+mod work;
 mod world;

@@ -365,6 +365,7 @@ impl Stage {
             "status" => status_name(view.deal.status),
             "workers" => view.workers.len().to_string(),
             "running" => view.deal.running.to_string(),
+            "cannot-run" => view.deal.cannot_run.len().to_string(),
             "free" => view.free.to_string(),
             "free-exact" => view.deal.free.to_string(),
             "remainder" => {
