@@ -12,6 +12,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test             run every test; needs only cargo and a C++ compiler
+  fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   test ethereum    run cast, viem and ethers against a node; needs npm
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run().map(|tally| tally.report()),
         ["test", "ethereum"] => ethereum::run().map(|tally| tally.report()),
+        ["fuzz"] => suite::fuzz("60").map(|tally| tally.report()),
+        ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["fix"] => checks::fix(),
         ["tidy"] => tidy::run(),

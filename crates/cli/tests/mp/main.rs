@@ -1,5 +1,8 @@
 //! `mp` as its users run it: real processes, real files, real sockets on loopback.
 
+#[path = "../../../../tests/dice.rs"]
+mod dice;
+mod fuzz;
 mod market;
 mod serving;
 mod support;

@@ -1,7 +1,9 @@
 //! Networks of real processes in a temporary folder, ended by id when the test is over.
 
+use crate::dice::Dice;
 use alloy_primitives::Address;
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader},
     net::TcpListener,
     path::PathBuf,
@@ -13,17 +15,6 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) fn mp() -> Command {
     Command::new(env!("CARGO_BIN_EXE_mp"))
-}
-
-/// Numbers from a seed: a small linear congruential generator, good enough to choose victims.
-pub(crate) fn random(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed.wrapping_mul(2).wrapping_add(1);
-    move || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state >> 33
-    }
 }
 
 /// A running validator.
@@ -84,6 +75,12 @@ impl Network {
         child.wait().expect("it ends");
     }
 
+    /// What a validator has complained about since it was first started.
+    pub(crate) fn log(&self, index: usize) -> String {
+        let log = self.nodes[index].config.with_extension("log");
+        std::fs::read_to_string(log).expect("a log")
+    }
+
     /// Starts a validator that was killed.
     pub(crate) fn restart(&mut self, index: usize) {
         self.nodes[index] = launch(self.nodes[index].config.clone());
@@ -92,6 +89,11 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        for index in 0..self.nodes.len() {
+            if std::thread::panicking() {
+                eprintln!("validator {index}:\n{}", self.log(index));
+            }
+        }
         for node in &mut self.nodes {
             let _ = node.child.kill(); // It may have ended already.
             let _ = node.child.wait();
@@ -100,10 +102,15 @@ impl Drop for Network {
 }
 
 fn launch(config: PathBuf) -> Node {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(config.with_extension("log"));
     let mut child = mp()
         .arg("node")
         .arg(&config)
         .stdout(Stdio::piped())
+        .stderr(log.expect("a log"))
         .spawn()
         .expect("mp runs");
     let mut line = String::new();
@@ -119,9 +126,9 @@ fn free_ports(count: usize) -> u16 {
     // Tests of one process ask at the same time and must not get the same ports.
     static ASKED: AtomicU64 = AtomicU64::new(0);
     let asked = ASKED.fetch_add(1, Ordering::Relaxed);
-    let mut random = random(u64::from(std::process::id()) + (asked << 32));
+    let mut dice = Dice::new(u64::from(std::process::id()) + (asked << 32));
     for _ in 0..100 {
-        let first = 20_000 + (random() % 30_000) as u16;
+        let first = 20_000 + dice.below(30_000) as u16;
         let last = first + count as u16;
         if (first..last).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return first;

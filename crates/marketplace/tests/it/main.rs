@@ -2,7 +2,9 @@
 
 mod auditor;
 mod budget;
-mod property;
+#[path = "../../../../tests/dice.rs"]
+mod dice;
+mod fuzz;
 mod scenario;
 mod snapshot;
 mod work;

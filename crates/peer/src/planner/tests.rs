@@ -3,7 +3,7 @@
 //! A worker is written `1:a@0,1`: worker 1 runs artifact `a` on units 0 and 1. In a view, `+` says
 //! that the chain knows that it runs, `~` that its deal is paused.
 
-mod random;
+mod fuzz;
 mod text;
 
 use super::Settings;
