@@ -99,26 +99,45 @@ fn welcome(world: &World, printer: &Printer, deal: u64) -> anyhow::Result<()> {
     let bin = program.parent().unwrap_or(&program).display().to_string();
     let key = world.path("keys/developer.json");
     let gateway = world.gateway()?;
-    let text = format!(
-        "\n\
-         Everything runs, in {folder} (logs in it, too). In another terminal:\n\
-         \n  \
-           export PATH=\"{bin}:$PATH\" MP_RPC={rpc} MP_GATEWAY={gateway} MP_KEY={key}\n\
-         \n  \
-           curl {gateway}/{deal}/any/path               a request to the function\n  \
-           mp deploy status {deal}                        the deal: workers, money, paid until\n  \
-           mp deploy plan {plan}\n  \
-                                                     what another deployment would cost\n  \
-           mp deploy top-up {deal} 5; mp deploy stop {deal}    pay more in; end it and have the rest back\n  \
-           MP_KEY={provider} mp provider withdraw\n  \
-                                                     a provider takes its earnings\n\
-         \n\
-         Any Ethereum wallet or tool: {rpc}, chain id 31337. Ctrl-C stops it all; `mp up` goes on from there.",
+    let lines = [
+        (
+            format!("curl {gateway}/{deal}/any/path"),
+            "a request to the function",
+        ),
+        (
+            format!("mp deploy status {deal}"),
+            "its workers, its money, until when it is paid",
+        ),
+        (
+            format!("mp deploy plan {}", world.path("hello.toml").display()),
+            "what another deployment would cost",
+        ),
+        (format!("mp deploy top-up {deal} 5"), "pay 5 USDC more in"),
+        (
+            format!("mp deploy stop {deal}"),
+            "end it, and have the rest back",
+        ),
+        (
+            format!(
+                "mp provider withdraw --key {}",
+                world.path("keys/provider-1.json").display()
+            ),
+            "a provider takes its earnings",
+        ),
+    ];
+    let mut text = format!(
+        "\nEverything runs, in {folder} (logs in it, too). In another terminal:\n\n  \
+         export PATH=\"{bin}:$PATH\" MP_RPC={rpc} MP_GATEWAY={gateway} MP_KEY={key}\n\n",
         folder = world.path("").display(),
         rpc = world.client().url(),
         key = key.display(),
-        plan = world.path("hello.toml").display(),
-        provider = world.path("keys/provider-1.json").display(),
+    );
+    for (command, what) in lines {
+        text += &format!("  {command}\n      {what}\n");
+    }
+    text += &format!(
+        "\nAny Ethereum wallet or tool: {}, chain id 31337. Ctrl-C stops it all; `mp up` goes on from there.",
+        world.client().url()
     );
     let value = json!({
         "step": "up",

@@ -230,11 +230,21 @@ impl World {
 
     /// Everything but the deal: chain, accounts, supply, peers, gateway.
     pub(super) async fn start(&mut self, printer: &Printer) -> anyhow::Result<()> {
+        let last = self
+            .settings
+            .rpc_port
+            .saturating_add(self.settings.validators - 1);
+        for port in self.settings.rpc_port..=last {
+            free(port, "--rpc-port")?;
+        }
+        free(self.settings.http_port, "--http-port")?;
         self.start_chain(printer).await?;
         let developer = self.developer()?;
         self.fund(&developer).await?;
-        let (first, second) = tokio::join!(self.supply(1, printer), self.supply(2, printer));
-        let units = first? + second?;
+        let mut units = 0;
+        for number in 1..=PROVIDERS.len() {
+            units += self.supply(number, printer).await?;
+        }
         self.start_peers().await?;
         self.start_gateway().await?;
         let gateway = self.gateway()?;
@@ -553,6 +563,14 @@ fn worker() -> anyhow::Result<Vec<String>> {
     let program = std::env::current_exe()?;
     let program = program.to_str().context("the program's path is no text")?;
     Ok(vec![program.to_owned(), "worker".to_owned()])
+}
+
+/// Sees at once what would fail late.
+fn free(port: u16, argument: &str) -> anyhow::Result<()> {
+    std::net::TcpListener::bind(local(port)).with_context(|| {
+        format!("port {port} cannot be listened on\nhint: choose another with {argument}")
+    })?;
+    Ok(())
 }
 
 fn local(port: u16) -> SocketAddr {
