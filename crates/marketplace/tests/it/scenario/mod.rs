@@ -283,7 +283,7 @@ impl Stage {
 
     /// The next thing that happened, of those not seen yet, that reads so.
     fn see(&mut self, wanted: &str) -> Result<(), String> {
-        match self.pending.iter().position(|words| words.contains(wanted)) {
+        match self.pending.iter().position(|words| says(words, wanted)) {
             Some(place) => _ = self.pending.drain(..=place),
             None => return Err(format!("what happened: {:#?}", self.pending)),
         }
@@ -291,7 +291,7 @@ impl Stage {
     }
 
     fn unseen(&mut self, wanted: &str) -> Result<(), String> {
-        match self.pending.iter().find(|words| words.contains(wanted)) {
+        match self.pending.iter().find(|words| says(words, wanted)) {
             Some(words) => Err(format!("it happened: {words}")),
             None => Ok(()),
         }
@@ -392,12 +392,31 @@ fn status_name(status: deal::Status) -> String {
     }
 }
 
+/// Whether some part of `words` reads so; a number is not the beginning or the end of a longer one.
+fn says(words: &str, wanted: &str) -> bool {
+    let digit = |c: char| c.is_ascii_digit();
+    words.match_indices(wanted).any(|(place, _)| {
+        let (before, after) = (&words[..place], &words[place + wanted.len()..]);
+        let longer_after = wanted.ends_with(digit) && after.starts_with(digit);
+        let longer_before = wanted.starts_with(digit) && before.ends_with(digit);
+        !longer_after && !longer_before
+    })
+}
+
+#[test]
+fn a_number_is_not_seen_in_a_longer_one() {
+    assert!(says("D ended refund 120 by", "refund 120"));
+    assert!(!says("D ended refund 120 by", "refund 12"));
+    assert!(!says("D ended refund 120 by", "20 by"));
+    assert!(says("refund 120 and refund 12", "refund 12"));
+}
+
 /// Without an expectation, all is well that is not refused.
 fn expect(outcome: Option<&str>, found: &str) -> Result<(), String> {
     let good = match outcome {
         None => !found.starts_with("refused"),
         Some(wanted) if wanted.starts_with("refused") => {
-            wanted.split_whitespace().all(|word| found.contains(word))
+            wanted.split_whitespace().all(|word| says(found, word))
         }
         Some(wanted) => wanted.replace('_', "") == found,
     };
