@@ -4,10 +4,12 @@ mod calls;
 mod words;
 
 use crate::world::{World, address};
+use marketplace::store::Store;
 use marketplace::units::{
     Address, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
-use marketplace::{Call, Error, Event, Params, Reply};
+use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
+use marketplace::{Call, Cx, Error, Event, Params, Reply};
 use marketplace::{deal, ledger, offer, worker};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -316,9 +318,7 @@ impl Stage {
             }
             "unpaid" => {
                 let provider = known(&self.providers, name)?;
-                Ok(world
-                    .read(|cx| deal::due_to_withdraw(cx, provider))
-                    .to_string())
+                Ok(world.read(|cx| unpaid(cx, provider)).to_string())
             }
             "price" => {
                 let id = known(&self.offers, name)?;
@@ -382,6 +382,23 @@ impl Stage {
             other => return Err(format!("what is {other} of a deal?")),
         })
     }
+}
+
+/// What all workers of a provider have earned up to the last reports and were not paid.
+fn unpaid<S: Store>(cx: &mut Cx<'_, S>, provider: ProviderId) -> Result<Usdc, Error> {
+    let mut total = 0;
+    for ((_, id), ()) in BY_PROVIDER.list(cx.store, &provider, None, usize::MAX)? {
+        let worker = worker::get(cx.store, id)?.expect("a worker of the index");
+        total += match worker.stage {
+            WorkerStage::Gone { earned, .. } => earned.0 - worker.paid.0,
+            _ => {
+                let workers = deal::view(cx, worker.deal)?.workers;
+                let view = workers.iter().find(|view| view.id == id);
+                view.expect("a worker that is not gone").unpaid.0
+            }
+        };
+    }
+    Ok(Usdc(total))
 }
 
 fn status_name(status: deal::Status) -> String {
