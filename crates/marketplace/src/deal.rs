@@ -18,9 +18,7 @@ mod view;
 
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
-pub use view::{
-    Member, View, WorkerView, due_to_withdraw, get, list, subnet, terms, view, worker, workers,
-};
+pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
 
 use crate::call::Reply;
 use crate::cx::Cx;

@@ -91,8 +91,7 @@ fn pay<S: Store>(
 impl DealNow {
     /// What a loaded worker has earned and was not paid.
     pub(super) fn unpaid(&self, id: WorkerId) -> Result<Usdc, Error> {
-        let loaded = self.workers.get(&id);
-        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, lease) = self.loaded(id)?;
         let earned = match worker.stage {
             Stage::Gone { earned, .. } => earned,
             _ => {
@@ -109,8 +108,7 @@ impl DealNow {
 
     /// Counts a payment. True if the worker was gone before, so that this was the last and its row goes.
     fn note_paid(&mut self, id: WorkerId, amount: Usdc) -> Result<bool, Error> {
-        let loaded = self.workers.get_mut(&id);
-        let (worker, _) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, _) = self.loaded_mut(id)?;
         let paid = worker.paid.checked_add(amount);
         worker.paid = paid.ok_or_else(|| fault("pay beyond the supply"))?;
         let gone = matches!(worker.stage, Stage::Gone { .. });

@@ -2,13 +2,13 @@
 
 use super::{DEALS, Deal, DealNow};
 use crate::cx::Cx;
-use crate::demand::{DEMANDS, Terms};
+use crate::demand::Terms;
 use crate::limits::MAX_PAGE;
 use crate::peer::PEERS;
-use crate::refusal::{Error, fault};
+use crate::refusal::Error;
 use crate::store::Store;
-use crate::units::{DatacenterId, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
-use crate::worker::{BY_DEAL, BY_PROVIDER, Stage, WORKERS, Worker};
+use crate::units::{DatacenterId, DealId, PeerId, Time, Usdc, WorkerId};
+use crate::worker::{BY_DEAL, Stage, WORKERS, Worker};
 
 /// A deal as of the last block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +63,6 @@ pub fn get<S: Store>(store: &mut S, id: DealId) -> Result<Option<Deal>, Error> {
     DEALS.get(store, &id)
 }
 
-/// The terms of a deal.
-///
-/// # Errors
-/// Out of work.
-pub fn terms<S: Store>(store: &mut S, id: DealId) -> Result<Option<Terms>, Error> {
-    DEMANDS.get(store, &id)
-}
-
 /// Deals after `after`, by id, as of their last changes; at most `limit` and never more than a page.
 ///
 /// # Errors
@@ -113,8 +105,7 @@ pub fn view<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<View, Error> {
 
 impl DealNow {
     fn worker_view(&self, id: WorkerId) -> Result<WorkerView, Error> {
-        let loaded = self.workers.get(&id);
-        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, lease) = self.loaded(id)?;
         let kept_until = match worker.stage {
             Stage::Assigned { deadline } => deadline,
             Stage::Running { kept_until, .. } => lease.until.max(kept_until),
@@ -183,21 +174,4 @@ pub fn subnet<S: Store>(store: &mut S, deal: DealId) -> Result<Vec<Member>, Erro
         });
     }
     Ok(members)
-}
-
-/// What a withdrawal of all workers would pay a provider now: of at most a page of them, oldest first.
-///
-/// # Errors
-/// Out of work.
-pub fn due_to_withdraw<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Usdc, Error> {
-    let mut total = Usdc::ZERO;
-    for ((_, id), ()) in BY_PROVIDER.page(cx.store, &id, None, MAX_PAGE)? {
-        let deal = WORKERS.must(cx.store, &id)?.deal;
-        let mut now = DealNow::load(cx, deal)?;
-        now.load_worker(cx, id)?;
-        total = total
-            .checked_add(now.unpaid(id)?)
-            .ok_or_else(|| fault("pay beyond the supply"))?;
-    }
-    Ok(total)
 }

@@ -140,8 +140,7 @@ fn survey<S: Store>(cx: &mut Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Su
             .workers
             .values()
             .any(|(worker, _)| worker.peer == candidate.id);
-        let obstacle = candidate.obstacle(&now.terms, &now.deal, time, epoch);
-        match obstacle.or(serves.then_some(Reason::ServesAlready)) {
+        match candidate.obstacle(&now.terms, &now.deal, serves, time, epoch) {
             Some(reason) => survey.count(reason, 1),
             None => survey.fits.push(fit(&candidate, now)?),
         }

@@ -174,10 +174,9 @@ fn show<S: Store>(
         *spent = spent.saturating_add(SHOWING);
         shown = place;
         let (deal, terms) = (DEALS.must(cx.store, &id)?, DEMANDS.must(cx.store, &id)?);
-        if candidate
-            .obstacle(&terms, &deal, cx.now(), cx.epoch())
-            .is_none()
-        {
+        // Whether it serves the demand already, the look finds out.
+        let obstacle = candidate.obstacle(&terms, &deal, false, cx.now(), cx.epoch());
+        if obstacle.is_none() {
             *spent = spent.saturating_add(WAKING);
             let mut now = DealNow::load(cx, id)?;
             now.deal.pause_blocks = 1;
