@@ -3,6 +3,7 @@
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;
+mod kills;
 mod market;
 mod serving;
 mod support;
