@@ -369,7 +369,7 @@ fn whatever_is_asked_a_node_answers_and_goes_on() {
 }
 
 /// The answer to a call that is right.
-fn good(address: &str, method: &str, params: Value) -> Value {
+pub(crate) fn good(address: &str, method: &str, params: Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
     let bytes = head("POST", "application/json", body.len()) + &body;
     let request = Request {

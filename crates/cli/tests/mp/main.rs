@@ -3,8 +3,8 @@
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;
+mod kills;
 mod market;
-mod serving;
 mod support;
 mod up;
 mod validators;

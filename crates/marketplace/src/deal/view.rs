@@ -5,7 +5,7 @@ use crate::cx::Cx;
 use crate::demand::Terms;
 use crate::limits::MAX_PAGE;
 use crate::peer::PEERS;
-use crate::refusal::Error;
+use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::units::{DatacenterId, DealId, PeerId, Time, Usdc, WorkerId};
 use crate::worker::{BY_DEAL, Stage, WORKERS, Worker};
