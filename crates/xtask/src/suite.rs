@@ -21,15 +21,27 @@ pub(crate) fn fuzz(seconds: &str) -> Result<Tally> {
     let seconds: u64 = seconds
         .parse()
         .with_context(|| format!("{seconds} is no number of seconds"))?;
+    long("fuzz::", "MP_FUZZ_SECONDS", seconds)
+}
+
+/// Runs the tests in modules called `kills`, each with so many kills, in the same way.
+pub(crate) fn kills(times: &str) -> Result<Tally> {
+    let times: u64 = times
+        .parse()
+        .with_context(|| format!("{times} is no number of kills"))?;
+    long("kills::", "MP_KILLS", times)
+}
+
+fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {
     let mut command = cargo(&TESTS);
-    command.args(["--", "fuzz::", "--nocapture"]);
-    command.env("MP_FUZZ_SECONDS", seconds.to_string());
+    command.args(["--", tests, "--nocapture"]);
+    command.env(variable, value.to_string());
     if std::env::var_os("MP_SEED").is_none() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         command.env("MP_SEED", now.as_secs().to_string());
     }
     let tally = count(command)?;
-    ensure!(tally.passed + tally.failed > 0, "no test is called fuzz");
+    ensure!(tally.passed + tally.failed > 0, "no test is called {tests}");
     Ok(tally)
 }
 
