@@ -77,7 +77,7 @@ pub enum EndReason {
 
 /// Who is to blame.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Blame {
     /// Nobody.
     Nobody,
     /// The developer.
@@ -224,7 +224,7 @@ pub enum Event {
         /// Why.
         reason: EndReason,
         /// Who is to blame.
-        fault: Fault,
+        blame: Blame,
         /// What went back.
         refund: Usdc,
     },
@@ -295,7 +295,7 @@ fn evict<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
     now.gone(
         id,
         GoneReason::Evicted,
-        Fault::Developer,
+        Blame::Developer,
         Pay::AtLeastMinimum,
     )?;
     now.save(cx)
@@ -310,7 +310,7 @@ fn stop<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
         Status::Matching => EndReason::Cancelled,
         _ => EndReason::Stopped,
     };
-    now.end(reason, Fault::Developer, cx.now())?;
+    now.end(reason, Blame::Developer, cx.now())?;
     now.save(cx)
 }
 

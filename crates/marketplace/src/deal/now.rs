@@ -4,7 +4,7 @@
 //! time, and a call that is refused after the reading has written nothing.
 
 use super::money::{self, exact};
-use super::{DEALS, Deal, EndReason, Event, Fault, Queued, Status};
+use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Status};
 use crate::cx::Cx;
 use crate::demand::{DEMANDS, Terms};
 use crate::event;
@@ -192,19 +192,19 @@ impl DealNow {
     fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
         match what {
             Deadline::LeaseLapses(worker) => {
-                self.gone(worker, GoneReason::Silent, Fault::Provider, Pay::Reported)
+                self.gone(worker, GoneReason::Silent, Blame::Provider, Pay::Reported)
             }
             Deadline::StartTimeout(worker) => self.gone_at(
                 worker,
                 GoneReason::NeverStarted,
-                Fault::Provider,
+                Blame::Provider,
                 Pay::Reported,
                 at,
             ),
-            Deadline::DurationOver => self.end(EndReason::Completed, Fault::Nobody, at),
+            Deadline::DurationOver => self.end(EndReason::Completed, Blame::Nobody, at),
             Deadline::PaidUntil => self.pause(at),
             Deadline::HoldOver => self.release(),
-            Deadline::PauseOver => self.end(EndReason::Unfunded, Fault::Developer, at),
+            Deadline::PauseOver => self.end(EndReason::Unfunded, Blame::Developer, at),
         }
     }
 
@@ -220,7 +220,7 @@ impl DealNow {
     /// A paused deal lets its workers go.
     fn release(&mut self) -> Result<(), Error> {
         for id in self.live() {
-            self.gone(id, GoneReason::Unfunded, Fault::Developer, Pay::ToNow)?;
+            self.gone(id, GoneReason::Unfunded, Blame::Developer, Pay::ToNow)?;
         }
         self.deal.vacated = 0;
         Ok(())
@@ -259,7 +259,7 @@ impl DealNow {
     }
 
     /// Ends the deal: its workers go, and the rest of the escrow returns to its owner. All workers are loaded.
-    pub(crate) fn end(&mut self, reason: EndReason, blame: Fault, at: Time) -> Result<(), Error> {
+    pub(crate) fn end(&mut self, reason: EndReason, blame: Blame, at: Time) -> Result<(), Error> {
         let (gone, pay) = match reason {
             EndReason::Cancelled | EndReason::Stopped => (GoneReason::Stopped, Pay::AtLeastMinimum),
             EndReason::BadArtifact => (GoneReason::BadArtifact, Pay::AtLeastMinimum),
@@ -281,7 +281,7 @@ impl DealNow {
             Event::Ended {
                 deal: self.id,
                 reason,
-                fault: blame,
+                blame,
                 refund,
             }
             .into(),
@@ -389,7 +389,7 @@ impl DealNow {
         &mut self,
         id: WorkerId,
         reason: GoneReason,
-        blame: Fault,
+        blame: Blame,
         pay: Pay,
     ) -> Result<(), Error> {
         self.gone_at(id, reason, blame, pay, self.deal.at)
@@ -399,7 +399,7 @@ impl DealNow {
         &mut self,
         id: WorkerId,
         reason: GoneReason,
-        blame: Fault,
+        blame: Blame,
         pay: Pay,
         at: Time,
     ) -> Result<(), Error> {
@@ -417,7 +417,7 @@ impl DealNow {
             worker: id,
             deal,
             reason,
-            fault: blame,
+            blame,
             at: until,
             earned,
         };

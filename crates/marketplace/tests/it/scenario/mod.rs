@@ -255,12 +255,12 @@ impl Stage {
                 worker,
                 deal,
                 reason,
-                fault,
+                blame,
                 at,
                 earned,
             }) => {
                 let worker = self.worker_name(*deal, *worker);
-                let reason = format!("{reason:?} by {fault:?}");
+                let reason = format!("{reason:?} by {blame:?}");
                 Some(format!("{worker} gone: {reason} at {at} earned {earned}"))
             }
             Event::Deal(deal::Event::StatusChanged { deal, status, at }) => Some(format!(
@@ -271,12 +271,12 @@ impl Stage {
             Event::Deal(deal::Event::Ended {
                 deal,
                 reason,
-                fault,
+                blame,
                 refund,
             }) => {
                 let deal = self.deal_name(*deal);
                 Some(format!(
-                    "{deal} ended: {reason:?} by {fault:?} refund {refund}"
+                    "{deal} ended: {reason:?} by {blame:?} refund {refund}"
                 ))
             }
             _ => None,
