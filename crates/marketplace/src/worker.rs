@@ -244,7 +244,8 @@ fn cannot_run<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, obstacle: Obstacle) ->
         return now.save(cx);
     }
     now.gone(id, GoneReason::CannotRun, Fault::Nobody, Pay::ToTreasury)?;
-    if !now.deal.cannot_run.contains(&worker.provider) {
+    // Once somebody ran it, nobody's word makes the artifact bad.
+    if !now.deal.ran && !now.deal.cannot_run.contains(&worker.provider) {
         now.deal.cannot_run.push(worker.provider);
     }
     if !now.deal.ran && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {

@@ -16,7 +16,7 @@ use crate::{
 };
 use client::{Client, PeerKey};
 use executor::Executor;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(200);
 const EVENTS: usize = 1024;
 
 /// The configuration file of a peer, in TOML.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// JSON-RPC address of a node.
@@ -154,7 +154,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     );
     let inventory = executor.inventory().await?;
     announce(&serde_json::json!({
-        "event": "ready",
+        "ready": "peer",
         "peer": key.id().to_string(),
         "overlay": listens,
     }))?;

@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask ci` is what continuous integration runs, and what you run.
 
+mod bench;
 mod checks;
 mod ethereum;
 mod suite;
@@ -16,6 +17,7 @@ usage: cargo xtask <command>
   test ethereum    run cast, viem and ethers against a node; needs npm
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself
+  bench [NAME]     measure finality, transfers, offers or serving, or all; takes long to build
   tidy             check the arrows between crates and the habits of the tree
 ";
 
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["fix"] => checks::fix(),
         ["tidy"] => tidy::run(),
+        ["bench"] => bench::run(None),
+        ["bench", name] if bench::exists(name) => bench::run(Some(name)),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

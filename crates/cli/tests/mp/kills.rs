@@ -5,7 +5,7 @@
 
 use crate::dice::{Dice, environment};
 use crate::fuzz::good;
-use crate::support::{Market, Process, amount, get, text, until};
+use crate::support::{FUNDS, Market, Process, amount, get, text, until};
 use alloy_primitives::{Address, B256};
 use client::marketplace::units::{DealId, Flt, ProviderId};
 use client::{AccountKey, Client};
@@ -165,9 +165,10 @@ impl World {
         let client = self.client(1);
         self.runtime
             .spawn(async move { source.serve(&client, DealId(1), artifact).await });
-        let applied = self
-            .market
-            .run("developer.json", &["deploy", "apply", text(&plan)]);
+        let applied = self.market.run(
+            "developer.json",
+            &["deploy", "apply", "--detach", text(&plan)],
+        );
         assert_eq!(applied["deal"], 1);
     }
 
@@ -337,7 +338,7 @@ impl World {
         )
         .expect("a string");
         let plan = self.market.write("plan2.toml", &plan);
-        let command = ["deploy", "apply", text(&plan)];
+        let command = ["deploy", "apply", "--detach", text(&plan)];
         let known = self.open_deals();
         self.kill_command("developer.json", &command, after);
         self.wait_for_pending("developer.json");
@@ -354,7 +355,7 @@ impl World {
         let stopped = self
             .market
             .run("developer.json", &["deploy", "stop", &deal]);
-        assert_eq!(amount(&stopped["amount"]), crate::serving::FUNDS);
+        assert_eq!(amount(&stopped["amount"]), FUNDS);
     }
 
     fn open_deals(&self) -> BTreeSet<u64> {

@@ -5,6 +5,6 @@ mod dice;
 mod fuzz;
 mod kills;
 mod market;
-mod serving;
 mod support;
+mod up;
 mod validators;

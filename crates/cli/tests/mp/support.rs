@@ -167,6 +167,9 @@ pub(crate) fn free_ports(count: usize) -> u16 {
     panic!("no {count} free ports in a row");
 }
 
+/// What the plan of [`Market`] pays in, in millionths of USDC.
+pub(crate) const FUNDS: u128 = 50_000_000;
+
 /// The folder of the test, and the chain in it.
 pub(crate) struct Market {
     folder: TempDir,
@@ -260,10 +263,6 @@ impl Market {
             source.listens()[0],
         );
         self.write("plan.toml", &plan)
-    }
-
-    pub(crate) fn status(&self) -> Value {
-        self.run("developer.json", &["deploy", "status", "1"])
     }
 }
 
