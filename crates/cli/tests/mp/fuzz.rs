@@ -325,7 +325,7 @@ fn whatever_is_asked_a_node_answers_and_goes_on() {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let sent = runtime.block_on(client.faucet(&account, Usdc(1)));
     let sent = sent.expect("a receipt");
-    let block = good(address, "eth_getBlockByNumber", json!(["latest"]));
+    let block = good(address, "eth_getBlockByNumber", &json!(["latest"]));
     let block = block["hash"].as_str().expect("a hash");
     let hash = sent.hash.to_string();
 
@@ -351,13 +351,13 @@ fn whatever_is_asked_a_node_answers_and_goes_on() {
                     // What has no id that could be one is a notification.
                     Value::Null => {}
                     Value::Array(answers) => {
-                        answers.iter().for_each(|each| check(each, &shown, asked))
+                        answers.iter().for_each(|each| check(each, &shown, asked));
                     }
                     answer => check(answer, &shown, asked),
                 }
             }
         }
-        assert_eq!(good(address, "eth_chainId", json!([])), "0x7a69");
+        assert_eq!(good(address, "eth_chainId", &json!([])), "0x7a69");
         let log = network.log(0);
         for fault in ["panicked", "an RPC answer failed"] {
             assert!(!log.contains(fault), "{log}\nafter {shown}");
@@ -369,7 +369,7 @@ fn whatever_is_asked_a_node_answers_and_goes_on() {
 }
 
 /// The answer to a call that is right.
-pub(crate) fn good(address: &str, method: &str, params: Value) -> Value {
+pub(crate) fn good(address: &str, method: &str, params: &Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
     let bytes = head("POST", "application/json", body.len()) + &body;
     let request = Request {
