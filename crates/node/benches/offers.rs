@@ -156,7 +156,7 @@ impl Market {
         key.sign(TxEip1559 {
             gas_limit,
             // So many full blocks make gas dear.
-            max_fee_per_gas: 1_000_000_000_000_000 / 2,
+            max_fee_per_gas: 100_000_000_000_000,
             ..transaction(self.chain.nonce(key), MARKETPLACE, calldata::encode(call))
         })
     }
