@@ -99,10 +99,12 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
 
 /// Wakes demands whose pause is over. Gives how many; the others wake in later blocks.
 fn wake_by_time<S: Store>(cx: &mut Cx<'_, S>, budget: u64) -> Result<u64, Error> {
-    let mut spent = 0;
+    let (mut spent, mut from) = (0, None);
     while spent < budget {
-        match WAKE.first(cx.store, &(), None)? {
-            Some(((block, _), deal)) if block <= cx.clock.block => {
+        // From where the last one stood: rows that this block removed are not passed again and again.
+        match WAKE.first(cx.store, &(), from.as_ref())? {
+            Some((key, deal)) if key.0 <= cx.clock.block => {
+                from = Some(key);
                 let mut now = DealNow::load(cx, deal)?;
                 now.deal.queued = queue::due(cx.store, &now.deal)?;
                 now.save(cx)?;
@@ -117,8 +119,10 @@ fn wake_by_time<S: Store>(cx: &mut Cx<'_, S>, budget: u64) -> Result<u64, Error>
 /// Shows peers whose supply changed to the sleeping demands, and wakes those they could serve. Gives the
 /// candidates tested. What the budget leaves is shown in later blocks.
 fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Result<u64, Error> {
-    let mut spent = 0;
-    while let Some((peer, fresh)) = FRESH.first(cx.store, &(), None)? {
+    let (mut spent, mut from) = (0, None);
+    // From where the last one stood, as above.
+    while let Some((peer, fresh)) = FRESH.first(cx.store, &(), from.as_ref())? {
+        from = Some(peer);
         let candidate = book
             .candidate(peer)
             .filter(|candidate| candidate.peer.idle > 0);
