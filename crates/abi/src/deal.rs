@@ -5,7 +5,7 @@ use crate::refusal::Revert;
 use crate::sol::IDeal::{self as i, IDealCalls as Calls};
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolCall as _, SolEvent as _};
-use marketplace::deal::{self, Call, EndReason, Event, Fault, Status, View};
+use marketplace::deal::{self, Blame, Call, EndReason, Event, Status, View};
 use marketplace::store::Store;
 use marketplace::units::{DealId, Usdc, WorkerId};
 use marketplace::{Cx, Error};
@@ -75,7 +75,7 @@ pub(crate) fn log(event: &Event) -> LogData {
         Event::Ended {
             deal,
             reason,
-            fault: blame,
+            blame,
             refund,
         } => i::DealEnded {
             deal: deal.0,
@@ -130,10 +130,10 @@ fn end_reason(reason: EndReason) -> i::EndReason {
     }
 }
 
-pub(crate) fn fault(fault: Fault) -> crate::sol::Fault {
-    match fault {
-        Fault::Nobody => crate::sol::Fault::Nobody,
-        Fault::Developer => crate::sol::Fault::Developer,
-        Fault::Provider => crate::sol::Fault::Provider,
+pub(crate) fn fault(blame: Blame) -> crate::sol::Fault {
+    match blame {
+        Blame::Nobody => crate::sol::Fault::Nobody,
+        Blame::Developer => crate::sol::Fault::Developer,
+        Blame::Provider => crate::sol::Fault::Provider,
     }
 }

@@ -102,7 +102,7 @@ pub(crate) fn log(event: &Event) -> LogData {
             worker,
             deal,
             reason,
-            fault: blame,
+            blame,
             at,
             earned,
         } => i::WorkerGone {

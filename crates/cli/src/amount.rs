@@ -1,5 +1,6 @@
 //! Amounts as people write them: decimal numbers of whole coins, never floats.
 
+use crate::document::clip;
 use client::marketplace::units::{Flt, Usdc};
 
 /// Decimals of USDC.
@@ -14,6 +15,7 @@ const FLT_DECIMALS: u32 = 18;
 pub(crate) fn parse_usdc(text: &str) -> Result<Usdc, String> {
     let amount = parse(text, USDC_DECIMALS);
     amount.map(Usdc).ok_or_else(|| {
+        let text = clip(text);
         format!("{text:?} is no amount of USDC; write a decimal number like 12 or 0.25, with at most 6 decimals")
     })
 }
@@ -25,6 +27,7 @@ pub(crate) fn parse_usdc(text: &str) -> Result<Usdc, String> {
 pub(crate) fn parse_flt(text: &str) -> Result<Flt, String> {
     let amount = parse(text, FLT_DECIMALS);
     amount.map(Flt).ok_or_else(|| {
+        let text = clip(text);
         format!("{text:?} is no amount of FLT; write a decimal number like 1 or 0.5, with at most 18 decimals")
     })
 }

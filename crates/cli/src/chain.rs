@@ -27,8 +27,12 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    /// A client of the node; with an account, one that sees what a command which was cut short has sent (K8).
     pub(crate) fn client(&self) -> Result<Client, Error> {
-        Client::new(&self.rpc)
+        match &self.key {
+            Some(path) => Client::acting_for(&self.rpc, AccountKey::load(path)?.address()),
+            None => Client::new(&self.rpc),
+        }
     }
 
     /// The key of the account that acts.

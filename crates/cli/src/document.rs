@@ -1,13 +1,28 @@
 //! TOML documents that people write: everything that is wrong is found at once, with line and hint.
 //!
 //! Serde stops at the first error, so tables are read field by field. A field that cannot be read becomes a finding
-//! and `None`; reading goes on.
+//! and `None`; reading goes on. What is said about a document is bounded, whatever the document is.
+
+#[cfg(test)]
+#[path = "../../../tests/dice.rs"]
+mod dice;
+#[cfg(test)]
+mod fuzz;
 
 use std::{fmt, ops::Range};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+
+/// The longest document that is read.
+const MAX_BYTES: usize = 64 << 10;
+
+/// More findings than this are counted, not shown.
+const MAX_FINDINGS: usize = 50;
+
+/// Characters of a document that are repeated in one message.
+const MAX_QUOTED: usize = 200;
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,13 +56,16 @@ pub(crate) struct Located<T> {
 #[derive(Debug)]
 pub(crate) struct Findings<'t> {
     text: &'t str,
+    /// Where the lines of the text end.
+    ends: Vec<usize>,
     found: Vec<Finding>,
 }
 
 impl<'t> Findings<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
+        let ends = text.match_indices('\n').map(|(end, _)| end).collect();
         let found = Vec::new();
-        Self { text, found }
+        Self { text, ends, found }
     }
 
     /// Parses the document as far as it can be.
@@ -55,30 +73,57 @@ impl<'t> Findings<'t> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let line = self.line(&error.span().unwrap_or(0..0));
-            self.add(
-                line,
-                error.message().to_owned(),
-                "mend the TOML; see https://toml.io",
-            );
+            self.add(line, error.message(), "mend the TOML; see https://toml.io");
         }
         document
     }
 
-    pub(crate) fn add(&mut self, line: usize, what: impl Into<String>, hint: impl Into<String>) {
-        let (what, hint) = (what.into(), hint.into());
+    pub(crate) fn add(&mut self, line: usize, what: impl AsRef<str>, hint: impl AsRef<str>) {
+        let (what, hint) = (clip(what.as_ref()), clip(hint.as_ref()));
         self.found.push(Finding { line, what, hint });
     }
 
-    /// All of them by line.
+    /// The first of them by line, and how many there are besides.
     pub(crate) fn sorted(mut self) -> Vec<Finding> {
         self.found.sort();
+        let more = self.found.split_off(MAX_FINDINGS.min(self.found.len()));
+        if let Some(next) = more.first() {
+            let what = format!("and {} more faults from here on", more.len());
+            self.add(next.line, what, "mend those above first");
+        }
         self.found
     }
 
-    fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    /// The line on which a part of the text begins.
+    pub(crate) fn line(&self, span: &Range<usize>) -> usize {
+        self.ends.partition_point(|end| *end < span.start) + 1
     }
+}
+
+/// Finds fault with a document that is too long to be read.
+pub(crate) fn too_long(text: &str) -> Option<Finding> {
+    let length = text.len();
+    (length > MAX_BYTES).then(|| Finding {
+        line: 1,
+        what: format!("{length} bytes are too many"),
+        hint: format!("at most {MAX_BYTES} are read"),
+    })
+}
+
+/// A text that a document may have written, fit for a terminal: of bounded length, without control characters.
+pub(crate) fn clip(text: &str) -> String {
+    let printable = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    let mut clipped: String = text.chars().take(MAX_QUOTED).map(printable).collect();
+    if text.chars().nth(MAX_QUOTED).is_some() {
+        clipped.push('…');
+    }
+    clipped
 }
 
 /// One table, and which of its fields were asked for.

@@ -6,6 +6,7 @@ mod chain;
 mod clock;
 mod command;
 mod document;
+mod http;
 mod plan;
 mod printer;
 mod supply;
@@ -26,11 +27,34 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let printer = Printer::new(arguments.output);
+    if let Some(parent) = arguments.parent
+        && !end_with(parent)
+    {
+        return ExitCode::FAILURE;
+    }
     match arguments.command.run(&arguments.chain, &printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             printer.failed(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Makes the kernel send SIGTERM when the parent is gone, however it ends; false if it is gone already. Elsewhere than
+/// on Linux a parent that is killed leaves its children behind.
+fn end_with(parent: u32) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+        let asked = set_parent_process_death_signal(Some(Signal::TERM)).is_ok();
+        let lives =
+            |id: rustix::process::Pid| u32::try_from(id.as_raw_nonzero().get()) == Ok(parent);
+        return asked && getppid().is_some_and(lives);
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = parent;
+        true
     }
 }

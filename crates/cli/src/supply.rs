@@ -18,6 +18,7 @@
 //! ```
 
 use crate::amount::parse_flt;
+use crate::document::{self, Finding, Findings, clip};
 use anyhow::Context as _;
 use client::marketplace::attribute::{Attribute, Value};
 use client::marketplace::datacenter::{self, Country};
@@ -86,8 +87,9 @@ impl Supply {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
-        let mut supply: Self = toml::from_str(&text)
-            .with_context(|| format!("{} does not describe a provider", path.display()))?;
+        let mut supply = Self::read(&text).map_err(|finding| {
+            anyhow::anyhow!("{} does not describe a provider\n{finding}", path.display())
+        })?;
         let home = path.parent().unwrap_or(Path::new("."));
         for datacenter in &mut supply.datacenters {
             for peer in &mut datacenter.peers {
@@ -95,6 +97,21 @@ impl Supply {
             }
         }
         Ok(supply)
+    }
+
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub(crate) fn read(text: &str) -> Result<Self, Finding> {
+        if let Some(finding) = document::too_long(text) {
+            return Err(finding);
+        }
+        toml::from_str(text).map_err(|error| Finding {
+            line: Findings::new(text).line(&error.span().unwrap_or(0..0)),
+            what: clip(error.message()),
+            hint: "fields are `name`, `operator_flt` and [[datacenters]] with its [[datacenters.peers]]".into(),
+        })
     }
 
     /// What each operator key is filled up to.
@@ -109,7 +126,7 @@ impl Datacenter {
         let country: [u8; 2] = self.country.as_bytes().try_into().with_context(|| {
             format!(
                 "{:?} is no country\nhint: write its two letters of ISO 3166, like \"CH\"",
-                self.country
+                clip(&self.country)
             )
         })?;
         Ok(datacenter::Datacenter {

@@ -3,6 +3,7 @@
 use crate::{Client, Error};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{Filter, Log, TransactionReceipt, TransactionRequest};
+use alloy_sol_types::SolEvent;
 use marketplace::units::Flt;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -85,6 +86,24 @@ impl Client {
     pub async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, Error> {
         let method = "eth_getLogs";
         self.read(method, vec![value(method, filter)?]).await
+    }
+
+    /// All events of one type of the marketplace since a height, in order.
+    ///
+    /// # Errors
+    /// As [`Client::logs`].
+    pub async fn events<E: SolEvent>(&self, from: u64) -> Result<Vec<E>, Error> {
+        let filter = Filter::new()
+            .address(abi::MARKETPLACE)
+            .event_signature(E::SIGNATURE_HASH)
+            .from_block(from);
+        let logs = self.logs(&filter).await?;
+        let decoded = logs.iter().map(|log| E::decode_log(&log.inner));
+        let events: Result<Vec<_>, _> = decoded.map(|log| log.map(|log| log.data)).collect();
+        events.map_err(|error| Error::Malformed {
+            method: "eth_getLogs",
+            reason: error.to_string(),
+        })
     }
 
     pub(crate) async fn simulate(&self, request: &TransactionRequest) -> Result<Bytes, Error> {

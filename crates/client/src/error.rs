@@ -1,6 +1,6 @@
 //! What can go wrong between a caller and the chain.
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use std::time::Duration;
 
 /// Why there is no answer. Each says what, why, and what to do about it.
@@ -73,6 +73,17 @@ pub enum Error {
         waited: Duration,
         /// What else is known, with a colon before it; or nothing.
         because: String,
+    },
+    /// Something that the account sent before is in no block yet.
+    #[error(
+        "a transaction of {account} that was sent before is in no block yet, after {} s\nhint: is the network running? what this command would see and do depends on it",
+        waited.as_secs()
+    )]
+    UnderWay {
+        /// The account.
+        account: Address,
+        /// How long was waited.
+        waited: Duration,
     },
     /// The transaction was executed and failed, though it would have succeeded when it was sent.
     #[error("transaction {hash} failed in block {height}: {what}\nhint: {hint}")]

@@ -10,7 +10,7 @@
 //! ```
 
 use alloy_consensus::crypto::secp256k1::sign_message;
-use alloy_primitives::{Address, B256, Signature};
+use alloy_primitives::{Address, B256, Signature, keccak256};
 use ed25519_dalek::{Signer as _, SigningKey};
 use marketplace::peer::registration_message;
 use marketplace::units::{PeerId, ProviderId};
@@ -27,6 +27,8 @@ use std::{
 const MAX_FILE: u64 = 4096;
 /// Mode bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
+/// What the secret of a source is derived under.
+const SOURCE: &[u8] = b"marketplace+/source/1";
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +129,12 @@ impl AccountKey {
     /// The account.
     pub fn address(&self) -> Address {
         self.address
+    }
+
+    /// The secret of the overlay key under which the account's owner gives artifacts to peers. It follows from the
+    /// account's secret, so that a deployment that was interrupted can go on; nothing about the account follows from it.
+    pub fn source_seed(&self) -> [u8; 32] {
+        keccak256([SOURCE, self.secret.as_slice()].concat()).0
     }
 
     /// Signs a hash.
@@ -299,6 +307,9 @@ mod tests {
             address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
         );
         assert!(!format!("{key:?}").contains("ac0974"));
+        assert_eq!(key.source_seed(), key.clone().source_seed());
+        assert_ne!(key.source_seed(), AccountKey::generate().source_seed());
+        assert_ne!(key.source_seed(), secret.0);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use abi::view::{
     time::Time,
     worker::Worker,
 };
-use alloy_primitives::{Address, B256};
-use alloy_sol_types::SolCall as _;
+use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::SolCall;
+use marketplace::ledger::Account;
 use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -27,14 +28,32 @@ impl Client {
     /// # Errors
     /// If the node does not answer.
     pub async fn usdc(&self, owner: Address) -> Result<Usdc, Error> {
-        let data = IUSDC::balanceOfCall { owner }.abi_encode();
-        let output = self.call(abi::USDC, data.into()).await?;
-        let balance = IUSDC::balanceOfCall::abi_decode_returns(&output);
-        let balance = balance.map_err(|error| Error::Malformed {
-            method: "balanceOf",
+        self.amount(IUSDC::balanceOfCall { owner }).await
+    }
+
+    /// USDC that a deal's escrow holds, including what its workers have earned and nobody withdrew.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn escrow(&self, deal: DealId) -> Result<Usdc, Error> {
+        self.usdc(abi::usdc::address_of(Account::Deal(deal))).await
+    }
+
+    /// All USDC there is.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn usdc_supply(&self) -> Result<Usdc, Error> {
+        self.amount(IUSDC::totalSupplyCall {}).await
+    }
+
+    async fn amount<C: SolCall<Return = U256>>(&self, call: C) -> Result<Usdc, Error> {
+        let output = self.call(abi::USDC, call.abi_encode().into()).await?;
+        let amount = C::abi_decode_returns(&output).map_err(|error| Error::Malformed {
+            method: C::SIGNATURE,
             reason: error.to_string(),
         })?;
-        Ok(abi::usdc::amount(balance))
+        Ok(abi::usdc::amount(amount))
     }
 
     /// Protocol time.

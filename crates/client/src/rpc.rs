@@ -1,12 +1,15 @@
-//! The connection to a node: limits and timeouts (K1), retries (K2), and errors in words.
+//! The connection to a node: limits and timeouts (K1), retries (K2), what is still under way (K8), and errors in words.
 
 use crate::Error;
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, Bytes, U64};
 use jsonrpsee_core::client::{ClientT as _, Error as RpcError};
 use jsonrpsee_http_client::{HttpClient, HttpClientBuilder, types::ErrorObjectOwned};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{Mutex, OnceCell};
 
 /// Time for one answer.
@@ -19,6 +22,9 @@ const MAX_ANSWER_BYTES: u32 = 16 << 20;
 const MAX_QUESTION_BYTES: u32 = 2 << 20;
 /// Pauses before a read is tried again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+/// How long transactions that were sent before are waited for, and how often they are looked at.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(100);
 /// JSON-RPC's code for a contract that reverted.
 const REVERTED: i32 = 3;
 
@@ -34,6 +40,8 @@ struct Shared {
     http: HttpClient,
     chain_id: OnceCell<u64>,
     submitting: Mutex<()>,
+    acts_for: Option<Address>,
+    settled: OnceCell<()>,
 }
 
 impl Client {
@@ -42,6 +50,19 @@ impl Client {
     /// # Errors
     /// If `url` makes no sense.
     pub fn new(url: &str) -> Result<Self, Error> {
+        Self::open(url, None)
+    }
+
+    /// The same for somebody who acts for `account`: before the first question it waits until nothing that the account
+    /// has sent is under way, so that a command which was cut short can look at what it has done, and go on.
+    ///
+    /// # Errors
+    /// If `url` makes no sense.
+    pub fn acting_for(url: &str, account: Address) -> Result<Self, Error> {
+        Self::open(url, Some(account))
+    }
+
+    fn open(url: &str, acts_for: Option<Address>) -> Result<Self, Error> {
         let http = HttpClientBuilder::default()
             .request_timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -57,6 +78,8 @@ impl Client {
             http,
             chain_id: OnceCell::new(),
             submitting: Mutex::new(()),
+            acts_for,
+            settled: OnceCell::new(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -79,6 +102,37 @@ impl Client {
 
     /// Asks for something that changes nothing; tries again when the node cannot be reached.
     pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<T, Error> {
+        let settled = &self.shared.settled;
+        settled.get_or_try_init(|| self.settle()).await?;
+        self.again(method, parameters).await
+    }
+
+    /// Waits until everything that the account has sent is in blocks.
+    async fn settle(&self) -> Result<(), Error> {
+        let Some(account) = self.shared.acts_for else {
+            return Ok(());
+        };
+        let count = async |at: &str| -> Result<U64, Error> {
+            self.again("eth_getTransactionCount", vec![json!(account), json!(at)])
+                .await
+        };
+        let began = Instant::now();
+        // In this order: what is executed in between has no chance to look as if it had not been sent.
+        while count("latest").await? < count("pending").await? {
+            let waited = began.elapsed();
+            if waited > PATIENCE {
+                return Err(Error::UnderWay { account, waited });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn again<T: DeserializeOwned>(
         &self,
         method: &'static str,
         parameters: Vec<Value>,

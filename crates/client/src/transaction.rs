@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Distance at which its receipt is asked for; blocks come every quarter of a second.
 const POLL: Duration = Duration::from_millis(100);
-/// Gas that a block holds, and so a transaction at most.
-const MAX_GAS: u64 = 30_000_000;
+/// Gas that one transaction may use (EIP-7825).
+const MAX_GAS: u64 = 1 << 24;
 
 /// What became of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,11 +155,13 @@ impl Client {
             .await
         {
             Ok(_) => Ok(hash),
-            Err(Error::Unreachable { reason, .. }) => Err(Error::Pending {
-                hash,
-                waited: Duration::ZERO,
-                because: format!(": {reason}"),
-            }),
+            Err(Error::Unreachable { reason, .. } | Error::Malformed { reason, .. }) => {
+                Err(Error::Pending {
+                    hash,
+                    waited: Duration::ZERO,
+                    because: format!(": {reason}"),
+                })
+            }
             Err(error) => Err(error),
         }
     }
@@ -171,8 +173,8 @@ impl Client {
             match self.receipt(hash).await {
                 Ok(Some(receipt)) => return Ok(receipt),
                 Ok(None) => because.clear(),
-                Err(Error::Unreachable { reason, .. }) => because = format!(": {reason}"),
-                Err(error) => return Err(error),
+                // It was handed over: whatever goes wrong now, its hash must not be lost.
+                Err(error) => because = format!(": {error}"),
             }
             tokio::time::sleep(POLL).await;
         }

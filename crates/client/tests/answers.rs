@@ -26,6 +26,11 @@ enum Answer {
 
 /// Serves the script, one answer a connection; gives the client and, at the end, the methods that were asked.
 async fn node(script: Vec<Answer>) -> (Client, JoinHandle<Vec<String>>) {
+    let (url, asked) = serving(script).await;
+    (Client::new(&url).unwrap(), asked)
+}
+
+async fn serving(script: Vec<Answer>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = tokio::spawn(async move {
@@ -36,7 +41,7 @@ async fn node(script: Vec<Answer>) -> (Client, JoinHandle<Vec<String>>) {
         }
         methods
     });
-    (Client::new(&url).unwrap(), asked)
+    (url, asked)
 }
 
 async fn serve(stream: TcpStream, answer: Answer) -> String {
@@ -103,6 +108,21 @@ async fn a_read_is_tried_again_and_the_chain_id_is_asked_once() {
     assert_eq!(client.chain_id().await.unwrap(), 31_337);
     assert_eq!(client.chain_id().await.unwrap(), 31_337);
     assert_eq!(asked.await.unwrap(), ["eth_chainId", "eth_chainId"]);
+}
+
+#[tokio::test]
+async fn who_acts_for_an_account_waits_once_for_what_it_has_sent() {
+    let counts = ["0x6", "0x7", "0x7", "0x7", "0x10", "0x10"];
+    let script = counts.map(|count| Answer::Result(json!(count))).to_vec();
+    let (url, asked) = serving(script).await;
+    let client = Client::acting_for(&url, Address::ZERO).unwrap();
+    assert_eq!(client.height().await.unwrap(), 16);
+    assert_eq!(client.height().await.unwrap(), 16);
+    let (count, height) = ("eth_getTransactionCount", "eth_blockNumber");
+    assert_eq!(
+        asked.await.unwrap(),
+        [count, count, count, count, height, height]
+    );
 }
 
 #[tokio::test]

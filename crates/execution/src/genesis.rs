@@ -73,6 +73,10 @@ impl Genesis {
 pub enum Invalid {
     /// There is no parameter of this name.
     UnknownParameter(String),
+    /// The code of this contract begins with 0xef, which is no code (EIP-3541).
+    NotCode(Address),
+    /// This address cannot have USDC: it shows another account, or nobody could spend it.
+    CannotReceive(Address),
     /// The marketplace refuses it.
     Refused(marketplace::Error),
 }
@@ -81,6 +85,10 @@ impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownParameter(name) => write!(f, "genesis: there is no parameter {name:?}"),
+            Self::NotCode(address) => {
+                write!(f, "genesis: the code of {address} begins with 0xef")
+            }
+            Self::CannotReceive(address) => write!(f, "genesis: {address} cannot have USDC"),
             Self::Refused(error) => write!(f, "genesis: {error}"),
         }
     }
@@ -91,7 +99,8 @@ impl std::error::Error for Invalid {}
 /// All rows of block 0.
 ///
 /// # Errors
-/// A parameter that does not exist or is out of bounds; more USDC than can be.
+/// A parameter that does not exist or is out of bounds; code that is none; USDC for an account that cannot have it,
+/// or more than can be.
 pub fn rows(genesis: &Genesis) -> Result<Diff, Invalid> {
     let empty = Rows::default();
     let mut overlay = Overlay::new(&empty);
@@ -105,6 +114,9 @@ pub fn rows(genesis: &Genesis) -> Result<Diff, Invalid> {
         }
     }
     for (address, contract) in &genesis.contracts {
+        if contract.code.first() == Some(&0xef) {
+            return Err(Invalid::NotCode(*address));
+        }
         write_contract(&mut overlay, genesis, *address, &contract.code);
         for (slot, value) in &contract.storage {
             write_slot(&mut overlay, *address, *slot, *value);
@@ -126,15 +138,15 @@ fn write_marketplace(overlay: &mut Overlay<'_>, genesis: &Genesis) -> Result<(),
         }
     }
     params.chain_id = genesis.chain_id;
-    let balances: Vec<_> = genesis
-        .allocations
-        .iter()
-        .filter(|(_, allocation)| allocation.usdc > 0)
-        .map(|(address, allocation)| {
-            let owner = marketplace::units::Address(address.into_array());
-            (owner, Usdc(allocation.usdc))
-        })
-        .collect();
+    let mut balances = Vec::new();
+    let allocations = genesis.allocations.iter();
+    for (address, allocation) in allocations.filter(|(_, allocation)| allocation.usdc > 0) {
+        if !abi::usdc::can_receive(*address) {
+            return Err(Invalid::CannotReceive(*address));
+        }
+        let owner = marketplace::units::Address(address.into_array());
+        balances.push((owner, Usdc(allocation.usdc)));
+    }
     let mut store = Meter::new(overlay, u64::MAX);
     marketplace::genesis(&mut store, &params, &balances).map_err(Invalid::Refused)
 }

@@ -18,9 +18,7 @@ mod view;
 
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
-pub use view::{
-    Member, View, WorkerView, due_to_withdraw, get, list, subnet, terms, view, workers,
-};
+pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
 
 use crate::call::Reply;
 use crate::cx::Cx;
@@ -79,7 +77,7 @@ pub enum EndReason {
 
 /// Who is to blame.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Blame {
     /// Nobody.
     Nobody,
     /// The developer.
@@ -132,7 +130,7 @@ pub struct Deal {
     pub excluded: Vec<(PeerId, Epoch)>,
     /// Whether any worker ever ran its artifact.
     pub ran: bool,
-    /// Providers who said that they cannot run it.
+    /// Providers who said that they cannot run it, before any did; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
     /// Escrow that is nobody's yet, as of `at`.
@@ -226,7 +224,7 @@ pub enum Event {
         /// Why.
         reason: EndReason,
         /// Who is to blame.
-        fault: Fault,
+        blame: Blame,
         /// What went back.
         refund: Usdc,
     },
@@ -297,7 +295,7 @@ fn evict<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
     now.gone(
         id,
         GoneReason::Evicted,
-        Fault::Developer,
+        Blame::Developer,
         Pay::AtLeastMinimum,
     )?;
     now.save(cx)
@@ -312,23 +310,24 @@ fn stop<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
         Status::Matching => EndReason::Cancelled,
         _ => EndReason::Stopped,
     };
-    now.end(reason, Fault::Developer, cx.now())?;
+    now.end(reason, Blame::Developer, cx.now())?;
     now.save(cx)
 }
 
+/// Decides by the row as it is written: what is due and not written yet still moves money and workers.
 fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
-    let now = DealNow::load(cx, id)?;
-    cx.authenticate(now.deal.owner, Role::DealOwner)?;
     let object = Object::Deal(id);
+    let deal = DEALS.get(cx.store, &id)?.ok_or(Refusal::Unknown(object))?;
+    cx.authenticate(deal.owner, Role::DealOwner)?;
     ensure(
-        now.deal.ended(),
+        deal.ended(),
         Refusal::WrongState {
             object,
             state: "not ended",
         },
     )?;
     let state = "not paid out to its providers";
-    ensure(now.deal.unpaid == 0, Refusal::WrongState { object, state })?;
+    ensure(deal.unpaid == 0, Refusal::WrongState { object, state })?;
     DEALS.delete(cx.store, &id)?;
     DEMANDS.delete(cx.store, &id)?;
     LOOKS.delete(cx.store, &id)?;

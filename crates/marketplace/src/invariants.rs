@@ -2,31 +2,38 @@
 //!
 //! - I1 conservation: the balances sum to `held`; no row is zero.
 //! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid.
-//! - I3 counts: workers, units, idle units, peers of offers and members of indexes are what the rows say.
+//! - I3 counts: workers, units, idle units, peers of offers and members of indexes are what the rows say, and no row
+//!   belongs to something that is not there.
 //! - I4 whereabouts: a unit serves the worker that lists it, and no other.
-//! - I5 time: no deal is charged beyond its escrow; its next deadline is in the index, not later than it is due.
+//! - I5 time: a deal's next deadline, of money, duration, workers and their leases or a pause, is in the index, not
+//!   later than it is due; no deal is charged beyond now.
 //! - I6 spread: no cap and no target is exceeded, no worker costs more than the limit.
-//! - I7 rows: every row decodes to the last byte.
+//! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
 use crate::datacenter::{Country, DATACENTERS, Datacenter};
 use crate::deal::{DEALS, Deal, Queued, Status};
 use crate::demand::{DEMANDS, Terms};
 use crate::ledger::{Account, BALANCES, HELD};
-use crate::matching::queue::{ASLEEP, QUEUE, WAKE};
+use crate::matching::LOOKS;
+use crate::matching::queue::{ASLEEP, CHANGED, FRESH, QUEUE, SWEEP, WAKE};
 use crate::offer::{OFFER_PEERS, OFFERS, Offer};
 use crate::params::{PARAMS, Params};
-use crate::peer::{PEERS, Peer, UNITS, Whereabouts};
+use crate::peer::{LEASES, Lease, PEERS, Peer, UNITS, Whereabouts};
 use crate::provider::{PROVIDERS, Provider};
 use crate::table::{Key, Table};
-use crate::time::{CLOCK, Clock, DUE};
+use crate::time::{CLOCK, COUNTERS, Clock, DUE};
 use crate::units::{
     DatacenterId, DealId, Exact, OfferId, PeerId, Price, ProviderId, Rate, Seconds, Time, Usdc,
     WorkerId,
 };
+use crate::usdc::{ALLOWANCES, AUTHORIZATIONS, NONCES};
 use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, WORKERS, Worker};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+/// From this id on tables are others'.
+const FIRST_OF_OTHERS: u8 = 0x80;
 
 /// A promise about rows that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +63,16 @@ pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Vi
     }
     checker.supply(&state);
     checker.indexes(&state);
+    checker.orphans(&state);
+    checker.all_are_read();
     checker.violations
 }
 
 #[derive(Default)]
 struct Checker<'r> {
     rows: BTreeMap<&'r [u8], &'r [u8]>,
+    /// Ids of the tables read so far.
+    read: BTreeSet<u8>,
     violations: Vec<Violation>,
 }
 
@@ -75,6 +86,7 @@ struct State {
     datacenters: BTreeMap<DatacenterId, Datacenter>,
     peers: BTreeMap<PeerId, Peer>,
     units: BTreeMap<(PeerId, u16), Whereabouts>,
+    leases: BTreeMap<PeerId, Lease>,
     offers: BTreeMap<OfferId, Offer>,
     offer_peers: BTreeSet<(OfferId, PeerId)>,
     demands: BTreeMap<DealId, Terms>,
@@ -99,6 +111,7 @@ impl State {
             datacenters: checker.all(&DATACENTERS),
             peers: checker.all(&PEERS),
             units: checker.all(&UNITS),
+            leases: checker.all(&LEASES),
             offers: checker.all(&OFFERS),
             offer_peers: checker.keys(&OFFER_PEERS),
             demands: checker.all(&DEMANDS),
@@ -120,6 +133,31 @@ impl State {
     fn country(&self, worker: &Worker) -> Option<Country> {
         let peer = self.peers.get(&worker.peer)?;
         Some(self.datacenters.get(&peer.datacenter)?.country)
+    }
+}
+
+/// When a pause is over: with workers at the end of the hold.
+fn pause_over(state: &State, deal: &Deal, hold_over: Time) -> Time {
+    let Params {
+        pause_epochs,
+        epoch_seconds,
+        ..
+    } = state.params;
+    match deal.workers() {
+        0 => hold_over.after(Seconds(pause_epochs.saturating_mul(epoch_seconds))),
+        _ => hold_over,
+    }
+}
+
+/// When a worker is over, unless its peer runs it or reports before.
+fn worker_over(state: &State, worker: &Worker) -> Time {
+    match worker.stage {
+        Stage::Assigned { deadline } => deadline,
+        Stage::Running { kept_until, .. } => {
+            let lease = state.leases.get(&worker.peer).copied();
+            lease.unwrap_or_default().until.max(kept_until)
+        }
+        Stage::Gone { .. } => Time::NEVER,
     }
 }
 
@@ -145,6 +183,7 @@ impl Checker<'_> {
         &mut self,
         table: &Table<K, V>,
     ) -> BTreeMap<K, V> {
+        self.read.insert(table.id);
         let mut decoded = BTreeMap::new();
         let mut broken: u64 = 0;
         for (key, row) in self
@@ -197,7 +236,7 @@ impl Checker<'_> {
         };
         self.escrow(state, id, deal);
         self.counts(state, id, deal);
-        self.deadlines(state, id, deal);
+        self.deadlines(state, id, deal, terms);
         self.spread(state, id, deal, terms);
         let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
@@ -274,20 +313,20 @@ impl Checker<'_> {
     }
 
     /// I5.
-    fn deadlines(&mut self, state: &State, id: DealId, deal: &Deal) {
+    fn deadlines(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
         if deal.ended() {
             return self.expect(deal.due == Time::NEVER, "I5 time", || {
                 format!("deal {id} is over and in the index of time")
             });
         }
-        let first = state.live(id).filter_map(|worker| match worker.stage {
-            Stage::Assigned { deadline } => Some(deadline),
-            _ => None,
-        });
-        let first = first
-            .chain([deal.ends, deal.paid_until()])
-            .min()
-            .unwrap_or(Time::NEVER);
+        let first = match deal.status {
+            Status::Paused { since } => pause_over(state, deal, since.after(terms.hold)),
+            _ => state
+                .live(id)
+                .map(|worker| worker_over(state, worker))
+                .fold(deal.paid_until(), Time::min),
+        };
+        let first = first.min(deal.ends);
         self.expect(deal.due <= first, "I5 time", || {
             format!("deal {id} is due at {first}, in the index at {}", deal.due)
         });
@@ -433,6 +472,58 @@ impl Checker<'_> {
         }
         let right = (self.all(&QUEUE), self.all(&ASLEEP), self.all(&WAKE)) == (queue, asleep, wake);
         self.expect(right, "I3 counts", || "queue and deals disagree".to_owned());
+        let fresh: BTreeSet<_> = self.all(&FRESH).into_keys().collect();
+        let changed = self.all(&CHANGED).into_iter();
+        let changed: BTreeSet<_> = changed.map(|(peer, block)| (block, peer)).collect();
+        let right = fresh == changed;
+        self.expect(right, "I3 counts", || {
+            "changes of supply and their blocks disagree".to_owned()
+        });
+    }
+
+    /// I3, for rows that belong to others.
+    fn orphans(&mut self, state: &State) {
+        let mut orphans = Vec::new();
+        let known = |id: &DealId| state.deals.contains_key(id);
+        let looks = self.all(&LOOKS);
+        for id in state.demands.keys().chain(looks.keys()) {
+            orphans.extend((!known(id)).then(|| format!("terms or a look of deal {id}")));
+        }
+        let peers = state.units.keys().map(|(peer, _)| peer);
+        for id in peers.chain(state.leases.keys()) {
+            let known = state.peers.contains_key(id);
+            orphans.extend((!known).then(|| format!("a unit or a lease of peer {id}")));
+        }
+        for (offer, id) in &state.offer_peers {
+            let there = state.peers.get(id).and_then(|peer| peer.offer);
+            let known = there == Some(*offer) && state.offers.contains_key(offer);
+            orphans.extend((!known).then(|| format!("peer {id} in offer {offer}")));
+        }
+        for (id, worker) in &state.workers {
+            // A peer may leave before what it earned is withdrawn.
+            let peer = gone(worker) || state.peers.contains_key(&worker.peer);
+            let known = peer && known(&worker.deal);
+            orphans.extend((!known).then(|| format!("worker {id}")));
+        }
+        self.expect(orphans.is_empty(), "I3 counts", || {
+            format!("of nothing that is there: {orphans:?}")
+        });
+    }
+
+    /// I7, for tables from which nothing follows, and those that nobody knows.
+    fn all_are_read(&mut self) {
+        self.all(&COUNTERS);
+        self.all(&ALLOWANCES);
+        self.all(&NONCES);
+        self.all(&AUTHORIZATIONS);
+        self.all(&SWEEP);
+        let ids = self.rows.keys().filter_map(|key| key.first().copied());
+        let unread: BTreeSet<_> = ids
+            .filter(|id| *id < FIRST_OF_OTHERS && !self.read.contains(id))
+            .collect();
+        self.expect(unread.is_empty(), "I7 rows", || {
+            format!("rows of tables that nobody checks: {unread:?}")
+        });
     }
 
     fn index<K: Key + Ord>(&mut self, table: &Table<K, ()>, wanted: &BTreeSet<K>) {

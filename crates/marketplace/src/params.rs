@@ -82,8 +82,8 @@ params! {
     max_target_workers: 64, 1..=256, "workers", "Largest target of a demand.";
     max_hold_seconds: 604_800, 0..=31_536_000, "seconds", "Longest hold of a demand.";
     look_budget: 4_096, 1..=65_536, "candidates", "Candidates that fit a demand and among which one look chooses.";
-    clearing_budget: 65_536, 1..=1_000_000_000, "candidates", "Candidates tested in one block before clearing goes on in the next.";
-    due_budget: 1_024, 1..=1_000_000, "deals", "Deals brought up to now by the clock in one half of a block.";
+    clearing_budget: 65_536, 1..=1_000_000_000, "candidates", "Work of clearing in one block, in candidates tested, before it goes on in the next.";
+    due_budget: 1_024, 1..=1_000_000, "deals and workers", "Deals, with their workers, brought up to now by the clock in one half of a block.";
     faucet_usdc: 0, 0..=1_000_000_000_000_000, "millionths of USDC", "Most that one faucet call gives; 0 switches the faucet off.";
 }
 

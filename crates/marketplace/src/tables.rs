@@ -40,4 +40,5 @@ tables![
     matching::queue::FRESH,
     matching::queue::SWEEP,
     matching::LOOKS,
+    matching::queue::CHANGED,
 ];

@@ -80,15 +80,22 @@ pub fn begin_block<S: Store>(cx: &mut Cx<'_, S>, elapsed: Seconds) -> Result<(),
     Ok(())
 }
 
-/// Lets deadlines up to and including `upto` take effect, those of at most `due_budget` deals. True if none is
-/// left; the index itself is the cursor. (T3)
+/// Lets deadlines up to and including `upto` take effect, within `due_budget`, in which a deal counts as one and
+/// each of its workers too. True if none is left; the index itself is the cursor. (T3)
 pub(crate) fn settle_due<S: Store>(cx: &mut Cx<'_, S>, upto: Time) -> Result<bool, Error> {
-    for _ in 0..cx.params.due_budget {
-        match DUE.first(cx.store, &(), None)? {
-            Some(((at, deal), ())) if at <= upto => DealNow::settled(cx, deal, upto)?.save(cx)?,
-            _ => return Ok(true),
+    let (mut spent, mut from) = (0_u64, None);
+    loop {
+        let next = DUE.first(cx.store, &(), from.as_ref())?;
+        let Some((at, ())) = next.filter(|((at, _), ())| *at <= upto) else {
+            return Ok(true);
+        };
+        if spent >= cx.params.due_budget {
+            return Ok(false);
         }
+        let now = DealNow::settled(cx, at.1, upto)?;
+        let workers = u64::try_from(now.workers.len()).unwrap_or(u64::MAX);
+        spent = spent.saturating_add(workers).saturating_add(1);
+        now.save(cx)?;
+        from = Some(at);
     }
-    let next = DUE.first(cx.store, &(), None)?;
-    Ok(next.is_none_or(|((at, _), ())| at > upto))
 }

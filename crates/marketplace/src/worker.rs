@@ -8,7 +8,7 @@
 
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::deal::{DealNow, EndReason, Fault, Pay};
+use crate::deal::{Blame, DealNow, EndReason, Pay};
 use crate::limits::{MAX_UNITS, MAX_WORKERS_PER_CALL};
 use crate::peer::{self, LEASES, Lease};
 use crate::refusal::{Error, Object, Refusal, ensure, long};
@@ -187,7 +187,7 @@ pub enum Event {
         /// Why.
         reason: GoneReason,
         /// Who is to blame.
-        fault: Fault,
+        blame: Blame,
         /// The second up to which it is paid, or as of which it is gone.
         at: Time,
         /// All that it earned.
@@ -240,16 +240,17 @@ fn cannot_run<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, obstacle: Obstacle) ->
         obstacle,
     });
     if matches!(worker.stage, Stage::Running { .. }) {
-        now.gone(id, GoneReason::Failed, Fault::Provider, Pay::Reported)?;
+        now.gone(id, GoneReason::Failed, Blame::Provider, Pay::Reported)?;
         return now.save(cx);
     }
-    now.gone(id, GoneReason::CannotRun, Fault::Nobody, Pay::ToTreasury)?;
-    if !now.deal.cannot_run.contains(&worker.provider) {
+    now.gone(id, GoneReason::CannotRun, Blame::Nobody, Pay::ToTreasury)?;
+    // Once somebody ran it, nobody's word makes the artifact bad.
+    if !now.deal.ran && !now.deal.cannot_run.contains(&worker.provider) {
         now.deal.cannot_run.push(worker.provider);
     }
     if !now.deal.ran && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
         now.load_workers(cx)?;
-        now.end(EndReason::BadArtifact, Fault::Developer, cx.now())?;
+        now.end(EndReason::BadArtifact, Blame::Developer, cx.now())?;
     }
     now.save(cx)
 }
@@ -309,7 +310,7 @@ fn stop<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
         Some(Stage::Running { .. }) => GoneReason::Failed,
         Some(Stage::Gone { .. }) | None => return Ok(()),
     };
-    now.gone(id, reason, Fault::Provider, Pay::Reported)?;
+    now.gone(id, reason, Blame::Provider, Pay::Reported)?;
     now.save(cx)
 }
 

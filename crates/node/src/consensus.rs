@@ -160,6 +160,9 @@ impl<E: Spawner + Clock> Application<E> {
         let parent = self.parent(&context).await?;
         let (parent_view, parent_digest) = context.parent;
         let height = parent.height().next();
+        // A proposer that lags behind what its parent names waits, as a verifier would: until then there would be
+        // too many blocks to look through.
+        self.chain.result(parent.inner().executed.height).await;
         let blocks = self.unexecuted(parent.clone()).await?;
         let in_flight = self.pool.in_flight(blocks.iter().map(Digested::inner));
 
@@ -178,8 +181,6 @@ impl<E: Spawner + Clock> Application<E> {
             true => None,
             false => Some(self.seed(parent_view).await?),
         };
-        // A proposer that lags behind what its parent names waits, as a verifier would.
-        self.chain.result(parent.inner().executed.height).await;
         let executed = self.chain.executed();
         if executed.height > parent.height() {
             return None; // Finality has overtaken this view.

@@ -22,6 +22,7 @@ use commonware_consensus::{
     types::{Epoch, FixedEpocher, Height, ViewDelta},
 };
 use commonware_cryptography::{Digested, Digestible as _, Sha256, certificate::ConstantProvider};
+use commonware_macros::select;
 use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size};
 use commonware_parallel::Sequential;
 use commonware_runtime::{
@@ -40,14 +41,15 @@ use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 /// Votes, certificates, consensus repair, block backfill, block broadcast, transactions. A channel reserves room
 /// for a burst of its quota from every peer, so quotas are memory.
 pub const CHANNELS: [(u64, Quota); 6] = {
-    const QUOTA: Quota = Quota::per_second(NZU32!(256));
+    const SMALL: Quota = Quota::per_second(NZU32!(256));
+    const LARGE: Quota = Quota::per_second(NZU32!(32));
     [
-        (0, QUOTA),
-        (1, QUOTA),
-        (2, QUOTA),
-        (3, QUOTA),
-        (4, QUOTA),
-        (5, QUOTA),
+        (0, SMALL),
+        (1, SMALL),
+        (2, SMALL),
+        (3, LARGE),
+        (4, LARGE),
+        (5, LARGE),
     ]
 };
 
@@ -238,7 +240,13 @@ where
     context
         .child("executor")
         .dedicated()
-        .spawn(move |_| executor.run(blocks, processed, updates));
+        .spawn(move |context| async move {
+            // Marshal may end first, and would then say that it has no block.
+            select! {
+                _ = context.stopped() => {},
+                () = executor.run(blocks, processed, updates) => {},
+            }
+        });
 
     // Order.
     let application = Application {

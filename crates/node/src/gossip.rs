@@ -153,6 +153,12 @@ impl<S: Sender> Gossip<S> {
         let mut tick = context.current() + SYNC_INTERVAL;
         loop {
             select! {
+                // First, since the first branch that is ready runs: others must not keep the journal from the disk.
+                _ = context.sleep_until(tick) => {
+                    tick = context.current() + SYNC_INTERVAL;
+                    self.flush();
+                    journal = self.tidy(journal).await.expect("the journal of submissions can be written");
+                },
                 waiting = submitted.recv() => {
                     let Some(waiting) = waiting else { return };
                     let appended = journal.append(&waiting.bytes).await;
@@ -174,11 +180,6 @@ impl<S: Sender> Gossip<S> {
                 message = receiver.recv() => {
                     let Ok((_, message)) = message else { return };
                     self.receive(message);
-                },
-                _ = context.sleep_until(tick) => {
-                    tick = context.current() + SYNC_INTERVAL;
-                    self.flush();
-                    journal = self.tidy(journal).await.expect("the journal of submissions can be written");
                 },
             }
         }

@@ -5,7 +5,9 @@
 //! 1. A sender's transactions have distinct nonces from its executed one on, at most [`MAX_AHEAD`] above it.
 //! 2. All of a sender's transactions together are payable from its executed balance.
 //! 3. A transaction replaces another of the same nonce only if it pays at least a tenth more.
-//! 4. A proposer takes a sender's transactions in order of nonce, without gaps, at most [`MAX_IN_FLIGHT`] not yet
+//! 4. What could not be executed next, for its nonce or its fee, gets no more than half of the room: it may stay for
+//!    good, and costs nobody anything.
+//! 5. A proposer takes a sender's transactions in order of nonce, without gaps, at most [`MAX_IN_FLIGHT`] not yet
 //!    executed; among senders the highest tip comes first.
 
 use crate::block::{Block, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS};
@@ -122,7 +124,16 @@ impl Mempool {
             });
         // A gap before it may still be filled, so its own nonce counts as the next.
         checked.against(&account, (nonce.saturating_sub(expected), cost))?;
-        if self.by_hash.len() >= MAX_COUNT || self.bytes + waiting.bytes.len() > MAX_BYTES {
+        let (more, freed) = match replaced {
+            Some(replaced) => (0, replaced.bytes.len()),
+            None => (1, 0),
+        };
+        let count = self.by_hash.len() + more;
+        let bytes = self.bytes - freed + waiting.bytes.len();
+        let is_next = nonce <= self.next_nonce(&checked.sender, &account);
+        let may_go = is_next && checked.tip(self.base_fee).is_some();
+        let share = if may_go { 1 } else { 2 };
+        if count > MAX_COUNT / share || bytes > MAX_BYTES / share {
             return Err(Refused::Full);
         }
         self.put(waiting, account);

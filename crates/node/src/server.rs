@@ -15,7 +15,7 @@ use commonware_p2p::{
     authenticated::lookup::{self, Network},
 };
 use commonware_runtime::{
-    Runner as _, Supervisor as _,
+    Runner as _, Spawner as _, Supervisor as _,
     tokio::{Config, Context, Runner},
 };
 use commonware_stream::{
@@ -24,7 +24,10 @@ use commonware_stream::{
 };
 use commonware_utils::{NZUsize, ordered::Map};
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 /// Milliseconds between blocks on every network of ours.
 const PACING: Pacing = Pacing {
@@ -35,6 +38,10 @@ const PACING: Pacing = Pacing {
 /// How far a connecting validator's clock may be off.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 const MAX_HANDSHAKE_AGE: Duration = Duration::from_secs(10);
+/// How long its parts may take to end.
+const ENDING: Duration = Duration::from_secs(5);
+/// Requests that read the state or the disk at once.
+const RPC_THREADS: usize = 8;
 const MAILBOX: std::num::NonZeroUsize = NZUsize!(256);
 
 /// Why a node does not run.
@@ -70,6 +77,9 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// It cannot start threads.
+    #[error("no threads can be started")]
+    Threads(#[source] std::io::Error),
     /// Signals cannot be received.
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
@@ -108,7 +118,8 @@ async fn serve(context: Context, node: Node, index: Arc<Index>) -> Result<(), Er
         chain_id: node.genesis.chain_id,
         peers: node.validators.participants().len() - 1,
     };
-    let served = rpc::serve(address, source).await;
+    let threads = Threads::new().map_err(Error::Threads)?;
+    let served = threads.run(rpc::serve(address, source)).await;
     let (rpc, server) = served.map_err(|source| Error::Rpc { address, source })?;
     announce(rpc);
     tokio::select! {
@@ -118,7 +129,43 @@ async fn serve(context: Context, node: Node, index: Arc<Index>) -> Result<(), Er
     }
     tracing::info!("stopping");
     let _ = server.stop(); // Already stopped is fine.
+    if context.stop(0, Some(ENDING)).await.is_err() {
+        tracing::warn!("not everything ended in time");
+    }
     Ok(())
+}
+
+/// Threads of their own for JSON-RPC, so that clients who ask for much do not keep consensus from its disk.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn new() -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(RPC_THREADS)
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = std::io::Result<T>> + Send + 'static,
+    ) -> std::io::Result<T> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(work).await?,
+            None => work.await,
+        }
+    }
+}
+
+impl Drop for Threads {
+    /// In the background: waiting is not allowed where this runs.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Tells whoever started this process where it serves.

@@ -16,7 +16,7 @@ use crate::{
 };
 use client::{Client, PeerKey};
 use executor::Executor;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(200);
 const EVENTS: usize = 1024;
 
 /// The configuration file of a peer, in TOML.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// JSON-RPC address of a node.
@@ -90,6 +90,11 @@ pub enum Error {
     /// The configuration names no command that runs workers.
     #[error("`worker` names no command\nhint: worker = [\"mp\", \"worker\"]")]
     NoCommand,
+    /// Nobody would reach it.
+    #[error(
+        "`listen` is {0}, which others cannot reach by that name\nhint: say in `announce` how they do, such as [\"peer.example:7000\"]"
+    )]
+    NoAddress(SocketAddr),
     /// The key file, or the node's address.
     #[error(transparent)]
     Client(#[from] client::Error),
@@ -128,6 +133,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     if config.worker.is_empty() {
         return Err(Error::NoCommand);
     }
+    if config.announce.is_empty() && config.listen.ip().is_unspecified() {
+        return Err(Error::NoAddress(config.listen));
+    }
     let key = PeerKey::load(&config.key).map_err(client::Error::from)?;
     let client = Client::new(&config.rpc)?;
     let folder = config.data.join("artifacts");
@@ -154,14 +162,13 @@ pub async fn run(config: Config) -> Result<(), Error> {
     );
     let inventory = executor.inventory().await?;
     announce(&serde_json::json!({
-        "event": "ready",
+        "ready": "peer",
         "peer": key.id().to_string(),
         "overlay": listens,
     }))?;
-    let endpoints = if config.announce.is_empty() {
-        listens.iter().map(ToString::to_string).collect()
-    } else {
-        config.announce.clone()
+    let endpoints = match config.announce.is_empty() {
+        true => listens.iter().map(ToString::to_string).collect(),
+        false => config.announce.clone(),
     };
     let Some(report_ms) = stop.or(chain::introduce(&client, &key, endpoints)).await else {
         return Ok(());

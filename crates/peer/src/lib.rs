@@ -3,6 +3,9 @@
 
 #[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(test)]
+#[path = "../../../tests/dice.rs"]
+mod dice;
 #[cfg(feature = "daemon")]
 pub mod gateway;
 pub mod observer;

@@ -133,6 +133,10 @@ pub struct Settings {
     pub attempts: u32,
     /// A worker that ran for so long before it ended begins with all its attempts again.
     pub stable_ms: u64,
+    /// Bytes that no worker needs are kept for so long: a deal that ran out of money may go on.
+    pub retain_ms: u64,
+    /// So many artifacts are kept that way at most.
+    pub retain: usize,
 }
 
 impl Settings {
@@ -148,6 +152,8 @@ impl Settings {
             pause_ms: 500,
             attempts: 6,
             stable_ms: 60_000,
+            retain_ms: 86_400_000,
+            retain: 16,
         }
     }
 }
@@ -186,6 +192,8 @@ enum Phase {
 struct Bytes {
     place: Place,
     attempts: Attempts,
+    /// Since when no worker needs them.
+    idle: Option<u64>,
 }
 
 /// Where the bytes of an artifact are.

@@ -10,7 +10,7 @@ use crate::{
 };
 use client::Client;
 use marketplace::units::{DealId, Hash, PeerId};
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
 /// How often the chain is asked who the deal's peers are.
@@ -61,8 +61,13 @@ impl Source {
         self.store.add(file, most)
     }
 
+    /// Lets what is under way end.
+    pub async fn close(self) {
+        self.overlay.close().await;
+    }
+
     /// Gives the artifact to whoever the chain says is a peer of the deal. Ends when it is dropped.
-    pub async fn serve(&self, client: &Client, deal: DealId, artifact: Hash) {
+    pub async fn serve(&self, client: &Client, deal: DealId, artifact: Hash) -> Infallible {
         loop {
             match members(client, deal).await {
                 Ok(members) => {

@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -121,6 +121,15 @@ pub async fn adopt(path: &Path, wanted: &Identity) -> Result<Control, Error> {
         }),
         other => Err(unexpected(&other)),
     }
+}
+
+/// Whether the worker whose control socket is at `path` lives: it holds a lock as long as it does, however slow it is.
+#[must_use]
+pub fn lives(path: &Path) -> bool {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let held = File::open(&lock).map(|file| file.try_lock());
+    matches!(held, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// A conversation with one worker. After an [`Error::Talk`] it is of no more use: adopt again.

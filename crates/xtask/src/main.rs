@@ -14,9 +14,11 @@ usage: cargo xtask <command>
 
   test             run every test; needs only cargo and a C++ compiler
   test ethereum    run cast, viem and ethers against a node; needs npm
+  fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
+  kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
+  bench [NAME]     measure finality, transfers, offers or serving, or all; takes long to build
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself
-  bench [NAME]     measure finality, transfers, offers or serving, or all; takes long to build
   tidy             check the arrows between crates and the habits of the tree
 ";
 
@@ -26,6 +28,10 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run().map(|tally| tally.report()),
         ["test", "ethereum"] => ethereum::run().map(|tally| tally.report()),
+        ["fuzz"] => suite::fuzz("60").map(|tally| tally.report()),
+        ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),
+        ["kills"] => suite::kills("20").map(|tally| tally.report()),
+        ["kills", times] => suite::kills(times).map(|tally| tally.report()),
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["fix"] => checks::fix(),
         ["tidy"] => tidy::run(),

@@ -1,15 +1,53 @@
 //! Runs the test suite and adds up what cargo reports for each test program.
 
 use crate::{Tally, checks::cargo};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     io::{BufRead as _, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Runs every test of the workspace; a build that fails counts as one failure.
+const TESTS: [&str; 3] = ["test", "--workspace", "--no-fail-fast"];
+
+/// Runs every test of the workspace.
 pub(crate) fn run() -> Result<Tally> {
-    let mut child = cargo(&["test", "--workspace", "--no-fail-fast"])
+    count(cargo(&TESTS))
+}
+
+/// Runs the tests in modules called `fuzz`, each for as long as that, from a seed that nobody chose. `MP_SEED` repeats
+/// a run.
+pub(crate) fn fuzz(seconds: &str) -> Result<Tally> {
+    let seconds: u64 = seconds
+        .parse()
+        .with_context(|| format!("{seconds} is no number of seconds"))?;
+    long("fuzz::", "MP_FUZZ_SECONDS", seconds)
+}
+
+/// Runs the tests in modules called `kills`, each with so many kills, in the same way.
+pub(crate) fn kills(times: &str) -> Result<Tally> {
+    let times: u64 = times
+        .parse()
+        .with_context(|| format!("{times} is no number of kills"))?;
+    long("kills::", "MP_KILLS", times)
+}
+
+fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {
+    let mut command = cargo(&TESTS);
+    command.args(["--", tests, "--nocapture"]);
+    command.env(variable, value.to_string());
+    if std::env::var_os("MP_SEED").is_none() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        command.env("MP_SEED", now.as_secs().to_string());
+    }
+    let tally = count(command)?;
+    ensure!(tally.passed + tally.failed > 0, "no test is called {tests}");
+    Ok(tally)
+}
+
+/// Adds up what cargo reports; a build that fails counts as one failure.
+fn count(mut command: Command) -> Result<Tally> {
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;

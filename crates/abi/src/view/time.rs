@@ -1,5 +1,6 @@
 //! Protocol time and what it is on the wall.
 
+use marketplace::units::{self, Seconds};
 use serde::{Deserialize, Serialize};
 
 /// Protocol time as of the newest block. It stands still while the chain does.
@@ -28,7 +29,7 @@ impl Time {
             height,
             time,
             wall_ms,
-            epoch: time / length + 1,
+            epoch: units::Time(time).epoch(Seconds(length)).0,
             epoch_seconds,
             next_epoch_in: length - time % length,
         }

@@ -1,11 +1,12 @@
 //! Commands by noun, and their arguments.
 
-mod deploy;
+pub(crate) mod deploy;
 mod key;
 mod node;
 mod peer;
-mod provider;
-mod testnet;
+pub(crate) mod provider;
+pub(crate) mod testnet;
+mod up;
 
 use crate::chain::Chain;
 use crate::printer::{Output, Printer};
@@ -20,12 +21,17 @@ pub(crate) struct Arguments {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) chain: Chain,
+    /// Ends with the process of this id, which started it.
+    #[arg(long, global = true, hide = true, value_name = "ID")]
+    pub(crate) parent: Option<u32>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start a whole marketplace on this machine, deploy a function to it and serve it.
+    Up(up::Up),
     /// Make the folder of a new test network: genesis, and configuration and keys of its validators.
     Testnet(testnet::Testnet),
     /// Run a validator of a network folder until it is told to stop.
@@ -48,6 +54,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match self {
+            Self::Up(up) => up.run(printer),
             Self::Testnet(testnet) => testnet.run(printer),
             Self::Node(node) => node.run(),
             Self::Peer(peer) => peer.run(),

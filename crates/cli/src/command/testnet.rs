@@ -5,11 +5,10 @@ use alloy_primitives::Address;
 use anyhow::Context as _;
 use clap::Args;
 use node::network::{self, Allocation, Genesis, Place};
-
 use serde::Serialize;
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -26,25 +25,25 @@ const FAUCET_USDC: u64 = 10_000_000_000;
 #[derive(Debug, Args)]
 pub(crate) struct Testnet {
     /// The folder to make.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// How many validators there are.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    validators: u16,
+    pub(super) validators: u16,
     /// Chain id of every transaction.
     #[arg(long, default_value_t = 31_337)]
-    chain_id: u64,
+    pub(super) chain_id: u64,
     /// Port of the first validator's JSON-RPC; the others follow.
     #[arg(long, default_value_t = 8545)]
-    rpc_port: u16,
-    /// Port on which the first validator listens for others; they follow.
+    pub(super) rpc_port: u16,
+    /// Port on which the first validator listens for others; they follow. 0: ports that are free now.
     #[arg(long, default_value_t = 9545)]
-    p2p_port: u16,
+    pub(super) p2p_port: u16,
     /// A parameter of the marketplace that differs from the main network's, such as epoch_seconds=20.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
-    parameters: Vec<(String, u64)>,
+    pub(super) parameters: Vec<(String, u64)>,
     /// Accounts that begin with a million FLT and a million USDC.
     #[arg(long = "fund", value_name = "ADDRESS")]
-    funded: Vec<Address>,
+    pub(super) funded: Vec<Address>,
 }
 
 #[derive(Serialize)]
@@ -55,12 +54,7 @@ struct Made {
 
 impl Testnet {
     pub(crate) fn run(&self, printer: &Printer) -> anyhow::Result<()> {
-        let nodes = network::create(
-            &self.folder,
-            self.genesis()?,
-            &self.places()?,
-            &mut rand::rng(),
-        )?;
+        let nodes = self.create(FUNDS)?;
         let mut text = format!("network folder {}\nstart it with\n", self.folder.display());
         for node in &nodes {
             writeln!(text, "  mp node {}", node.display())?;
@@ -73,11 +67,22 @@ impl Testnet {
         Ok(())
     }
 
-    fn genesis(&self) -> anyhow::Result<Genesis> {
+    /// Makes the folder; the funded accounts begin with `funds`. Gives the `node.toml` files.
+    pub(super) fn create(&self, funds: Allocation) -> anyhow::Result<Vec<PathBuf>> {
+        let (genesis, places) = (self.genesis(funds)?, self.places()?);
+        Ok(network::create(
+            &self.folder,
+            genesis,
+            &places,
+            &mut rand::rng(),
+        )?)
+    }
+
+    fn genesis(&self, funds: Allocation) -> anyhow::Result<Genesis> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.context("the clock stands before 1970")?;
         let faucet = std::iter::once(("faucet_usdc".to_owned(), FAUCET_USDC));
-        let allocations = self.funded.iter().map(|account| (*account, FUNDS));
+        let allocations = self.funded.iter().map(|account| (*account, funds.clone()));
         Ok(Genesis {
             chain_id: self.chain_id,
             time_ms: u64::try_from(now.as_millis())?,
@@ -90,15 +95,31 @@ impl Testnet {
     }
 
     fn places(&self) -> anyhow::Result<Vec<Place>> {
+        let p2p = match self.p2p_port {
+            0 => free_ports(self.validators)?,
+            first => first,
+        };
         (0..self.validators)
             .map(|index| {
                 Ok(Place {
-                    p2p: local(self.p2p_port, index)?,
+                    p2p: local(p2p, index)?,
                     rpc: local(self.rpc_port, index)?,
                 })
             })
             .collect()
     }
+}
+
+/// The first of so many ports in a row that nobody listens on now. Below those that outgoing connections are given.
+fn free_ports(count: u16) -> anyhow::Result<u16> {
+    for _ in 0..100 {
+        let first = rand::random_range(20_000..32_000);
+        let last = first + count;
+        if (first..last).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+            return Ok(first);
+        }
+    }
+    anyhow::bail!("no {count} free ports in a row\nhint: name the first with --p2p-port")
 }
 
 /// The `index`-th port from `first` on the loopback address; port 0 stays 0.

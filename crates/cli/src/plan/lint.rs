@@ -79,7 +79,9 @@ fn workers(draft: &Draft, findings: &mut Findings<'_>) {
 
 /// Two requirements that no supply can meet together.
 fn requirements(draft: &Draft, findings: &mut Findings<'_>) {
-    for (place, later) in draft.requirements.iter().enumerate() {
+    // More than there may be are a fault of their own.
+    let possible = draft.requirements.iter().take(MAX_REQUIREMENTS);
+    for (place, later) in possible.enumerate() {
         let mut earlier = draft.requirements.iter().take(place);
         if let Some(earlier) = earlier.find(|earlier| contradict(&earlier.value, &later.value)) {
             let what = format!(

@@ -8,7 +8,7 @@ mod schema;
 
 pub(crate) use schema::Plan;
 
-use crate::document::{Finding, Findings};
+use crate::document::{self, Finding, Findings};
 use schema::Draft;
 
 /// Reads a plan.
@@ -16,6 +16,9 @@ use schema::Draft;
 /// # Errors
 /// Everything that is wrong with it, by line.
 pub(crate) fn read(text: &str) -> Result<Plan, Vec<Finding>> {
+    if let Some(finding) = document::too_long(text) {
+        return Err(vec![finding]);
+    }
     let mut findings = Findings::new(text);
     let draft = Draft::read(&mut findings);
     lint::check(&draft, &mut findings);

@@ -1,6 +1,10 @@
 //! `mp` as its users run it: real processes, real files, real sockets on loopback.
 
+#[path = "../../../../tests/dice.rs"]
+mod dice;
+mod fuzz;
+mod kills;
 mod market;
-mod serving;
 mod support;
+mod up;
 mod validators;

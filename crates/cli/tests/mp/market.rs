@@ -154,13 +154,14 @@ fn a_provider_offers_a_developer_deploys_and_both_get_what_is_theirs() {
         (&"1000000".into(), &true.into())
     );
     assert_eq!(planned["lasts"], 12 * 86_400);
-    let applied = market.developer(&["apply", text(&plan)]);
-    assert_eq!(applied["deal"], 1);
-    let again = refusal(&market.run("developer.json", &["deploy", "apply", text(&plan)]));
-    assert!(
-        again.contains("deal 1 of yours runs the same plan\nhint:"),
-        "{again}"
-    );
+    let apply = ["apply", "--detach", text(&plan)];
+    for posted in [true, false] {
+        let applied = market.developer(&apply);
+        assert_eq!(
+            (&applied["deal"], &applied["posted"]),
+            (&1.into(), &posted.into())
+        );
+    }
     let status = market.developer(&["status", "1"]);
     assert_eq!(
         (&status["status"], &status["assigned"]),

@@ -1,6 +1,7 @@
 //! Four real processes with real sockets and disks: killed at random, they lose nothing that was promised.
 
-use crate::support::{Network, random};
+use crate::dice::{Dice, environment};
+use crate::support::Network;
 use alloy_primitives::{Address, B256};
 use client::{AccountKey, Client};
 use marketplace::units::Flt;
@@ -12,23 +13,16 @@ use std::{
 const VALIDATORS: usize = 4;
 const RECIPIENT: Address = Address::repeat_byte(0xbb);
 
-/// How often a process is killed; more in a longer run.
-fn kills() -> u64 {
-    std::env::var("MP_KILLS").map_or(5, |kills| kills.parse().expect("a number"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_validators_at_random_loses_no_transaction_whose_receipt_was_served() {
-    let seed = std::env::var("MP_SEED").map_or(1, |seed| seed.parse().expect("a number"));
-    println!("seed {seed}; set MP_SEED and MP_KILLS to run another");
-    let mut random = random(seed);
+    let mut dice = Dice::from_environment();
     let account = AccountKey::generate();
     let mut network = Network::start(VALIDATORS, &[account.address()]);
     let mut served = BTreeMap::<B256, u64>::new();
-    for round in 0..kills() {
-        let victim = random() as usize % VALIDATORS;
-        let witness = (victim + 1 + random() as usize % (VALIDATORS - 1)) % VALIDATORS;
-        let killed_after = Duration::from_millis(random() % 700);
+    for round in 0..environment("MP_KILLS", 5) {
+        let victim = dice.below(VALIDATORS);
+        let witness = (victim + 1 + dice.below(VALIDATORS - 1)) % VALIDATORS;
+        let killed_after = Duration::from_millis(dice.roll() % 700);
         let client = Client::new(network.rpc(witness)).expect("a URL");
         let sending = async {
             for _ in 0..3 {

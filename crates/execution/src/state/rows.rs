@@ -14,11 +14,6 @@ impl Rows {
         self.0.get(key).map(Vec::as_slice)
     }
 
-    /// The first row with `from <= key < to`.
-    pub fn next(&self, from: &[u8], to: &[u8]) -> Option<(&[u8], &[u8])> {
-        self.range(from, to).next()
-    }
-
     /// All rows with `from <= key < to`, in key order.
     pub fn range<'a>(
         &'a self,

@@ -17,22 +17,8 @@ use marketplace::units::{Address as Account, Hash};
 use marketplace::usdc as domain;
 use marketplace::{Cx, Error, ledger};
 
-/// A signature as the calls have it.
-struct Signed {
-    v: u8,
-    r: B256,
-    s: B256,
-}
-
-/// An authorized transfer, whoever may send it.
-struct Transfer {
-    from: Address,
-    to: Address,
-    value: U256,
-    valid_after: U256,
-    valid_before: U256,
-    nonce: B256,
-}
+/// A signature as the calls have it: v, r and s.
+type Signed = (u8, B256, B256);
 
 fn account(address: Address) -> Account {
     Account(address.into_array())
@@ -100,22 +86,8 @@ impl Call<'_, '_> {
                 self.apply(domain::Call::Faucet { amount })
             }
             Calls::permit(c) => self.permit(&c),
-            Calls::transferWithAuthorization(c) => {
-                let signed = Signed {
-                    v: c.v,
-                    r: c.r,
-                    s: c.s,
-                };
-                self.transfer_with_authorization(&c.into(), &signed)
-            }
-            Calls::receiveWithAuthorization(c) => {
-                let signed = Signed {
-                    v: c.v,
-                    r: c.r,
-                    s: c.s,
-                };
-                self.receive_with_authorization(&c.into(), &signed)
-            }
+            Calls::transferWithAuthorization(c) => self.transfer_with_authorization(&c),
+            Calls::receiveWithAuthorization(c) => self.receive_with_authorization(&c),
             Calls::cancelAuthorization(c) => self.cancel_authorization(&c),
             _ => Err(Revert::UnknownCall(IErrors::UnknownCall {}).into()),
         }
@@ -138,12 +110,7 @@ impl Call<'_, '_> {
             nonce: U256::from(nonce),
             deadline: c.deadline,
         };
-        let signed = Signed {
-            v: c.v,
-            r: c.r,
-            s: c.s,
-        };
-        self.signed_by(c.owner, &message, &signed)?;
+        self.signed_by(c.owner, &message, (c.v, c.r, c.s))?;
         let (spender, amount) = (account(c.spender), amount(c.value));
         self.write(|cx| domain::permit(cx, owner, spender, amount))?;
         Ok(Vec::new())
@@ -151,49 +118,56 @@ impl Call<'_, '_> {
 
     fn transfer_with_authorization(
         &mut self,
-        transfer: &Transfer,
-        signed: &Signed,
+        c: &i::transferWithAuthorizationCall,
     ) -> Result<Vec<u8>, Stop> {
         let message = usdc::TransferWithAuthorization {
-            from: transfer.from,
-            to: transfer.to,
-            value: transfer.value,
-            validAfter: transfer.valid_after,
-            validBefore: transfer.valid_before,
-            nonce: transfer.nonce,
+            from: c.from,
+            to: c.to,
+            value: c.value,
+            validAfter: c.validAfter,
+            validBefore: c.validBefore,
+            nonce: c.nonce,
         };
-        self.transfer_authorized(transfer, &message, signed)
+        self.transfer_authorized(&message, &message, (c.v, c.r, c.s))
     }
 
     fn receive_with_authorization(
         &mut self,
-        transfer: &Transfer,
-        signed: &Signed,
+        c: &i::receiveWithAuthorizationCall,
     ) -> Result<Vec<u8>, Stop> {
-        if account(transfer.to) != self.origin.caller {
-            let payee = transfer.to;
+        if account(c.to) != self.origin.caller {
+            let payee = c.to;
             return Err(Revert::NotThePayee(IErrors::NotThePayee { payee }).into());
         }
         let message = usdc::ReceiveWithAuthorization {
-            from: transfer.from,
-            to: transfer.to,
-            value: transfer.value,
-            validAfter: transfer.valid_after,
-            validBefore: transfer.valid_before,
-            nonce: transfer.nonce,
+            from: c.from,
+            to: c.to,
+            value: c.value,
+            validAfter: c.validAfter,
+            validBefore: c.validBefore,
+            nonce: c.nonce,
         };
-        self.transfer_authorized(transfer, &message, signed)
+        let transfer = usdc::TransferWithAuthorization {
+            from: c.from,
+            to: c.to,
+            value: c.value,
+            validAfter: c.validAfter,
+            validBefore: c.validBefore,
+            nonce: c.nonce,
+        };
+        self.transfer_authorized(&transfer, &message, (c.v, c.r, c.s))
     }
 
+    /// Makes a transfer whose owner signed `message`.
     fn transfer_authorized(
         &mut self,
-        transfer: &Transfer,
+        transfer: &usdc::TransferWithAuthorization,
         message: &impl SolStruct,
-        signed: &Signed,
+        signed: Signed,
     ) -> Result<Vec<u8>, Stop> {
         // EIP-3009: after the one second and before the other, both exclusive.
-        let first = transfer.valid_after.saturating_add(U256::ONE);
-        let last = transfer.valid_before.saturating_sub(U256::ONE);
+        let first = transfer.validAfter.saturating_add(U256::ONE);
+        let last = transfer.validBefore.saturating_sub(U256::ONE);
         self.valid_within(first, last)?;
         self.signed_by(transfer.from, message, signed)?;
         let (from, to) = (account(transfer.from), receiver(transfer.to)?);
@@ -205,12 +179,7 @@ impl Call<'_, '_> {
     fn cancel_authorization(&mut self, c: &i::cancelAuthorizationCall) -> Result<Vec<u8>, Stop> {
         let (authorizer, nonce) = (c.authorizer, c.nonce);
         let message = usdc::CancelAuthorization { authorizer, nonce };
-        let signed = Signed {
-            v: c.v,
-            r: c.r,
-            s: c.s,
-        };
-        self.signed_by(authorizer, &message, &signed)?;
+        self.signed_by(authorizer, &message, (c.v, c.r, c.s))?;
         let (authorizer, nonce) = (account(authorizer), Hash(nonce.0));
         self.write(|cx| domain::cancel_authorization(cx, authorizer, nonce))?;
         Ok(Vec::new())
@@ -235,13 +204,13 @@ impl Call<'_, '_> {
         &mut self,
         owner: Address,
         message: &impl SolStruct,
-        signed: &Signed,
+        (v, r, s): Signed,
     ) -> Result<(), Stop> {
         gas::charge(self.left, gas::SIGNATURE)?;
         let hash = usdc::signing_hash(message, self.chain_id);
-        let signature = Signature::new(signed.r.into(), signed.s.into(), signed.v == 28);
+        let signature = Signature::new(r.into(), s.into(), v == 28);
         let signer = recover_signer(&signature, hash).ok();
-        if matches!(signed.v, 27 | 28) && signer == Some(owner) {
+        if matches!(v, 27 | 28) && signer == Some(owner) {
             return Ok(());
         }
         Err(Revert::InvalidSignature(IErrors::InvalidSignature {}).into())
@@ -254,30 +223,4 @@ fn receiver(address: Address) -> Result<Account, Revert> {
         return Ok(account(address));
     }
     Err(invalid_receiver(address))
-}
-
-impl From<i::transferWithAuthorizationCall> for Transfer {
-    fn from(c: i::transferWithAuthorizationCall) -> Self {
-        Self {
-            from: c.from,
-            to: c.to,
-            value: c.value,
-            valid_after: c.validAfter,
-            valid_before: c.validBefore,
-            nonce: c.nonce,
-        }
-    }
-}
-
-impl From<i::receiveWithAuthorizationCall> for Transfer {
-    fn from(c: i::receiveWithAuthorizationCall) -> Self {
-        Self {
-            from: c.from,
-            to: c.to,
-            value: c.value,
-            valid_after: c.validAfter,
-            valid_before: c.validBefore,
-            nonce: c.nonce,
-        }
-    }
 }

@@ -89,6 +89,22 @@ fn a_genesis_that_cannot_be_is_refused() {
             .to_string()
             .contains("epoch_seconds")
     );
+    let mut genesis = example();
+    let address = Address::repeat_byte(2);
+    let contract = genesis.contracts.get_mut(&address).expect("a contract");
+    contract.code = bytes!("ef0100");
+    assert_eq!(genesis::rows(&genesis), Err(Invalid::NotCode(address)));
+    let deal = abi::usdc::address_of(marketplace::ledger::Account::Deal(DealId(1)));
+    for address in [Address::ZERO, USDC, abi::usdc::TREASURY, deal] {
+        let allocate = |flt, usdc| {
+            let mut genesis = example();
+            let allocation = Allocation { flt, usdc };
+            genesis.allocations.insert(address, allocation);
+            genesis::rows(&genesis)
+        };
+        assert_eq!(allocate(0, 1), Err(Invalid::CannotReceive(address)));
+        assert!(allocate(1, 0).is_ok());
+    }
     let text = serde_json::to_string(&example()).expect("plain data");
     let unknown = text.replacen("chain_id", "chain-id", 1);
     assert!(serde_json::from_str::<Genesis>(&unknown).is_err());

@@ -172,11 +172,7 @@ impl Chain {
 
     /// All FLT there is.
     pub(crate) fn flt(&self) -> U256 {
-        let table = state::table::ACCOUNTS.id;
-        let accounts = self.rows.range(&[table], &[table + 1]);
-        accounts
-            .map(|(key, _)| self.balance(Address::from_slice(&key[1..])))
-            .sum()
+        state::total_flt(&self.rows).expect("no fault")
     }
 }
 

@@ -1,9 +1,11 @@
 //! Blocks over rows, from the outside.
 
 mod contract;
+#[path = "../../../../tests/dice.rs"]
+mod dice;
 mod frozen;
+mod fuzz;
 mod harness;
-mod hostile;
 mod market;
 mod system;
 mod transfers;

@@ -3,7 +3,7 @@
 use crate::contract::{CALL, CALLCODE, DELEGATECALL, End, STATICCALL, contract};
 use crate::harness::{Chain, FLT, Key, genesis_for, transaction};
 use abi::sol::IErrors::IErrorsErrors as Errors;
-use abi::sol::{IProvider, ITime, IUSDC};
+use abi::sol::{IErrors, IProvider, ITime, IUSDC};
 use abi::{MARKETPLACE, USDC};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, U256, bytes};
@@ -172,11 +172,28 @@ fn nobody_delegates_to_a_system_contract() {
 #[test]
 fn flt_sent_along_comes_back() {
     let mut chain = with_contracts(&[]);
-    for (to, data) in [
-        (MARKETPLACE, register("x").into()),
-        (MARKETPLACE, Bytes::new()),
-        (USDC, IUSDC::totalSupplyCall {}.abi_encode().into()),
+    let not_payable = Errors::NotPayable(IErrors::NotPayable { value: FLT });
+    let unknown = Errors::UnknownCall(IErrors::UnknownCall {});
+    for (to, data, error) in [
+        (MARKETPLACE, register("x").into(), &not_payable),
+        (MARKETPLACE, Bytes::new(), &unknown),
+        (
+            USDC,
+            IUSDC::totalSupplyCall {}.abi_encode().into(),
+            &not_payable,
+        ),
     ] {
+        let request = call::Request {
+            from: alice().address(),
+            to: Some(to),
+            data: Bytes::clone(&data),
+            value: U256::from(FLT),
+            ..call::Request::default()
+        };
+        let called = call::call(&chain.rows, &request, &|| false).expect("an answer");
+        assert_eq!(called.end, call::End::Reverted);
+        let found = Errors::abi_decode(&called.output).expect("a typed error");
+        assert_eq!(&found, error);
         let nonce = chain.nonce(alice());
         let paying = TxEip1559 {
             value: U256::from(FLT),

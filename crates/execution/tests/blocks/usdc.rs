@@ -146,18 +146,11 @@ fn permit(chain: &Chain, nonce: u64, chain_id: u64) -> i::permitCall {
         deadline: now(chain) + U256::from(100),
     };
     let (v, r, s) = sign(alice(), &message, chain_id);
-    let Permit {
-        owner,
-        spender,
-        value,
-        deadline,
-        ..
-    } = message;
     i::permitCall {
-        owner,
-        spender,
-        value,
-        deadline,
+        owner: message.owner,
+        spender: message.spender,
+        value: message.value,
+        deadline: message.deadline,
         v,
         r,
         s,
@@ -240,21 +233,13 @@ fn authorization(chain: &Chain, chain_id: u64) -> i::transferWithAuthorizationCa
         nonce: keccak256("once"),
     };
     let (v, r, s) = sign(alice(), &message, chain_id);
-    let TransferWithAuthorization {
-        from,
-        to,
-        value,
-        validAfter,
-        validBefore,
-        nonce,
-    } = message;
     i::transferWithAuthorizationCall {
-        from,
-        to,
-        value,
-        validAfter,
-        validBefore,
-        nonce,
+        from: message.from,
+        to: message.to,
+        value: message.value,
+        validAfter: message.validAfter,
+        validBefore: message.validBefore,
+        nonce: message.nonce,
         v,
         r,
         s,
@@ -315,21 +300,13 @@ fn only_the_payee_receives_with_authorization() {
         nonce: B256::ZERO,
     };
     let (v, r, s) = sign(alice(), &message, CHAIN_ID);
-    let ReceiveWithAuthorization {
-        from,
-        to,
-        value,
-        validAfter,
-        validBefore,
-        nonce,
-    } = message;
     let call = i::receiveWithAuthorizationCall {
-        from,
-        to,
-        value,
-        validAfter,
-        validBefore,
-        nonce,
+        from: message.from,
+        to: message.to,
+        value: message.value,
+        validAfter: message.validAfter,
+        validBefore: message.validBefore,
+        nonce: message.nonce,
         v,
         r,
         s,

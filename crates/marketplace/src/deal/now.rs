@@ -4,7 +4,7 @@
 //! time, and a call that is refused after the reading has written nothing.
 
 use super::money::{self, exact};
-use super::{DEALS, Deal, EndReason, Event, Fault, Queued, Status};
+use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Status};
 use crate::cx::Cx;
 use crate::demand::{DEMANDS, Terms};
 use crate::event;
@@ -79,19 +79,12 @@ impl DealNow {
     fn read<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Self, Error> {
         let deal = DEALS.get(cx.store, &id)?;
         let deal = deal.ok_or(Refusal::Unknown(Object::Deal(id)))?;
+        let terms = DEMANDS.must(cx.store, &id)?;
         Ok(Self {
-            id,
-            terms: DEMANDS.must(cx.store, &id)?,
-            workers: BTreeMap::new(),
             all_loaded: false,
-            params: cx.params.clone(),
             due_before: deal.due,
             queued_before: deal.queued,
-            changed: BTreeSet::new(),
-            woken: false,
-            payments: Vec::new(),
-            events: Vec::new(),
-            deal,
+            ..Self::new(cx, id, deal, terms)
         })
     }
 
@@ -199,19 +192,19 @@ impl DealNow {
     fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
         match what {
             Deadline::LeaseLapses(worker) => {
-                self.gone(worker, GoneReason::Silent, Fault::Provider, Pay::Reported)
+                self.gone(worker, GoneReason::Silent, Blame::Provider, Pay::Reported)
             }
             Deadline::StartTimeout(worker) => self.gone_at(
                 worker,
                 GoneReason::NeverStarted,
-                Fault::Provider,
+                Blame::Provider,
                 Pay::Reported,
                 at,
             ),
-            Deadline::DurationOver => self.end(EndReason::Completed, Fault::Nobody, at),
+            Deadline::DurationOver => self.end(EndReason::Completed, Blame::Nobody, at),
             Deadline::PaidUntil => self.pause(at),
             Deadline::HoldOver => self.release(),
-            Deadline::PauseOver => self.end(EndReason::Unfunded, Fault::Developer, at),
+            Deadline::PauseOver => self.end(EndReason::Unfunded, Blame::Developer, at),
         }
     }
 
@@ -227,7 +220,7 @@ impl DealNow {
     /// A paused deal lets its workers go.
     fn release(&mut self) -> Result<(), Error> {
         for id in self.live() {
-            self.gone(id, GoneReason::Unfunded, Fault::Developer, Pay::ToNow)?;
+            self.gone(id, GoneReason::Unfunded, Blame::Developer, Pay::ToNow)?;
         }
         self.deal.vacated = 0;
         Ok(())
@@ -266,7 +259,7 @@ impl DealNow {
     }
 
     /// Ends the deal: its workers go, and the rest of the escrow returns to its owner. All workers are loaded.
-    pub(crate) fn end(&mut self, reason: EndReason, blame: Fault, at: Time) -> Result<(), Error> {
+    pub(crate) fn end(&mut self, reason: EndReason, blame: Blame, at: Time) -> Result<(), Error> {
         let (gone, pay) = match reason {
             EndReason::Cancelled | EndReason::Stopped => (GoneReason::Stopped, Pay::AtLeastMinimum),
             EndReason::BadArtifact => (GoneReason::BadArtifact, Pay::AtLeastMinimum),
@@ -288,7 +281,7 @@ impl DealNow {
             Event::Ended {
                 deal: self.id,
                 reason,
-                fault: blame,
+                blame,
                 refund,
             }
             .into(),
@@ -363,10 +356,7 @@ impl DealNow {
 
     /// An assigned worker runs from now on. (W1)
     pub(crate) fn run(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
-        let (worker, _) = self
-            .workers
-            .get(&id)
-            .ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, _) = self.loaded(id)?;
         let (rate, aside) = (worker.rate, self.least_pay(worker)?);
         self.deal.unassign(rate, aside)?;
         self.deal.start(rate)?;
@@ -376,14 +366,12 @@ impl DealNow {
         self.deal.ran = true;
         let from = self.deal.paid_seconds;
         let kept_until = now.after(Seconds(self.params.lease_seconds));
-        if let Some((worker, _)) = self.workers.get_mut(&id) {
-            worker.stage = Stage::Running {
-                since: now,
-                from,
-                reported: from,
-                kept_until,
-            };
-        }
+        self.loaded_mut(id)?.0.stage = Stage::Running {
+            since: now,
+            from,
+            reported: from,
+            kept_until,
+        };
         self.changed.insert(id);
         self.events.push(
             worker::Event::Running {
@@ -401,7 +389,7 @@ impl DealNow {
         &mut self,
         id: WorkerId,
         reason: GoneReason,
-        blame: Fault,
+        blame: Blame,
         pay: Pay,
     ) -> Result<(), Error> {
         self.gone_at(id, reason, blame, pay, self.deal.at)
@@ -411,28 +399,25 @@ impl DealNow {
         &mut self,
         id: WorkerId,
         reason: GoneReason,
-        blame: Fault,
+        blame: Blame,
         pay: Pay,
         at: Time,
     ) -> Result<(), Error> {
-        let loaded = self.workers.get(&id).cloned();
-        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, lease) = self.loaded(id)?.clone();
         let (earned, until) = match worker.stage {
             Stage::Assigned { .. } => (self.leave_unstarted(&worker, pay)?, at),
             Stage::Running { since, .. } => self.leave(&worker, lease, since, pay)?,
             Stage::Gone { .. } => return Err(fault("worker is gone already")),
         };
         let (peer, left) = (worker.peer, keeps_away(reason));
-        if let Some((worker, _)) = self.workers.get_mut(&id) {
-            worker.stage = Stage::Gone { reason, earned };
-        }
+        self.loaded_mut(id)?.0.stage = Stage::Gone { reason, earned };
         self.changed.insert(id);
         let deal = self.id;
         let event = worker::Event::Gone {
             worker: id,
             deal,
             reason,
-            fault: blame,
+            blame,
             at: until,
             earned,
         };
@@ -520,6 +505,17 @@ impl DealNow {
         let gone = |worker: &Worker| matches!(worker.stage, Stage::Gone { .. });
         let live = self.workers.iter().filter(|(_, (worker, _))| !gone(worker));
         live.map(|(id, _)| *id).collect()
+    }
+
+    /// A worker that was read before, with its peer's lease.
+    pub(super) fn loaded(&self, id: WorkerId) -> Result<&(Worker, Lease), Error> {
+        let worker = self.workers.get(&id);
+        worker.ok_or_else(|| fault("worker is not loaded"))
+    }
+
+    pub(super) fn loaded_mut(&mut self, id: WorkerId) -> Result<&mut (Worker, Lease), Error> {
+        let worker = self.workers.get_mut(&id);
+        worker.ok_or_else(|| fault("worker is not loaded"))
     }
 
     /// A worker of the deal, if it is loaded and not gone.

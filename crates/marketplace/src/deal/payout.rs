@@ -9,7 +9,7 @@ use crate::provider::{self, PROVIDERS};
 use crate::refusal::{Error, fault, long};
 use crate::store::Store;
 use crate::units::{Address, ProviderId, Usdc, WorkerId};
-use crate::worker::{self, BY_PROVIDER, Stage, WORKERS};
+use crate::worker::{self, BY_PROVIDER, Stage, WORKERS, Worker};
 
 /// Pays a provider's owner what up to `count` workers have earned, oldest first, going on after the last one
 /// looked at; after the newest it begins again with the oldest. (M3)
@@ -21,11 +21,13 @@ pub(crate) fn withdraw<S: Store>(
     let provider = provider::owned(cx, id)?;
     let count = usize::from(count);
     long("workers in one call", count, 1, MAX_WORKERS_PER_CALL)?;
-    let after = (id, provider.paid_through);
-    let workers = BY_PROVIDER.list(cx.store, &id, Some(&after), count)?;
+    let mut workers = after(cx, id, provider.paid_through, count)?;
+    if workers.is_empty() {
+        workers = after(cx, id, WorkerId::default(), count)?;
+    }
     let mut total = Usdc::ZERO;
     let mut last = WorkerId::default();
-    for ((_, worker), ()) in &workers {
+    for worker in &workers {
         let paid = pay(cx, id, *worker, provider.owner)?;
         total = total
             .checked_add(paid)
@@ -42,6 +44,17 @@ pub(crate) fn withdraw<S: Store>(
     Ok(Reply::Paid(total))
 }
 
+/// Workers of a provider after that one, oldest first.
+fn after<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: ProviderId,
+    worker: WorkerId,
+    count: usize,
+) -> Result<Vec<WorkerId>, Error> {
+    let rows = BY_PROVIDER.list(cx.store, &id, Some(&(id, worker)), count)?;
+    Ok(rows.into_iter().map(|((_, worker), ())| worker).collect())
+}
+
 /// Pays out one worker: what it earned up to the last report, rounded down once over its whole life, minus what
 /// was paid before.
 fn pay<S: Store>(
@@ -50,7 +63,10 @@ fn pay<S: Store>(
     id: WorkerId,
     owner: Address,
 ) -> Result<Usdc, Error> {
-    let deal = WORKERS.must(cx.store, &id)?.deal;
+    // Paying another worker of its deal may have found it gone, with nothing to be paid.
+    let Some(Worker { deal, .. }) = WORKERS.get(cx.store, &id)? else {
+        return Ok(Usdc::ZERO);
+    };
     let mut now = DealNow::load(cx, deal)?;
     now.load_worker(cx, id)?;
     let amount = now.unpaid(id)?;
@@ -75,8 +91,7 @@ fn pay<S: Store>(
 impl DealNow {
     /// What a loaded worker has earned and was not paid.
     pub(super) fn unpaid(&self, id: WorkerId) -> Result<Usdc, Error> {
-        let loaded = self.workers.get(&id);
-        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, lease) = self.loaded(id)?;
         let earned = match worker.stage {
             Stage::Gone { earned, .. } => earned,
             _ => {
@@ -93,8 +108,7 @@ impl DealNow {
 
     /// Counts a payment. True if the worker was gone before, so that this was the last and its row goes.
     fn note_paid(&mut self, id: WorkerId, amount: Usdc) -> Result<bool, Error> {
-        let loaded = self.workers.get_mut(&id);
-        let (worker, _) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, _) = self.loaded_mut(id)?;
         let paid = worker.paid.checked_add(amount);
         worker.paid = paid.ok_or_else(|| fault("pay beyond the supply"))?;
         let gone = matches!(worker.stage, Stage::Gone { .. });

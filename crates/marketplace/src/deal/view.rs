@@ -2,13 +2,13 @@
 
 use super::{DEALS, Deal, DealNow};
 use crate::cx::Cx;
-use crate::demand::{DEMANDS, Terms};
+use crate::demand::Terms;
 use crate::limits::MAX_PAGE;
 use crate::peer::PEERS;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
-use crate::units::{DatacenterId, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
-use crate::worker::{BY_DEAL, BY_PROVIDER, Stage, WORKERS, Worker};
+use crate::units::{DatacenterId, DealId, PeerId, Time, Usdc, WorkerId};
+use crate::worker::{BY_DEAL, Stage, WORKERS, Worker};
 
 /// A deal as of the last block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +63,6 @@ pub fn get<S: Store>(store: &mut S, id: DealId) -> Result<Option<Deal>, Error> {
     DEALS.get(store, &id)
 }
 
-/// The terms of a deal.
-///
-/// # Errors
-/// Out of work.
-pub fn terms<S: Store>(store: &mut S, id: DealId) -> Result<Option<Terms>, Error> {
-    DEMANDS.get(store, &id)
-}
-
 /// Deals after `after`, by id, as of their last changes; at most `limit` and never more than a page.
 ///
 /// # Errors
@@ -113,8 +105,7 @@ pub fn view<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<View, Error> {
 
 impl DealNow {
     fn worker_view(&self, id: WorkerId) -> Result<WorkerView, Error> {
-        let loaded = self.workers.get(&id);
-        let (worker, lease) = loaded.ok_or_else(|| fault("worker is not loaded"))?;
+        let (worker, lease) = self.loaded(id)?;
         let kept_until = match worker.stage {
             Stage::Assigned { deadline } => deadline,
             Stage::Running { kept_until, .. } => lease.until.max(kept_until),
@@ -127,6 +118,30 @@ impl DealNow {
             kept_until,
         })
     }
+}
+
+/// A worker as it is now; one that is gone stays until it is paid out.
+///
+/// # Errors
+/// Out of work.
+pub fn worker<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<Option<WorkerView>, Error> {
+    let Some(worker) = WORKERS.get(cx.store, &id)? else {
+        return Ok(None);
+    };
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.load_workers(cx)?;
+    if now.workers.contains_key(&id) {
+        return now.worker_view(id).map(Some);
+    }
+    let Stage::Gone { earned, .. } = worker.stage else {
+        return Err(fault("a worker of a deal is not loaded"));
+    };
+    Ok(Some(WorkerView {
+        id,
+        unpaid: earned.checked_sub(worker.paid).unwrap_or(Usdc::ZERO),
+        kept_until: now.deal.at,
+        worker,
+    }))
 }
 
 /// Workers of a deal that are not gone, by id.
@@ -159,21 +174,4 @@ pub fn subnet<S: Store>(store: &mut S, deal: DealId) -> Result<Vec<Member>, Erro
         });
     }
     Ok(members)
-}
-
-/// What a withdrawal of all workers would pay a provider now: of at most a page of them, oldest first.
-///
-/// # Errors
-/// Out of work.
-pub fn due_to_withdraw<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Usdc, Error> {
-    let mut total = Usdc::ZERO;
-    for ((_, id), ()) in BY_PROVIDER.page(cx.store, &id, None, MAX_PAGE)? {
-        let deal = WORKERS.must(cx.store, &id)?.deal;
-        let mut now = DealNow::load(cx, deal)?;
-        now.load_worker(cx, id)?;
-        total = total
-            .checked_add(now.unpaid(id)?)
-            .ok_or_else(|| fault("pay beyond the supply"))?;
-    }
-    Ok(total)
 }

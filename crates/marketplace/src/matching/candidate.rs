@@ -52,11 +52,13 @@ pub enum Reason {
 }
 
 impl Candidate<'_> {
-    /// What keeps it from serving the demand, whatever other workers the demand has; None: nothing.
+    /// What keeps it from serving the demand, whatever other workers the demand has; None: nothing. `serves`:
+    /// whether it serves the demand already.
     pub(super) fn obstacle(
         &self,
         terms: &Terms,
         deal: &Deal,
+        serves: bool,
         now: Time,
         epoch: Epoch,
     ) -> Option<Reason> {
@@ -78,6 +80,7 @@ impl Candidate<'_> {
                 Reason::Expired,
             ),
             (self.peer.idle < terms.units_per_worker, Reason::Units),
+            (serves, Reason::ServesAlready),
             (deal.excluded.iter().any(excluded), Reason::Excluded),
             (!versions.contains(&terms.protocol_version), Reason::Version),
             (

@@ -1,4 +1,5 @@
-//! Minimum-cost flow by successive shortest paths, for the few hundred arcs of one look.
+//! Minimum-cost flow by successive shortest paths, for the arcs of one look: about one for each candidate that
+//! fits, up to `look_budget`, and a few for each provider, datacenter, offer and country.
 //!
 //! Each round sends one unit of flow along a cheapest path of the residual graph, which keeps the flow cheapest
 //! among those of its size; capacities are whole numbers, so flows are too. Arc costs are not negative at the

@@ -97,9 +97,14 @@ pub(super) fn look<S: Store>(
         },
     )?;
     sleep(cx, &mut now, placed)?;
+    let workers = u64::try_from(now.workers.len()).unwrap_or(u64::MAX);
     now.save(cx)?;
-    let tested = survey.tested.saturating_add(1);
-    Ok(tested.saturating_add(arcs.checked_div(ARCS_PER_CANDIDATE).unwrap_or(0)))
+    let workers = workers.saturating_mul(super::WORKER);
+    let arcs = arcs.checked_div(ARCS_PER_CANDIDATE).unwrap_or(0);
+    Ok(super::LOOK
+        .saturating_add(workers)
+        .saturating_add(survey.tested)
+        .saturating_add(arcs))
 }
 
 /// Where the workers stand that the deal has.
@@ -135,8 +140,7 @@ fn survey<S: Store>(cx: &mut Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Su
             .workers
             .values()
             .any(|(worker, _)| worker.peer == candidate.id);
-        let obstacle = candidate.obstacle(&now.terms, &now.deal, time, epoch);
-        match obstacle.or(serves.then_some(Reason::ServesAlready)) {
+        match candidate.obstacle(&now.terms, &now.deal, serves, time, epoch) {
             Some(reason) => survey.count(reason, 1),
             None => survey.fits.push(fit(&candidate, now)?),
         }
@@ -211,12 +215,17 @@ fn affordable<S: Store>(
 }
 
 /// Workers that the deal may get now: its open places, of those that a worker left only as many as may be
-/// replaced in this epoch. (M8)
+/// replaced in this epoch. A deal that has no worker needs its fewest at once, so one replacement that is left
+/// allows them all. (M8)
 fn wanted<S: Store>(cx: &Cx<'_, S>, now: &DealNow) -> u16 {
     let open = now.terms.target_workers.saturating_sub(now.deal.workers());
     let most = u16::try_from(cx.params.max_replacements_per_epoch).unwrap_or(u16::MAX);
     let replacements = most.saturating_sub(replaced(cx, now));
-    open.saturating_sub(now.deal.vacated.saturating_sub(replacements))
+    let wanted = open.saturating_sub(now.deal.vacated.saturating_sub(replacements));
+    if now.deal.status == Status::Matching && replacements > 0 {
+        return wanted.max(now.terms.min_workers);
+    }
+    wanted
 }
 
 fn replaced<S: Store>(cx: &Cx<'_, S>, now: &DealNow) -> u16 {

@@ -31,7 +31,7 @@ use crate::store::Store;
 use crate::units::PeerId;
 use crate::{datacenter, offer, peer, provider, time};
 use candidate::Candidate;
-use queue::{ASLEEP, FRESH, Fresh, WAKE};
+use queue::{ASLEEP, CHANGED, FRESH, WAKE};
 
 /// Ends a block: deadlines up to and including now take effect, then due demands are cleared. The context is a
 /// fresh one on the same store. `book` holds the supply of the rows as they were before this block, and leaves
@@ -47,7 +47,18 @@ pub fn end_block<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Er
     Ok(())
 }
 
-/// Looks at due demands within the budget of one block, counted in candidates tested.
+// The unit of clearing's work is testing one candidate. Other steps read and write rows, and count as so many.
+
+/// A look, beside the candidates it tests; and each worker that the deal has or gets.
+const LOOK: u64 = 16;
+const WORKER: u64 = 4;
+/// Waking a demand.
+const WAKING: u64 = 12;
+/// Showing a peer to a sleeping demand; and to be done with a peer.
+const SHOWING: u64 = 4;
+const SHOWN: u64 = 12;
+
+/// Looks at due demands within the budget of one block, but at least at one.
 fn clear<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
     book.enter(cx.epoch());
     refresh(cx, book)?;
@@ -55,11 +66,13 @@ fn clear<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
     // Waking may take half of it, so that looks go on under a stream of changes.
     let mut spent = wake_by_time(cx, budget.div_ceil(4))?;
     spent = spent.saturating_add(wake_by_supply(cx, book, budget.div_ceil(4))?);
-    while spent < budget {
-        let Some(deal) = queue::pop(cx.store)? else {
-            break;
-        };
+    let mut from = None;
+    while let Some((at, deal)) = queue::pop(cx.store, from.as_ref())? {
         spent = spent.saturating_add(look::look(cx, book, deal)?);
+        if spent >= budget {
+            break;
+        }
+        from = Some(at);
     }
     Ok(())
 }
@@ -68,15 +81,13 @@ fn clear<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
 fn refresh<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
     let mut after = None;
     loop {
-        let page = FRESH.page(cx.store, &(), after.as_ref(), usize::MAX)?;
+        let page = FRESH.page(cx.store, &cx.clock.block, after.as_ref(), usize::MAX)?;
         let Some((last, _)) = page.last() else {
             return Ok(());
         };
         after = Some(*last);
-        for (peer, fresh) in page {
-            if fresh.block == cx.clock.block {
-                reread(cx, book, peer)?;
-            }
+        for ((_, peer), _) in page {
+            reread(cx, book, peer)?;
         }
     }
 }
@@ -97,77 +108,79 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
     Ok(())
 }
 
-/// Wakes demands whose pause is over. Gives how many; the others wake in later blocks.
+/// Wakes demands whose pause is over. Gives the work done; the others wake in later blocks.
 fn wake_by_time<S: Store>(cx: &mut Cx<'_, S>, budget: u64) -> Result<u64, Error> {
-    let (mut spent, mut from) = (0, None);
+    let (mut spent, mut from) = (0_u64, None);
     while spent < budget {
-        // From where the last one stood: rows that this block removed are not passed again and again.
-        match WAKE.first(cx.store, &(), from.as_ref())? {
-            Some((key, deal)) if key.0 <= cx.clock.block => {
-                from = Some(key);
-                let mut now = DealNow::load(cx, deal)?;
-                now.deal.queued = queue::due(cx.store, &now.deal)?;
-                now.save(cx)?;
-            }
-            _ => break,
-        }
-        spent = spent.saturating_add(1);
+        let first = WAKE.first(cx.store, &(), from.as_ref())?;
+        let Some((at, deal)) = first.filter(|((block, _), _)| *block <= cx.clock.block) else {
+            break;
+        };
+        let now = DealNow::load(cx, deal)?;
+        wake(cx, now)?;
+        spent = spent.saturating_add(WAKING);
+        from = Some(at);
     }
     Ok(spent)
 }
 
-/// Shows peers whose supply changed to the sleeping demands, and wakes those they could serve. Gives the
-/// candidates tested. What the budget leaves is shown in later blocks.
+fn wake<S: Store>(cx: &mut Cx<'_, S>, mut now: DealNow) -> Result<(), Error> {
+    now.deal.queued = queue::due(cx.store, &now.deal)?;
+    now.save(cx)
+}
+
+/// Shows peers whose supply changed to the sleeping demands, those first that changed first, and wakes demands
+/// they could serve. Gives the work done. What the budget leaves is shown in later blocks.
 fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Result<u64, Error> {
-    let (mut spent, mut from) = (0, None);
-    // From where the last one stood, as above.
-    while let Some((peer, fresh)) = FRESH.first(cx.store, &(), from.as_ref())? {
-        from = Some(peer);
-        let candidate = book
-            .candidate(peer)
-            .filter(|candidate| candidate.peer.idle > 0);
-        let left = match candidate {
-            Some(candidate) => show(cx, candidate, fresh, budget, &mut spent)?,
+    let (mut spent, mut from) = (0_u64, None);
+    while spent < budget {
+        let Some((at, shown)) = FRESH.first(cx.store, &(), from.as_ref())? else {
+            break;
+        };
+        let candidate = book.candidate(at.1);
+        let left = match candidate.filter(|candidate| candidate.peer.idle > 0) {
+            Some(candidate) => show(cx, candidate, shown, budget, &mut spent)?,
             None => None,
         };
-        match left {
-            None => FRESH.delete(cx.store, &peer)?,
-            Some(fresh) => {
-                FRESH.put(cx.store, &peer, &fresh)?;
-                break;
-            }
+        if let Some(shown) = left {
+            FRESH.put(cx.store, &at, &shown)?;
+            break;
         }
+        FRESH.delete(cx.store, &at)?;
+        CHANGED.delete(cx.store, &at.1)?;
+        spent = spent.saturating_add(SHOWN);
+        from = Some(at);
     }
     Ok(spent)
 }
 
-/// Shows one peer to the sleeping demands, by place. Gives how far it came, if the budget did not last.
+/// Shows one peer to the sleeping demands after the place `shown`. Gives how far it came, if the budget did not
+/// last.
 fn show<S: Store>(
     cx: &mut Cx<'_, S>,
     candidate: Candidate<'_>,
-    mut fresh: Fresh,
+    mut shown: u64,
     budget: u64,
     spent: &mut u64,
-) -> Result<Option<Fresh>, Error> {
+) -> Result<Option<u64>, Error> {
     loop {
-        let from = fresh.shown.saturating_add(1);
+        let from = shown.saturating_add(1);
         let Some((place, id)) = ASLEEP.first(cx.store, &(), Some(&from))? else {
             return Ok(None);
         };
         if *spent >= budget {
-            return Ok(Some(fresh));
+            return Ok(Some(shown));
         }
-        *spent = spent.saturating_add(1);
-        fresh.shown = place;
+        *spent = spent.saturating_add(SHOWING);
+        shown = place;
         let (deal, terms) = (DEALS.must(cx.store, &id)?, DEMANDS.must(cx.store, &id)?);
-        if candidate
-            .obstacle(&terms, &deal, cx.now(), cx.epoch())
-            .is_none()
-        {
+        // Whether it serves the demand already, the look finds out.
+        let obstacle = candidate.obstacle(&terms, &deal, false, cx.now(), cx.epoch());
+        if obstacle.is_none() {
+            *spent = spent.saturating_add(WAKING);
             let mut now = DealNow::load(cx, id)?;
             now.deal.pause_blocks = 1;
-            now.deal.queued = queue::due(cx.store, &now.deal)?;
-            now.save(cx)?;
+            wake(cx, now)?;
         }
     }
 }

@@ -11,7 +11,6 @@ use crate::refusal::Error;
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{DealId, PeerId};
-use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Due demands by sweep and place.
 pub const QUEUE: Table<(u64, u64), DealId> = Table::new(0x30, "queue");
@@ -19,27 +18,25 @@ pub const QUEUE: Table<(u64, u64), DealId> = Table::new(0x30, "queue");
 pub const ASLEEP: Table<u64, DealId> = Table::new(0x31, "asleep");
 /// Sleeping demands by the block that wakes them, and place.
 pub const WAKE: Table<(u64, u64), DealId> = Table::new(0x32, "wake");
-/// Peers whose supply changed and that not all sleeping demands have been shown yet.
-pub(crate) const FRESH: Table<PeerId, Fresh> = Table::new(0x33, "fresh");
+/// Peers whose supply changed and that not all sleeping demands have been shown yet, by the block of the change:
+/// sleeping demands up to this place have been. In that block the index does not know the change yet.
+pub(crate) const FRESH: Table<(u64, PeerId), u64> = Table::new(0x33, "fresh");
 /// The sweep under way.
 pub(crate) const SWEEP: Table<(), u64> = Table::new(0x34, "sweep");
+/// The block of the change, for each peer in [`FRESH`].
+pub(crate) const CHANGED: Table<PeerId, u64> = Table::new(0x36, "changed");
 
-/// A change of supply.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fresh {
-    /// Block of the change; in that block the index does not know it yet.
-    pub(crate) block: u64,
-    /// Sleeping demands up to this place have been shown the peer.
-    pub(crate) shown: u64,
-}
-
-/// Remembers that a peer may offer more, less or something else than before.
+/// Remembers that a peer may offer more, less or something else than before. One that changes again goes behind
+/// those that changed meanwhile, so that no peer keeps the others from being shown.
 pub(crate) fn supply_changed<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
-    let fresh = Fresh {
-        block: cx.clock.block,
-        shown: 0,
-    };
-    FRESH.put(cx.store, &peer, &fresh)
+    let block = cx.clock.block;
+    match CHANGED.get(cx.store, &peer)? {
+        Some(before) if before == block => return Ok(()),
+        Some(before) => FRESH.delete(cx.store, &(before, peer))?,
+        None => {}
+    }
+    CHANGED.put(cx.store, &peer, &block)?;
+    FRESH.put(cx.store, &(block, peer), &0)
 }
 
 /// The sweep under way; the first is 1.
@@ -54,15 +51,21 @@ pub(crate) fn due<S: Store>(store: &mut S, deal: &Deal) -> Result<Queued, Error>
     ))
 }
 
-/// Takes the first due demand, and enters its sweep.
-pub(super) fn pop<S: Store>(store: &mut S) -> Result<Option<DealId>, Error> {
-    let Some(((due, _), deal)) = QUEUE.first(store, &(), None)? else {
-        return Ok(None);
-    };
-    if due != sweep(store)? {
+/// Sweep and place of a due demand.
+type Turn = (u64, u64);
+
+/// Takes the first due demand whose turn is not before `from`, and enters its sweep.
+pub(super) fn pop<S: Store>(
+    store: &mut S,
+    from: Option<&Turn>,
+) -> Result<Option<(Turn, DealId)>, Error> {
+    let first = QUEUE.first(store, &(), from)?;
+    if let Some(((due, _), _)) = first
+        && due != sweep(store)?
+    {
         SWEEP.put(store, &(), &due)?;
     }
-    Ok(Some(deal))
+    Ok(first)
 }
 
 /// Moves the entries of a deal from where they stood to where they are to stand.

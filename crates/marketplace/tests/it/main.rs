@@ -1,8 +1,12 @@
 //! Tests of the marketplace as a whole: text tables, an auditor, random calls, snapshots of rows.
 
 mod auditor;
+mod broken;
 mod budget;
-mod property;
+#[path = "../../../../tests/dice.rs"]
+mod dice;
+mod fuzz;
 mod scenario;
 mod snapshot;
+mod work;
 mod world;

@@ -41,7 +41,7 @@ impl World {
             store,
             now: 0,
             events: Vec::new(),
-            audited: params.due_budget > 1,
+            audited: params.due_budget == Params::default().due_budget,
             params,
             steps: 0,
         };

@@ -204,3 +204,22 @@ fn a_block_stays_within_its_gas() {
     let chosen = selected(&mempool, &InFlight::new());
     assert_eq!(chosen.len() as u64, BLOCK_GAS_LIMIT / 21_000);
 }
+
+#[test]
+fn what_cannot_be_executed_next_gets_half_of_the_room() {
+    let mut mempool = Mempool::default();
+    let large = |who: &str, nonce| {
+        let waiting = pooled(who, nonce, 1);
+        Arc::new(Waiting {
+            checked: waiting.checked.clone(),
+            bytes: vec![0; MAX_BYTES / 64].into(),
+        })
+    };
+    for nonce in 1..=32 {
+        assert_eq!(mempool.insert(large("ann", nonce), rich(0)), Ok(true));
+    }
+    let gap = mempool.insert(large("bob", 1), rich(0));
+    assert_eq!(gap, Err(Refused::Full), "half is full of gaps");
+    assert_eq!(mempool.insert(large("bob", 0), rich(0)), Ok(true));
+    assert_eq!(mempool.insert(large("bob", 1), rich(0)), Ok(true));
+}

@@ -11,7 +11,7 @@ use abi::view::{
     peer::Peer,
     provider::Provider,
     time::Time,
-    worker::Worker,
+    worker::{Stage, Worker},
 };
 use alloy_primitives::{Address, B256};
 use execution::{
@@ -158,20 +158,12 @@ fn deal_views(
     found.into_iter().map(|(id, _)| deal_view(cx, id)).collect()
 }
 
-fn worker_view(
-    cx: &mut Reading<'_, '_>,
-    id: WorkerId,
-    deal: DealId,
-) -> Result<Option<Worker>, Error> {
-    let workers = deal::view(cx, deal)?.workers;
-    let worker = workers.into_iter().find(|worker| worker.id == id);
-    Ok(worker.map(Into::into))
-}
-
 impl MarketServer for Source {
     fn time(&self) -> RpcResult<Time> {
-        let head = chain::head(&self.node.chain.rows()).map_err(error::fault)?;
-        self.read(|cx| {
+        // One view for both, or height and time could be of different blocks.
+        let rows = self.node.chain.rows();
+        let head = chain::head(&rows).map_err(error::fault)?;
+        let time = read(&rows, |cx: &mut Reading<'_, '_>| {
             let clock = time::clock(cx.store)?;
             let epoch_seconds = params::get(cx.store)?.epoch_seconds;
             Ok(Time::new(
@@ -180,7 +172,8 @@ impl MarketServer for Source {
                 head.time_ms,
                 epoch_seconds,
             ))
-        })
+        });
+        time.map_err(|refused| error::refused(refused.to_string()))
     }
 
     fn parameters(&self) -> RpcResult<BTreeMap<String, u64>> {
@@ -276,20 +269,15 @@ impl MarketServer for Source {
     }
 
     fn worker(&self, id: u64) -> RpcResult<Option<Worker>> {
-        let id = WorkerId(id);
-        self.read(|cx| {
-            let Some(worker) = worker::get(cx.store, id)? else {
-                return Ok(None);
-            };
-            worker_view(cx, id, worker.deal)
-        })
+        self.read(|cx| Ok(deal::worker(cx, WorkerId(id))?.map(Into::into)))
     }
 
     fn workers_of(&self, peer: B256) -> RpcResult<Vec<Worker>> {
         self.read(|cx| {
             let mut views = Vec::new();
-            for (id, worker) in worker::of_peer(cx.store, PeerId(peer.0))? {
-                views.extend(worker_view(cx, id, worker.deal)?);
+            for (id, _) in worker::of_peer(cx.store, PeerId(peer.0))? {
+                let worker = deal::worker(cx, id)?.map(Worker::from);
+                views.extend(worker.filter(|worker| worker.stage != Stage::Gone));
             }
             Ok(views)
         })

@@ -29,7 +29,7 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use worker::config::Limits;
+use worker::{config::Limits, supervisor};
 
 /// What the folder of a worker says about it.
 #[derive(Serialize, Deserialize)]
@@ -110,6 +110,9 @@ impl Executor {
                 self.keepers.spawn(keeper.resume(control, stopped));
                 self.keep(&process, stop, true);
                 workers.push(process);
+            } else if !supervisor::lives(&keeper.control()) {
+                // Nobody is left there.
+                fs::remove_dir_all(&path).map_err(trouble)?;
             }
         }
         let artifacts = self.store.list().map_err(trouble)?;

@@ -2,6 +2,7 @@
 
 use crate::planner::{Event, Failure, Process};
 use marketplace::{units::WorkerId, worker::Obstacle};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     process::{Child, Command},
@@ -119,7 +120,7 @@ impl Keeper {
         }
     }
 
-    fn control(&self) -> PathBuf {
+    pub(super) fn control(&self) -> PathBuf {
         self.folder.join("control.sock")
     }
 
@@ -129,6 +130,7 @@ impl Keeper {
         control: Control,
         stop: &mut mpsc::Receiver<()>,
     ) {
+        let id = control.hello().pid;
         let is_asked = tokio::select! {
             () = self.watch(child.as_mut(), control) => false,
             asked = stop.recv() => match asked {
@@ -137,8 +139,9 @@ impl Keeper {
             },
         };
         if is_asked {
-            self.end(child.as_mut()).await;
+            self.end().await;
         }
+        self.kill(child, id).await;
         // Whatever is left of it is in the way of the next one.
         let _ = std::fs::remove_dir_all(&self.folder);
         let worker = self.process.worker;
@@ -170,12 +173,12 @@ impl Keeper {
     }
 
     /// Lets requests end, then makes sure.
-    async fn end(&self, child: Option<&mut Child>) {
+    async fn end(&self) {
         if let Ok(mut control) = self.adopt().await {
             let _ = control.drain().await;
         }
         let gone = async {
-            while self.adopt().await.is_ok() {
+            while supervisor::lives(&self.control()) {
                 sleep(HEALTH / 5).await;
             }
         };
@@ -184,9 +187,21 @@ impl Keeper {
         {
             let _ = control.stop().await;
         }
-        if let Some(child) = child {
+    }
+
+    /// Makes sure that its process is no more: until then its units are not free. (P4)
+    async fn kill(&self, child: Option<Child>, id: u32) {
+        if let Some(mut child) = child {
             // Ended already, unless it hangs.
             let _ = child.kill().await;
+        }
+        while supervisor::lives(&self.control()) {
+            tracing::warn!(worker = %self.process.worker, "a worker does not end by itself");
+            // Whoever holds the lock is the worker, so the id is its own.
+            if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(id, Signal::KILL);
+            }
+            sleep(HEALTH / 5).await;
         }
     }
 

@@ -21,9 +21,15 @@ const MAX_RETRIES: u32 = 20;
 /// The workers, and how they do.
 #[derive(Debug)]
 pub(super) struct Balancer {
-    deals: BTreeMap<DealId, Vec<WorkerId>>,
+    deals: BTreeMap<DealId, Deal>,
     workers: BTreeMap<WorkerId, Load>,
     most: u32,
+}
+
+/// A deal has its own budget, so that one that is flooded takes no retry from others.
+#[derive(Debug)]
+struct Deal {
+    workers: Vec<WorkerId>,
     /// In tenths of a retry.
     budget: u32,
 }
@@ -57,17 +63,20 @@ impl Balancer {
             deals: BTreeMap::new(),
             workers: BTreeMap::new(),
             most,
-            budget: MAX_RETRIES * REQUESTS_PER_RETRY,
         }
     }
 
     /// Takes new routes; what is known of workers that stay is kept.
     pub(super) fn route(&mut self, routes: &Routes) {
         let mut before = std::mem::take(&mut self.workers);
-        self.deals.clear();
+        let budgets = std::mem::take(&mut self.deals);
         for (deal, routes) in routes {
-            let ids = routes.iter().map(|route| route.worker).collect();
-            self.deals.insert(*deal, ids);
+            let known = budgets.get(deal);
+            let entry = Deal {
+                workers: routes.iter().map(|route| route.worker).collect(),
+                budget: known.map_or(MAX_RETRIES * REQUESTS_PER_RETRY, |deal| deal.budget),
+            };
+            self.deals.insert(*deal, entry);
             for route in routes {
                 let mut load = before.remove(&route.worker).unwrap_or_else(|| Load {
                     route: route.clone(),
@@ -103,7 +112,7 @@ impl Balancer {
             let load = self.workers.get(id);
             !tried.contains(id) && load.is_some_and(|load| load.in_flight < self.most)
         };
-        let able: Vec<_> = self.deals.get(&deal)?.iter().filter(able).collect();
+        let able: Vec<_> = self.deals.get(&deal)?.workers.iter().filter(able).collect();
         let is_in = |id: &&&WorkerId| self.workers[**id].ejected_until <= now;
         let healthy: Vec<_> = able.iter().filter(is_in).copied().collect();
         let picked = if healthy.is_empty() {
@@ -146,14 +155,19 @@ impl Balancer {
     }
 
     /// A new request earns a part of a retry.
-    pub(super) fn earn(&mut self) {
-        self.budget = (self.budget + 1).min(MAX_RETRIES * REQUESTS_PER_RETRY);
+    pub(super) fn earn(&mut self, deal: DealId) {
+        if let Some(deal) = self.deals.get_mut(&deal) {
+            deal.budget = (deal.budget + 1).min(MAX_RETRIES * REQUESTS_PER_RETRY);
+        }
     }
 
     /// Whether a request may be sent once more.
-    pub(super) fn may_retry(&mut self) -> bool {
-        let left = self.budget.checked_sub(REQUESTS_PER_RETRY);
-        self.budget = left.unwrap_or(self.budget);
+    pub(super) fn may_retry(&mut self, deal: DealId) -> bool {
+        let Some(deal) = self.deals.get_mut(&deal) else {
+            return false;
+        };
+        let left = deal.budget.checked_sub(REQUESTS_PER_RETRY);
+        deal.budget = left.unwrap_or(deal.budget);
         left.is_some()
     }
 }
@@ -249,10 +263,16 @@ mod tests {
     #[test]
     fn retries_end_with_their_budget_and_ten_requests_earn_another() {
         let mut balancer = balancer(1);
-        assert_eq!((0..100).filter(|_| balancer.may_retry()).count(), 20);
-        (0..10).for_each(|_| balancer.earn());
-        assert!(balancer.may_retry());
-        assert!(!balancer.may_retry());
+        let other = DealId(8);
+        let routes = |deal: DealId, worker| (deal, vec![route(deal.0, worker)]);
+        balancer.route(&[routes(DEAL, 1), routes(other, 2)].into());
+        assert_eq!((0..100).filter(|_| balancer.may_retry(DEAL)).count(), 20);
+        assert!(balancer.may_retry(other), "the other deal has its own");
+        (0..10).for_each(|_| balancer.earn(DEAL));
+        balancer.route(&[routes(DEAL, 1)].into());
+        assert!(balancer.may_retry(DEAL));
+        assert!(!balancer.may_retry(DEAL), "new routes are no new budget");
+        assert!(!balancer.may_retry(other), "it is served no more");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
 };
 use client::{Client, view::deal::Status};
 use marketplace::units::DealId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAGE: u16 = 100;
 
 /// The configuration file of a gateway, in TOML.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// JSON-RPC address of a node.
@@ -55,7 +55,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
     let listener = TcpListener::bind(config.http).await?;
     announce(&serde_json::json!({
-        "event": "ready",
+        "ready": "gateway",
         "http": listener.local_addr()?,
         "overlay": overlay.listens(),
     }))?;

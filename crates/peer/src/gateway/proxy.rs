@@ -1,7 +1,7 @@
 //! One request: to a worker and back, or to another if the first never began.
 
 use super::{Balancer, Limits, Routes, balance::Outcome};
-use crate::overlay::{BoxStream, Dial, Route};
+use crate::overlay::{self, BoxStream, Dial, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
@@ -132,10 +132,10 @@ impl<D: Dial> Gateway<D> {
         head: &request::Parts,
         mut content: Content,
     ) -> Response<Body> {
-        self.balancer().earn();
+        self.balancer().earn(deal);
         let mut tried = Vec::new();
         let mut answer = busy();
-        while tried.len() < MAX_TRIES && (tried.is_empty() || self.balancer().may_retry()) {
+        while tried.len() < MAX_TRIES {
             let now = self.now();
             let picked = self.balancer().pick(
                 deal,
@@ -146,8 +146,12 @@ impl<D: Dial> Gateway<D> {
             let Some(route) = picked else {
                 break;
             };
-            tried.push(route.worker);
             let place = Place::new(self.clone(), route);
+            // Only now: a retry that has nobody to go to costs nothing.
+            if !tried.is_empty() && !self.balancer().may_retry(deal) {
+                break;
+            }
+            tried.push(place.route.worker);
             match self.attempt(place, head, &mut content).await {
                 Attempt::Answer(answer) => return answer,
                 Attempt::NotStarted(refusal) => answer = refusal,
@@ -169,7 +173,13 @@ impl<D: Dial> Gateway<D> {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(%error, "a worker cannot be reached");
-                place.outcome = Outcome::Failed;
+                place.outcome = match error {
+                    overlay::Error::Refused {
+                        answer: overlay::Answer::Busy,
+                        ..
+                    } => Outcome::Shed,
+                    _ => Outcome::Failed,
+                };
                 return Attempt::NotStarted(busy());
             }
         };
@@ -177,6 +187,10 @@ impl<D: Dial> Gateway<D> {
         let sending = exchange(stream, head, content);
         let (response, connection) = match timeout(self.limits.answer, sending).await {
             Ok(Ok(answered)) => answered,
+            Ok(Err(error)) if error.is_user() => {
+                // Its own body broke off; the worker is not to blame.
+                return Attempt::Answer(text(StatusCode::BAD_REQUEST, "the body broke off\n"));
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a worker breaks off");
                 place.outcome = Outcome::Failed;

@@ -129,14 +129,14 @@ impl Overlay {
         let mut question = [0; ARTIFACT_QUESTION];
         question[..8].copy_from_slice(&deal.0.to_be_bytes());
         question[8..].copy_from_slice(&artifact.hash.0);
-        let (_send, receive) = self.ask(from, ARTIFACT, &question).await?;
+        let (connection, _send, receive) = self.ask(from, ARTIFACT, &question).await?;
         let (store, hash, size) = (store.clone(), artifact.hash, artifact.size);
         let reader = SyncIoBridge::new(receive);
         let receiving = tokio::task::spawn_blocking(move || store.receive(hash, size, reader));
         let peer = from.peer;
         let Ok(received) = timeout(self.shared.limits.transfer, receiving).await else {
             // Breaks the stream off, and with it the thread that waits for it.
-            self.forget(peer, ARTIFACT).await;
+            self.forget(peer, ARTIFACT, &connection).await;
             return Err(unreachable(peer, "the artifact does not come in time"));
         };
         let received = received.map_err(|error| Error::Store(error.into()))?;
@@ -149,10 +149,15 @@ impl Overlay {
         to: &Address,
         protocol: &'static [u8],
         question: &[u8],
-    ) -> Result<(SendStream, RecvStream), Error> {
+    ) -> Result<(Connection, SendStream, RecvStream), Error> {
         let connection = self.connection(to, protocol).await?;
+        let Ok(opened) = timeout(self.shared.limits.answer, connection.open_bi()).await else {
+            // All its streams are in use. Those who use them are not to be disturbed.
+            let (peer, answer) = (to.peer, Answer::Busy);
+            return Err(Error::Refused { peer, answer });
+        };
         let exchange = async {
-            let (mut send, mut receive) = connection.open_bi().await.map_err(text)?;
+            let (mut send, mut receive) = opened.map_err(text)?;
             send.write_all(question).await.map_err(text)?;
             let byte = receive.read_u8().await.map_err(text)?;
             Ok((send, receive, byte))
@@ -162,13 +167,13 @@ impl Overlay {
         let (send, receive, byte) = match answer {
             Ok(answer) => answer,
             Err(reason) => {
-                self.forget(to.peer, protocol).await;
+                self.forget(to.peer, protocol, &connection).await;
                 return Err(unreachable(to.peer, reason));
             }
         };
         let peer = to.peer;
         match Answer::read(byte) {
-            Some(Answer::Yes) => Ok((send, receive)),
+            Some(Answer::Yes) => Ok((connection, send, receive)),
             Some(answer) => Err(Error::Refused { peer, answer }),
             None => Err(unreachable(peer, "it answers in another language")),
         }
@@ -177,20 +182,20 @@ impl Overlay {
     /// The connection to a peer: one for each protocol, made when it is first needed.
     async fn connection(&self, to: &Address, protocol: &'static [u8]) -> Result<Connection, Error> {
         let slot = self.slot(to.peer, protocol);
-        let mut slot = slot.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|known| known.close_reason().is_none()) {
-            return Ok(connection.clone());
-        }
+        // Together, so that many who wait for one that is gone do not wait for each other's attempts.
         let connecting = async {
+            let mut slot = slot.lock().await;
+            if let Some(known) = slot.as_ref().filter(|known| known.close_reason().is_none()) {
+                return Ok(known.clone());
+            }
             let address = resolve(to).await?;
             let connecting = self.shared.endpoint.connect(address, protocol);
-            connecting.await.map_err(text)
+            Ok(slot.insert(connecting.await.map_err(text)?).clone())
         };
-        let connection = timeout(self.shared.limits.connect, connecting)
+        timeout(self.shared.limits.connect, connecting)
             .await
             .unwrap_or_else(|_| Err("it cannot be reached in time".to_owned()))
-            .map_err(|reason| unreachable(to.peer, reason))?;
-        Ok(slot.insert(connection).clone())
+            .map_err(|reason| unreachable(to.peer, reason))
     }
 
     fn slot(&self, peer: PeerId, protocol: &'static [u8]) -> Dialled {
@@ -207,17 +212,19 @@ impl Overlay {
     }
 
     /// Closes the connection to a peer that does not answer, so that the next attempt makes a new one.
-    async fn forget(&self, peer: PeerId, protocol: &'static [u8]) {
-        if let Some(connection) = self.slot(peer, protocol).lock().await.take() {
-            connection.close(VarInt::from_u32(0), b"no answer");
-        }
+    async fn forget(&self, peer: PeerId, protocol: &'static [u8], silent: &Connection) {
+        silent.close(VarInt::from_u32(0), b"no answer");
+        let slot = self.slot(peer, protocol);
+        let mut slot = slot.lock().await;
+        // Somebody may have made a new one meanwhile.
+        slot.take_if(|known| known.stable_id() == silent.stable_id());
     }
 }
 
 impl Dial for Overlay {
     async fn dial(&self, route: &Route) -> Result<BoxStream, Error> {
         let question = question(route.deal, route.worker);
-        let (send, receive) = self.ask(&route.address, REQUEST, &question).await?;
+        let (_, send, receive) = self.ask(&route.address, REQUEST, &question).await?;
         Ok(Box::new(join(receive, send)))
     }
 }

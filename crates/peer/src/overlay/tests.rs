@@ -1,5 +1,7 @@
 //! Endpoints on loopback, and what strangers may send to them.
 
+mod fuzz;
+
 use super::{
     Address, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Store,
     endpoint::{ARTIFACT, REQUEST, question},
@@ -10,10 +12,7 @@ use marketplace::{
     demand::Artifact,
     units::{DealId, Hash, PeerId, WorkerId},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -26,9 +25,6 @@ use worker::config::Listen;
 /// Long enough for a slow machine; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 const DEAL: DealId = DealId(7);
-
-/// How long the fuzz body of this file goes on.
-const FUZZ: Duration = Duration::from_secs(2);
 
 struct Peer {
     overlay: Overlay,
@@ -245,107 +241,4 @@ fn a_store_forgets_what_was_left_half_done() {
     let store = Store::open(folder.path()).expect("a store");
     assert!(!half.exists());
     assert!(store.list().expect("a list").is_empty());
-}
-
-/// splitmix64: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % most as u64) as usize
-    }
-}
-
-#[test]
-fn whatever_a_source_sends_nothing_wrong_is_kept() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path()).expect("a store");
-    let whole = bytes(20_000);
-    let (tree, hash) = bao::encode::encode(&whole);
-    let hash = Hash(*hash.as_bytes());
-    let mut dice = Dice(1);
-    let end = Instant::now() + FUZZ;
-    while Instant::now() < end {
-        let mut sent = tree.clone();
-        for _ in 0..=dice.below(3) {
-            let at = dice.below(sent.len());
-            match dice.below(4) {
-                0 => sent[at] ^= 1 << dice.below(8),
-                1 => sent.truncate(at.max(1)),
-                2 => sent.insert(at, dice.below(256) as u8),
-                _ => drop(sent.remove(at)),
-            }
-        }
-        if store.receive(hash, 20_000, &sent[..]).is_ok() {
-            let kept = std::fs::read(store.path(hash)).expect("a file");
-            assert!(kept == whole, "wrong bytes are kept");
-            store.remove(hash).expect("removed");
-        }
-        assert_eq!(
-            std::fs::read_dir(folder.path()).expect("a folder").count(),
-            0
-        );
-    }
-    store
-        .receive(hash, 20_000, &tree[..])
-        .expect("the right ones");
-}
-
-#[tokio::test]
-async fn whatever_a_stranger_sends_others_are_served() {
-    let (first, second) = tokio::join!(peer(1), peer(2));
-    let artifact = first.add(&bytes(100));
-    first.admit(artifact.hash, second.overlay.id());
-    let stranger = Endpoint::builder(presets::Minimal)
-        .relay_mode(RelayMode::Disabled)
-        .secret_key(SecretKey::from_bytes(&[9; 32]))
-        .clear_ip_transports()
-        .bind_addr("127.0.0.1:0")
-        .expect("an address");
-    let stranger = stranger.bind().await.expect("an endpoint");
-    let id = EndpointId::from_bytes(&first.overlay.id().0).expect("a key");
-    let listens = first.overlay.listens();
-    let address = listens
-        .iter()
-        .fold(EndpointAddr::new(id), |a, l| a.with_ip_addr(*l));
-    let mut dice = Dice(2);
-    let end = Instant::now() + FUZZ;
-    while Instant::now() < end {
-        let protocol = [REQUEST, ARTIFACT][dice.below(2)];
-        let connecting = stranger.connect(address.clone(), protocol);
-        let connection = timeout(PATIENCE, connecting)
-            .await
-            .expect("in time")
-            .expect("a connection");
-        for _ in 0..dice.below(50) {
-            let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
-            let mut sent = question(DEAL, WorkerId(3)).to_vec();
-            sent.extend(artifact.hash.0);
-            sent.resize(dice.below(60), 0);
-            if !sent.is_empty() {
-                let at = dice.below(sent.len());
-                sent[at] ^= dice.below(256) as u8;
-            }
-            // Refused streams may be closed under our hands.
-            let _ = send.write_all(&sent).await;
-            match dice.below(3) {
-                0 => drop(send.finish()),
-                1 => drop(send.reset(1u8.into())),
-                _ => {}
-            }
-            if sent.len() >= 40 && dice.below(2) == 0 && send.finish().is_ok() {
-                let answer = timeout(PATIENCE, receive.read_u8()).await.expect("in time");
-                assert!(!matches!(answer, Ok(0)), "a stranger is served");
-            }
-        }
-        connection.close(0u8.into(), b"");
-    }
-    timeout(PATIENCE, second.fetch(&artifact, &first))
-        .await
-        .expect("in time")
-        .expect("fetched");
 }

@@ -7,10 +7,7 @@ use marketplace::{
     units::{Hash, WorkerId},
     worker::{Call, Obstacle},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Planner {
     /// Everything to be done now. Nothing before both inventory and view are known. (P1)
@@ -62,7 +59,7 @@ impl Planner {
         }
     }
 
-    /// Drops workers that are neither wanted nor there, and artifacts that nobody needs. (P8)
+    /// Drops workers that are neither wanted nor there, and artifacts that nobody needed for long. (P8)
     fn forget(&mut self, view: &View, now: u64, actions: &mut Vec<Action>) {
         let wanted: BTreeSet<_> = view.workers.iter().map(|want| want.worker).collect();
         let keep = |id: &WorkerId, known: &Worker| wanted.contains(id) || known.process.is_some();
@@ -71,14 +68,28 @@ impl Planner {
         let processes = self.workers.values().filter_map(|w| w.process.as_ref());
         needed.extend(processes.map(|(process, _)| process.artifact));
         let patience = self.settings.patience_ms;
-        for (artifact, bytes) in mem::take(&mut self.artifacts) {
-            let is_settled = match bytes.place {
-                Place::Here | Place::Missing => true,
+        let mut idle = Vec::new();
+        for (artifact, bytes) in &mut self.artifacts {
+            if needed.contains(artifact) {
+                bytes.idle = None;
+            } else {
+                idle.push((*bytes.idle.get_or_insert(now), *artifact));
+            }
+        }
+        idle.sort_unstable();
+        let too_many = idle.len().saturating_sub(self.settings.retain);
+        for (place, (since, artifact)) in idle.into_iter().enumerate() {
+            let is_over = match self.artifacts[&artifact].place {
+                Place::Here => {
+                    place < too_many || now.saturating_sub(since) >= self.settings.retain_ms
+                }
                 Place::Coming { asked } => now.saturating_sub(asked) >= patience,
+                Place::Missing => true,
             };
-            if needed.contains(&artifact) || !is_settled {
-                self.artifacts.insert(artifact, bytes);
-            } else if !matches!(bytes.place, Place::Missing) {
+            if is_over
+                && let Some(bytes) = self.artifacts.remove(&artifact)
+                && !matches!(bytes.place, Place::Missing)
+            {
                 actions.push(Action::Discard { artifact });
             }
         }

@@ -3,10 +3,11 @@
 //! A worker is written `1:a@0,1`: worker 1 runs artifact `a` on units 0 and 1. In a view, `+` says
 //! that the chain knows that it runs, `~` that its deal is paused.
 
-mod random;
+mod fuzz;
 mod text;
 
-use text::check;
+use super::Settings;
+use text::{check, check_with, settings};
 
 #[test]
 fn nothing_is_done_before_inventory_and_view_are_known() {
@@ -112,6 +113,52 @@ fn what_no_peer_can_run_is_reported_at_once() {
         0 view 1:a@0 2:b@1          | start 1:a@0; fetch b
         1 started 1 unsupported     | cannot-run 1 unsupported
         2 fetched b invalid         | cannot-run 2 invalid
+        ",
+    );
+}
+
+#[test]
+fn bytes_that_no_worker_needs_are_kept_for_a_while_the_newest_of_them() {
+    let settings = Settings {
+        retain_ms: 100_000,
+        retain: 2,
+        ..settings()
+    };
+    check_with(
+        settings,
+        "
+        0   inventory 1:a@0 have a b  |
+        0   view                      | stop 1
+        2   ended 1                   |
+        10  view 2:a@0                | start 2:a@0
+        11  started 2 ok              | running 2
+        12  view                      | stop 2
+        20  ended 2                   |
+        99  tick                      |
+        100 tick                      | discard b
+        119 tick                      |
+        120 tick                      | discard a
+        ",
+    );
+}
+
+#[test]
+fn of_many_artifacts_that_no_worker_needs_the_oldest_goes() {
+    let settings = Settings {
+        retain_ms: 100_000,
+        retain: 2,
+        ..settings()
+    };
+    check_with(
+        settings,
+        "
+        0 inventory 1:a@0 2:b@1 have a b c  |
+        0 view 2:b@1+ 1:a@0+                | report
+        1 reported ok                       |
+        2 view 2:b@1+                       | stop 1
+        3 ended 1                           |
+        4 view                              | stop 2
+        5 ended 2                           | discard c
         ",
     );
 }

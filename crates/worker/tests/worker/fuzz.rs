@@ -1,6 +1,6 @@
-//! Bodies of fuzz targets, run here on mutations of valid inputs from a seeded generator.
+//! What strangers may send, mutated: each body takes any bytes.
 
-use std::time::{Duration, Instant};
+use crate::dice::Fuzz;
 use worker::{control, host};
 
 /// A control message from anybody: understood the same way twice, or refused.
@@ -25,42 +25,14 @@ fn artifact(bytes: &[u8]) {
     }
 }
 
-/// xorshift64*: the same inputs in every run.
-struct Generator(u64);
-
-impl Generator {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let value = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        value as usize % below.max(1)
-    }
-
-    /// Overwrites, cuts, repeats and inserts a few times.
-    fn mutate(&mut self, input: &[u8]) -> Vec<u8> {
-        let mut bytes = input.to_vec();
-        for _ in 0..=self.next(4) {
-            let at = self.next(bytes.len());
-            match self.next(4) {
-                0 if !bytes.is_empty() => bytes[at] = self.next(256) as u8,
-                1 => bytes.truncate(at),
-                2 => {
-                    let end = at + self.next(bytes.len() - at);
-                    bytes.extend_from_within(at..end);
-                }
-                _ => bytes.insert(at, [0, 1, 0x7f, 0x80, 0xff, b'"', b'{'][self.next(7)]),
-            }
-        }
-        bytes
-    }
-
-    fn run(&mut self, corpus: &[Vec<u8>], body: fn(&[u8])) {
-        let end = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < end {
-            let input = &corpus[self.next(corpus.len())];
-            body(&self.mutate(input));
-        }
+/// The corpus as it is, then mutations of it.
+fn run(corpus: &[Vec<u8>], body: fn(&[u8])) {
+    corpus.iter().for_each(|input| body(input));
+    let mut fuzz = Fuzz::begin();
+    while let Some(dice) = fuzz.round() {
+        let mut input = dice.of(corpus);
+        dice.mutate(&mut input);
+        body(&input);
     }
 }
 
@@ -78,8 +50,7 @@ fn control_messages_of_any_shape_are_understood_or_refused() {
     .iter()
     .map(|line| format!("{line}\n").into_bytes())
     .collect();
-    corpus.iter().for_each(|line| control_message(line));
-    Generator(1).run(&corpus, control_message);
+    run(&corpus, control_message);
 }
 
 #[test]
@@ -92,6 +63,5 @@ fn artifacts_of_any_shape_are_admitted_or_refused() {
     .iter()
     .map(|bytes| bytes.to_vec())
     .collect();
-    corpus.iter().for_each(|bytes| artifact(bytes));
-    Generator(2).run(&corpus, artifact);
+    run(&corpus, artifact);
 }

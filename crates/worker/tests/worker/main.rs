@@ -1,5 +1,7 @@
 //! Workers as processes of their own, from outside. Numbers are the promises of `docs/spec/worker.md`.
 
+#[path = "../../../../tests/dice.rs"]
+mod dice;
 mod fuzz;
 mod serving;
 mod supervision;

@@ -1,18 +1,25 @@
 //! `mp deploy`: what a developer does.
 
+pub(crate) mod apply;
+mod invoke;
 mod plan;
 mod status;
 
 use crate::amount::{parse_usdc, usdc};
 use crate::chain::{self, Chain};
 use crate::printer::Printer;
+use apply::Apply;
 use clap::{Args, Subcommand};
-use client::Client;
 use client::marketplace::units::{DealId, Usdc};
 use client::marketplace::{Call, deal};
 use client::sol::IDeal::DealEnded;
+use client::{AccountKey, Client};
+use invoke::Invoke;
 use serde::Serialize;
 use std::path::PathBuf;
+
+/// Where `mp up` has its gateway.
+const GATEWAY: &str = "http://127.0.0.1:8080";
 
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
@@ -27,14 +34,11 @@ enum Command {
         /// The plan.
         file: PathBuf,
     },
-    /// Post exactly that plan and pay its funds in.
-    Apply {
-        /// The plan.
-        file: PathBuf,
-        /// Post it although a deal of yours already runs the same.
-        #[arg(long)]
-        another: bool,
-    },
+    /// Post exactly that plan, pay its funds in, and stay until the function answers. If a deal of yours runs the same
+    /// plan, goes on with that one.
+    Apply(Apply),
+    /// Send a request to a deal's function.
+    Invoke(Invoke),
     /// Show a deal, or all of yours.
     Status {
         /// The deal.
@@ -76,16 +80,15 @@ impl Deploy {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match &self.command {
             Command::Plan { file } => chain::wait(plan::show(chain, printer, file)),
-            Command::Apply { file, another } => {
-                chain::wait(plan::apply(chain, printer, file, *another))
-            }
+            Command::Apply(apply) => chain::wait(apply::run(chain, printer, apply)),
+            Command::Invoke(invoke) => chain::wait(invoke.run(printer)),
             Command::Status { deal } => chain::wait(status::run(chain, printer, deal.map(DealId))),
             Command::TopUp { deal, amount } => {
                 chain::wait(top_up(chain, printer, DealId(*deal), *amount))
             }
-            Command::Stop { deal } => chain::wait(stop(chain, printer, DealId(*deal))),
+            Command::Stop { deal } => chain::wait(show_stopped(chain, printer, DealId(*deal))),
             Command::Withdraw { deal, amount } => {
-                chain::wait(withdraw(chain, printer, DealId(*deal), *amount))
+                chain::wait(show_withdrawn(chain, printer, DealId(*deal), *amount))
             }
         }
     }
@@ -106,36 +109,52 @@ async fn top_up(
     Ok(())
 }
 
-async fn stop(chain: &Chain, printer: &Printer, deal: DealId) -> anyhow::Result<()> {
-    let call = deal::Call::Stop { deal };
-    let receipt = chain
-        .client()?
-        .send(&chain.account()?, &Call::Deal(call))
-        .await?;
-    let refund = Usdc(receipt.first::<DealEnded>()?.refund);
+async fn show_stopped(chain: &Chain, printer: &Printer, deal: DealId) -> anyhow::Result<()> {
+    let refund = stop(&chain.client()?, &chain.account()?, deal).await?;
     moved(printer, deal, refund, "came back from");
     Ok(())
 }
 
-async fn withdraw(
+/// Ends a deal; gives what came back.
+pub(crate) async fn stop(
+    client: &Client,
+    account: &AccountKey,
+    deal: DealId,
+) -> anyhow::Result<Usdc> {
+    let call = deal::Call::Stop { deal };
+    let receipt = client.send(account, &Call::Deal(call)).await?;
+    Ok(Usdc(receipt.first::<DealEnded>()?.refund))
+}
+
+async fn show_withdrawn(
     chain: &Chain,
     printer: &Printer,
     deal: DealId,
     amount: Option<Usdc>,
 ) -> anyhow::Result<()> {
-    let client = chain.client()?;
+    let amount = withdraw(&chain.client()?, &chain.account()?, deal, amount).await?;
+    moved(printer, deal, amount, "came back from");
+    Ok(())
+}
+
+/// Takes back a part of a deal's surplus, or all of it; gives how much.
+pub(crate) async fn withdraw(
+    client: &Client,
+    account: &AccountKey,
+    deal: DealId,
+    amount: Option<Usdc>,
+) -> anyhow::Result<Usdc> {
     let amount = match amount {
         Some(amount) => amount,
-        None => surplus(&client, deal).await?,
+        None => surplus(client, deal).await?,
     };
     anyhow::ensure!(
         amount > Usdc::ZERO,
         "deal {deal} has no surplus\nhint: `mp deploy stop` ends it and pays out all that is left"
     );
     let call = deal::Call::WithdrawSurplus { deal, amount };
-    client.send(&chain.account()?, &Call::Deal(call)).await?;
-    moved(printer, deal, amount, "came back from");
-    Ok(())
+    client.send(account, &Call::Deal(call)).await?;
+    Ok(amount)
 }
 
 /// What can be taken back by a transaction that is executed within a minute.

@@ -1,18 +1,16 @@
-//! `mp deploy plan` and `mp deploy apply`.
+//! `mp deploy plan`.
 
 use crate::amount::usdc;
-use crate::chain::{Chain, all};
+use crate::chain::Chain;
 use crate::clock::{on_the_wall, span};
 use crate::plan::{self, Plan};
 use crate::printer::Printer;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use anyhow::Context as _;
-use client::Client;
 use client::marketplace::limits::MAX_ARTIFACT;
-use client::marketplace::units::{DealId, Exact, Hash, Rate, Seconds};
+use client::marketplace::units::{Exact, Hash, Rate, Seconds};
 use client::marketplace::{Call, demand};
-use client::sol::IDemand::DemandPosted;
-use client::view::{deal::Status, demand::Demand, time::Time};
+use client::view::{demand::Demand, time::Time};
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -47,13 +45,6 @@ struct Shown {
     checked: bool,
 }
 
-#[derive(Serialize)]
-struct Applied {
-    deal: u64,
-    #[serde(with = "client::view::decimal")]
-    funds: u128,
-}
-
 pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
     let plan = load(file)?;
     let client = chain.client()?;
@@ -67,32 +58,8 @@ pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyho
     Ok(())
 }
 
-pub(super) async fn apply(
-    chain: &Chain,
-    printer: &Printer,
-    file: &Path,
-    another: bool,
-) -> anyhow::Result<()> {
-    let plan = load(file)?;
-    let (client, account) = (chain.client()?, chain.account()?);
-    if !another && let Some(deal) = same(&client, account.address(), &plan).await? {
-        anyhow::bail!(
-            "deal {deal} of yours runs the same plan\nhint: see `mp deploy status {deal}`; --another posts it once more"
-        );
-    }
-    let receipt = client.send(&account, &post(&plan)).await?;
-    let deal = receipt.first::<DemandPosted>()?.deal;
-    let funds = plan.funds.0;
-    let text = format!(
-        "deal {deal}: {} paid in\nwatch it with `mp deploy status {deal}`",
-        usdc(funds)
-    );
-    printer.result(&Applied { deal, funds }, &text);
-    Ok(())
-}
-
 /// Reads a plan and the function that it names.
-fn load(file: &Path) -> anyhow::Result<Plan> {
+pub(super) fn load(file: &Path) -> anyhow::Result<Plan> {
     let text =
         fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut plan = plan::read(&text).map_err(|findings| {
@@ -102,9 +69,10 @@ fn load(file: &Path) -> anyhow::Result<Plan> {
         }
         anyhow::anyhow!(text)
     })?;
-    let function = file.parent().unwrap_or(Path::new(".")).join(&plan.path);
+    plan.path = file.parent().unwrap_or(Path::new(".")).join(&plan.path);
+    let function = &plan.path;
     let failed = || format!("the function {} cannot be read", function.display());
-    let code = File::open(&function).with_context(failed)?;
+    let code = File::open(function).with_context(failed)?;
     let size = code.metadata().with_context(failed)?.len();
     anyhow::ensure!(
         (1..=MAX_ARTIFACT).contains(&size),
@@ -120,31 +88,10 @@ fn load(file: &Path) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-fn post(plan: &Plan) -> Call {
+/// The call that posts it.
+pub(super) fn post(plan: &Plan) -> Call {
     let (terms, escrow) = (plan.terms.clone(), plan.funds);
     Call::Demand(demand::Call::Post { terms, escrow })
-}
-
-/// A deal of the owner that is not over and has the same terms.
-async fn same(client: &Client, owner: Address, plan: &Plan) -> anyhow::Result<Option<u64>> {
-    let page =
-        async |after: Option<u64>, limit| client.deals_of(owner, after.map(DealId), limit).await;
-    let terms = Demand::from(plan.terms.clone());
-    let deals = all(page, |deal| deal.id).await?;
-    let over = |status| {
-        !matches!(
-            status,
-            Status::Matching
-                | Status::Starting
-                | Status::Active
-                | Status::Degraded
-                | Status::Paused
-        )
-    };
-    let same = deals
-        .into_iter()
-        .find(|deal| !over(deal.status) && deal.terms == terms);
-    Ok(same.map(|deal| deal.id))
 }
 
 impl Shown {

@@ -1,7 +1,7 @@
 //! `mp provider`: what a provider does.
 
-mod offer;
-mod register;
+pub(crate) mod offer;
+pub(crate) mod register;
 mod status;
 
 use crate::amount::{parse_usdc, usdc};
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use client::marketplace::units::{DatacenterId, ProviderId, Usdc};
 use client::marketplace::{Call, provider};
 use client::sol::IWorker::WorkerPaid;
-use client::{Client, view};
+use client::{AccountKey, Client, view};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -48,12 +48,13 @@ enum Command {
     Status,
 }
 
+/// What a provider was paid.
 #[derive(Serialize)]
-struct Withdrawn {
-    provider: u64,
+pub(crate) struct Withdrawn {
+    pub(crate) provider: u64,
     #[serde(with = "view::decimal")]
-    paid: u128,
-    workers: usize,
+    pub(crate) paid: u128,
+    pub(crate) workers: usize,
 }
 
 impl Provider {
@@ -64,7 +65,7 @@ impl Provider {
                 let datacenter = DatacenterId(*datacenter);
                 chain::wait(offer::run(chain, printer, datacenter, *price))
             }
-            Command::Withdraw => chain::wait(withdraw(chain, printer)),
+            Command::Withdraw => chain::wait(show_withdrawn(chain, printer)),
             Command::Status => chain::wait(status::run(chain, printer)),
         }
     }
@@ -80,33 +81,41 @@ async fn owned(client: &Client, owner: Address) -> anyhow::Result<Vec<view::prov
     Ok(providers)
 }
 
-async fn withdraw(chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
-    let (client, account) = (chain.client()?, chain.account()?);
+async fn show_withdrawn(chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
+    let all = withdraw(&chain.client()?, &chain.account()?).await?;
+    let line = |withdrawn: &Withdrawn| {
+        let (provider, paid) = (withdrawn.provider, usdc(withdrawn.paid));
+        format!(
+            "provider {provider}: {paid}; workers paid: {}\n",
+            withdrawn.workers
+        )
+    };
+    let text: String = all.iter().map(line).collect();
+    printer.result(&all, &text);
+    Ok(())
+}
+
+/// Pays out what the account's providers have earned.
+pub(crate) async fn withdraw(
+    client: &Client,
+    account: &AccountKey,
+) -> anyhow::Result<Vec<Withdrawn>> {
     let mut all = Vec::new();
-    let mut text = String::new();
-    for provider in owned(&client, account.address()).await? {
+    for provider in owned(client, account.address()).await? {
         let call = provider::Call::Withdraw {
             provider: ProviderId(provider.id),
             workers: WORKERS,
         };
-        let receipt = client.send(&account, &Call::Provider(call)).await?;
+        let receipt = client.send(account, &Call::Provider(call)).await?;
         let payments: Vec<u128> = receipt
             .all::<WorkerPaid>()
             .map(|event| event.amount)
             .collect();
-        let paid = payments.iter().copied().fold(0, u128::saturating_add);
-        let workers = payments.len();
-        text += &format!(
-            "provider {}: {}; workers paid: {workers}\n",
-            provider.id,
-            usdc(paid)
-        );
         all.push(Withdrawn {
             provider: provider.id,
-            paid,
-            workers,
+            paid: payments.iter().copied().fold(0, u128::saturating_add),
+            workers: payments.len(),
         });
     }
-    printer.result(&all, &text);
-    Ok(())
+    Ok(all)
 }

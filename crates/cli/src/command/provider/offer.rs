@@ -13,14 +13,15 @@ use client::view::offer::Offer;
 use client::{AccountKey, Client};
 use serde::Serialize;
 
+/// The offer of a datacenter as it stands on the chain now.
 #[derive(Serialize)]
-struct Offered {
-    offer: u64,
-    datacenter: u64,
+pub(crate) struct Offered {
+    pub(crate) offer: u64,
+    pub(crate) datacenter: u64,
     #[serde(with = "client::view::decimal")]
-    price: u128,
+    pub(crate) price: u128,
     /// Peers that it got now.
-    added: usize,
+    pub(crate) added: usize,
 }
 
 pub(super) async fn run(
@@ -29,31 +30,41 @@ pub(super) async fn run(
     datacenter: DatacenterId,
     price: Usdc,
 ) -> anyhow::Result<()> {
-    let (client, account) = (chain.client()?, chain.account()?);
-    let provider = provider(&client, &account, datacenter).await?;
-    let free = free_peers(&client, provider, datacenter).await?;
-    let added = free.len();
-    let price = Price(price.0);
-    let offer = match standing(&client, provider, datacenter).await? {
-        Some(offer) => {
-            change(&client, &account, &offer, price).await?;
-            add(&client, &account, OfferId(offer.id), &free).await?;
-            offer.id
-        }
-        None => post(&client, &account, datacenter, price, &free).await?,
-    };
-    let offered = Offered {
-        offer,
-        datacenter: datacenter.0,
-        price: price.0,
-        added,
-    };
+    let offered = offer(&chain.client()?, &chain.account()?, datacenter, price).await?;
     let text = format!(
-        "offer {offer}: {} per CU and epoch; peers added: {added}",
-        usdc(price.0)
+        "offer {}: {} per CU and epoch; peers added: {}",
+        offered.offer,
+        usdc(offered.price),
+        offered.added
     );
     printer.result(&offered, &text);
     Ok(())
+}
+
+/// Makes the offer of a datacenter what it should be: all its peers, at this price.
+pub(crate) async fn offer(
+    client: &Client,
+    account: &AccountKey,
+    datacenter: DatacenterId,
+    price: Usdc,
+) -> anyhow::Result<Offered> {
+    let provider = provider(client, account, datacenter).await?;
+    let free = free_peers(client, provider, datacenter).await?;
+    let price = Price(price.0);
+    let offer = match standing(client, provider, datacenter).await? {
+        Some(offer) => {
+            change(client, account, &offer, price).await?;
+            add(client, account, OfferId(offer.id), &free).await?;
+            offer.id
+        }
+        None => post(client, account, datacenter, price, &free).await?,
+    };
+    Ok(Offered {
+        offer,
+        datacenter: datacenter.0,
+        price: price.0,
+        added: free.len(),
+    })
 }
 
 /// The account's provider that has the datacenter.

@@ -12,40 +12,52 @@ use client::{AccountKey, Client, Error, PeerKey};
 use serde::Serialize;
 use std::path::Path;
 
+/// A provider as it stands on the chain now.
 #[derive(Serialize)]
-struct Registered {
-    provider: u64,
-    name: String,
-    datacenters: Vec<Datacenter>,
+pub(crate) struct Registered {
+    pub(crate) provider: u64,
+    pub(crate) name: String,
+    pub(crate) datacenters: Vec<Datacenter>,
 }
 
 #[derive(Serialize)]
-struct Datacenter {
-    datacenter: u64,
-    name: String,
-    peers: Vec<Peer>,
+pub(crate) struct Datacenter {
+    pub(crate) datacenter: u64,
+    pub(crate) country: String,
+    pub(crate) name: String,
+    pub(crate) peers: Vec<Peer>,
 }
 
 #[derive(Serialize)]
-struct Peer {
-    peer: B256,
-    operator: Address,
-    units: u16,
+pub(crate) struct Peer {
+    pub(crate) peer: B256,
+    pub(crate) operator: Address,
+    pub(crate) units: u16,
 }
 
 /// Who registers, and what for.
-struct Registrar {
-    client: Client,
-    account: AccountKey,
+struct Registrar<'a> {
+    client: &'a Client,
+    account: &'a AccountKey,
     provider: ProviderId,
     operator_funds: Flt,
 }
 
 pub(super) async fn run(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
     let supply = Supply::load(file)?;
-    let (client, account) = (chain.client()?, chain.account()?);
+    let registered = register(&chain.client()?, &chain.account()?, &supply).await?;
+    printer.result(&registered, &text(&registered));
+    Ok(())
+}
+
+/// Registers what of the supply is not registered yet.
+pub(crate) async fn register(
+    client: &Client,
+    account: &AccountKey,
+    supply: &Supply,
+) -> anyhow::Result<Registered> {
     let registrar = Registrar {
-        provider: provider(&client, &account, &supply.name).await?,
+        provider: provider(client, account, &supply.name).await?,
         operator_funds: supply.operator_funds()?,
         client,
         account,
@@ -54,13 +66,11 @@ pub(super) async fn run(chain: &Chain, printer: &Printer, file: &Path) -> anyhow
     for described in &supply.datacenters {
         datacenters.push(registrar.datacenter(described).await?);
     }
-    let registered = Registered {
+    Ok(Registered {
         provider: registrar.provider.0,
-        name: supply.name,
+        name: supply.name.clone(),
         datacenters,
-    };
-    printer.result(&registered, &text(&registered));
-    Ok(())
+    })
 }
 
 fn text(registered: &Registered) -> String {
@@ -92,7 +102,7 @@ async fn provider(client: &Client, account: &AccountKey, name: &str) -> anyhow::
     Ok(ProviderId(receipt.first::<ProviderRegistered>()?.provider))
 }
 
-impl Registrar {
+impl Registrar<'_> {
     async fn datacenter(&self, described: &supply::Datacenter) -> anyhow::Result<Datacenter> {
         let id = self.datacenter_id(described).await?;
         let mut peers = Vec::new();
@@ -101,6 +111,7 @@ impl Registrar {
         }
         Ok(Datacenter {
             datacenter: id.0,
+            country: described.country.clone(),
             name: described.name.clone(),
             peers,
         })
@@ -122,7 +133,7 @@ impl Registrar {
         let call = datacenter::Call::Register(described.record(self.provider)?);
         let receipt = self
             .client
-            .send(&self.account, &Call::Datacenter(call))
+            .send(self.account, &Call::Datacenter(call))
             .await?;
         Ok(DatacenterId(
             receipt.first::<DatacenterRegistered>()?.datacenter,
@@ -171,7 +182,7 @@ impl Registrar {
             attributes: described.attributes(),
             units: described.units,
         });
-        self.client.send(&self.account, &Call::Peer(call)).await?;
+        self.client.send(self.account, &Call::Peer(call)).await?;
         Ok(())
     }
 
@@ -182,7 +193,7 @@ impl Registrar {
             None | Some(Flt::ZERO) => {}
             Some(missing) => {
                 self.client
-                    .send_flt(&self.account, operator, missing)
+                    .send_flt(self.account, operator, missing)
                     .await?;
             }
         }

@@ -69,13 +69,13 @@ fn cost(sites: &[Site]) -> u128 {
 }
 
 /// The largest allowed number of candidates within the budget and the least they cost, by trying all sets.
-fn best(choice: &Choice<'_>, most: usize, budget: u128) -> Option<(usize, u128)> {
+fn best(choice: &Choice<'_>, least: usize, most: usize, budget: u128) -> Option<(usize, u128)> {
     let mut best: Option<(usize, u128)> = None;
     for mask in 1u32..1 << choice.candidates.len() {
         let chosen = choice.candidates.iter().enumerate();
         let chosen = chosen.filter(|(place, _)| mask >> place & 1 == 1);
         let new: Vec<Site> = chosen.map(|(_, site)| *site).collect();
-        if new.len() > most || !allowed(choice.spread, choice.existing, &new) {
+        if new.len() < least || new.len() > most || !allowed(choice.spread, choice.existing, &new) {
             continue;
         }
         let cost = cost(&new);
@@ -83,7 +83,7 @@ fn best(choice: &Choice<'_>, most: usize, budget: u128) -> Option<(usize, u128)>
             continue;
         }
         let better = best
-            .is_none_or(|(count, least)| new.len() > count || new.len() == count && cost < least);
+            .is_none_or(|(count, price)| new.len() > count || new.len() == count && cost < price);
         if better {
             best = Some((new.len(), cost));
         }
@@ -113,7 +113,8 @@ fn choosing_finds_as_many_for_as_little_as_exhaustive_search() {
         ) {
             continue;
         }
-        let most = usize::try_from(dice(&mut state, 5) + 1).expect("small");
+        let mut size = |sides| usize::try_from(dice(&mut state, sides) + 1).expect("small");
+        let (most, least) = (size(5), size(3));
         let choice = Choice {
             spread,
             existing: &existing,
@@ -127,17 +128,19 @@ fn choosing_finds_as_many_for_as_little_as_exhaustive_search() {
                 .collect::<Vec<_>>()
         };
         let affordable = |places: &[usize]| cost(&sites(places)) <= budget;
-        let chosen = choice.choose(1, most, affordable, &mut 0).map(|places| {
-            let sites = sites(&places);
-            assert!(
-                allowed(spread, &existing, &sites),
-                "round {round}: not allowed"
-            );
-            (sites.len(), cost(&sites))
-        });
+        let chosen = choice
+            .choose(least, most, affordable, &mut 0)
+            .map(|places| {
+                let sites = sites(&places);
+                assert!(
+                    allowed(spread, &existing, &sites),
+                    "round {round}: not allowed"
+                );
+                (sites.len(), cost(&sites))
+            });
         assert_eq!(
             chosen,
-            best(&choice, most, budget),
+            best(&choice, least, most, budget),
             "round {round}: {choice:#?}"
         );
         *(if chosen.is_some() {

@@ -4,10 +4,12 @@ mod calls;
 mod words;
 
 use crate::world::{World, address};
+use marketplace::store::Store;
 use marketplace::units::{
     Address, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
-use marketplace::{Call, Error, Event, Params, Reply};
+use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
+use marketplace::{Call, Cx, Error, Event, Params, Reply};
 use marketplace::{deal, ledger, offer, worker};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -253,12 +255,12 @@ impl Stage {
                 worker,
                 deal,
                 reason,
-                fault,
+                blame,
                 at,
                 earned,
             }) => {
                 let worker = self.worker_name(*deal, *worker);
-                let reason = format!("{reason:?} by {fault:?}");
+                let reason = format!("{reason:?} by {blame:?}");
                 Some(format!("{worker} gone: {reason} at {at} earned {earned}"))
             }
             Event::Deal(deal::Event::StatusChanged { deal, status, at }) => Some(format!(
@@ -269,12 +271,12 @@ impl Stage {
             Event::Deal(deal::Event::Ended {
                 deal,
                 reason,
-                fault,
+                blame,
                 refund,
             }) => {
                 let deal = self.deal_name(*deal);
                 Some(format!(
-                    "{deal} ended: {reason:?} by {fault:?} refund {refund}"
+                    "{deal} ended: {reason:?} by {blame:?} refund {refund}"
                 ))
             }
             _ => None,
@@ -283,7 +285,7 @@ impl Stage {
 
     /// The next thing that happened, of those not seen yet, that reads so.
     fn see(&mut self, wanted: &str) -> Result<(), String> {
-        match self.pending.iter().position(|words| words.contains(wanted)) {
+        match self.pending.iter().position(|words| says(words, wanted)) {
             Some(place) => _ = self.pending.drain(..=place),
             None => return Err(format!("what happened: {:#?}", self.pending)),
         }
@@ -291,7 +293,7 @@ impl Stage {
     }
 
     fn unseen(&mut self, wanted: &str) -> Result<(), String> {
-        match self.pending.iter().find(|words| words.contains(wanted)) {
+        match self.pending.iter().find(|words| says(words, wanted)) {
             Some(words) => Err(format!("it happened: {words}")),
             None => Ok(()),
         }
@@ -316,9 +318,7 @@ impl Stage {
             }
             "unpaid" => {
                 let provider = known(&self.providers, name)?;
-                Ok(world
-                    .read(|cx| deal::due_to_withdraw(cx, provider))
-                    .to_string())
+                Ok(world.read(|cx| unpaid(cx, provider)).to_string())
             }
             "price" => {
                 let id = known(&self.offers, name)?;
@@ -365,6 +365,7 @@ impl Stage {
             "status" => status_name(view.deal.status),
             "workers" => view.workers.len().to_string(),
             "running" => view.deal.running.to_string(),
+            "cannot-run" => view.deal.cannot_run.len().to_string(),
             "free" => view.free.to_string(),
             "free-exact" => view.deal.free.to_string(),
             "remainder" => {
@@ -383,6 +384,23 @@ impl Stage {
     }
 }
 
+/// What all workers of a provider have earned up to the last reports and were not paid.
+fn unpaid<S: Store>(cx: &mut Cx<'_, S>, provider: ProviderId) -> Result<Usdc, Error> {
+    let mut total = 0;
+    for ((_, id), ()) in BY_PROVIDER.list(cx.store, &provider, None, usize::MAX)? {
+        let worker = worker::get(cx.store, id)?.expect("a worker of the index");
+        total += match worker.stage {
+            WorkerStage::Gone { earned, .. } => earned.0 - worker.paid.0,
+            _ => {
+                let workers = deal::view(cx, worker.deal)?.workers;
+                let view = workers.iter().find(|view| view.id == id);
+                view.expect("a worker that is not gone").unpaid.0
+            }
+        };
+    }
+    Ok(Usdc(total))
+}
+
 fn status_name(status: deal::Status) -> String {
     match status {
         deal::Status::Paused { since } => format!("paused since {since}"),
@@ -391,12 +409,31 @@ fn status_name(status: deal::Status) -> String {
     }
 }
 
+/// Whether some part of `words` reads so; a number is not the beginning or the end of a longer one.
+fn says(words: &str, wanted: &str) -> bool {
+    let digit = |c: char| c.is_ascii_digit();
+    words.match_indices(wanted).any(|(place, _)| {
+        let (before, after) = (&words[..place], &words[place + wanted.len()..]);
+        let longer_after = wanted.ends_with(digit) && after.starts_with(digit);
+        let longer_before = wanted.starts_with(digit) && before.ends_with(digit);
+        !longer_after && !longer_before
+    })
+}
+
+#[test]
+fn a_number_is_not_seen_in_a_longer_one() {
+    assert!(says("D ended refund 120 by", "refund 120"));
+    assert!(!says("D ended refund 120 by", "refund 12"));
+    assert!(!says("D ended refund 120 by", "20 by"));
+    assert!(says("refund 120 and refund 12", "refund 12"));
+}
+
 /// Without an expectation, all is well that is not refused.
 fn expect(outcome: Option<&str>, found: &str) -> Result<(), String> {
     let good = match outcome {
         None => !found.starts_with("refused"),
         Some(wanted) if wanted.starts_with("refused") => {
-            wanted.split_whitespace().all(|word| found.contains(word))
+            wanted.split_whitespace().all(|word| says(found, word))
         }
         Some(wanted) => wanted.replace('_', "") == found,
     };

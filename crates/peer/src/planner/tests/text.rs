@@ -13,6 +13,7 @@ use marketplace::{
 pub(super) fn settings() -> Settings {
     let units = (0..4).map(|unit| vec![unit]).collect();
     Settings {
+        retain_ms: 0,
         attempts: 3,
         ..Settings::new(PeerId([9; 32]), units, 60_000)
     }
@@ -20,7 +21,12 @@ pub(super) fn settings() -> Settings {
 
 /// Runs a table.
 pub(super) fn check(table: &str) {
-    let mut planner = Planner::new(settings());
+    check_with(settings(), table);
+}
+
+/// Runs a table with settings of its own.
+pub(super) fn check_with(settings: Settings, table: &str) {
+    let mut planner = Planner::new(settings);
     let lines = table.lines().filter(|line| !line.trim().is_empty());
     for (number, line) in lines.enumerate() {
         let (given, expected) = line.split_once('|').expect("an event | actions");

@@ -1,8 +1,9 @@
 //! Random calls, half of them nonsense: nothing that anyone can do breaks an invariant, the auditor's books, or
 //! the promise that a refused call leaves every byte as it was (`World` checks all of it after each call).
 //!
-//! `MARKETPLACE_SEED` and `MARKETPLACE_STEPS` repeat or lengthen a run.
+//! A fuzz test: see `tests/dice.rs` for how a run is repeated or lengthened.
 
+use crate::dice::{Dice, Fuzz};
 use crate::world::{World, address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::datacenter::{Country, Datacenter};
@@ -18,53 +19,30 @@ use std::collections::BTreeMap;
 
 const PEOPLE: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "mallory"];
 
-/// Splitmix64: small, seeded, the same everywhere.
-struct Dice(u64);
+/// Calls that a round makes.
+const STEPS: u64 = 3_000;
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
+    fn number(&mut self, bound: u64) -> u64 {
         self.roll() % bound.max(1)
-    }
-
-    fn one_in(&mut self, number: u64) -> bool {
-        self.below(number) == 0
-    }
-
-    fn of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[usize::try_from(self.below(values.len() as u64)).expect("index")]
     }
 
     /// Mostly small, sometimes zero, sometimes absurd.
     fn small(&mut self, usual: u16) -> u16 {
-        match self.below(20) {
+        match self.number(20) {
             0 => 0,
             1 => u16::MAX,
-            _ => u16::try_from(self.below(usual.into())).expect("small") + 1,
+            _ => u16::try_from(self.number(usual.into())).expect("small") + 1,
         }
     }
 
     fn amount(&mut self, usual: u64) -> Usdc {
-        match self.below(20) {
+        match self.number(20) {
             0 => Usdc(0),
             1 => Usdc(u128::MAX),
-            _ => Usdc(self.below(usual).into()),
+            _ => Usdc(self.number(usual).into()),
         }
     }
-}
-
-fn environment(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
 }
 
 fn params() -> Params {
@@ -95,44 +73,46 @@ fn money() -> Vec<(Address, Usdc)> {
 
 #[test]
 fn random_calls_keep_every_promise() {
-    let seed = environment("MARKETPLACE_SEED", 20_261_122);
-    let steps = environment("MARKETPLACE_STEPS", 3_000);
-    println!("MARKETPLACE_SEED={seed} MARKETPLACE_STEPS={steps}");
-    let mut run = Run::new(World::new(params(), &money()), seed);
-    for _ in 0..steps {
-        run.step();
+    let mut fuzz = Fuzz::begin();
+    while let Some(dice) = fuzz.round() {
+        let mut run = Run::new(World::new(params(), &money()), dice);
+        for _ in 0..STEPS {
+            run.step();
+        }
+        println!("{:?}, {} rows", run.tally, run.world.store.rows.len());
+        let (accepted, refused) = run
+            .tally
+            .values()
+            .fold((0, 0), |(a, r), (b, s)| (a + b, r + s));
+        assert!(
+            accepted * 4 > STEPS && refused * 4 > STEPS,
+            "{accepted} accepted, {refused} refused"
+        );
+        run.settle_up();
     }
-    println!("{:?}, {} rows", run.tally, run.world.store.rows.len());
-    let (accepted, refused) = run
-        .tally
-        .values()
-        .fold((0, 0), |(a, r), (b, s)| (a + b, r + s));
-    assert!(
-        accepted * 4 > steps && refused * 4 > steps,
-        "{accepted} accepted, {refused} refused"
-    );
-    run.settle_up();
 }
 
 /// With a clock that brings one deal up in each half of a block, events come late, and nothing else changes.
 #[test]
 fn random_calls_with_a_drained_clock_keep_every_invariant() {
-    let seed = environment("MARKETPLACE_SEED", 7);
     let params = Params {
         due_budget: 1,
         clearing_budget: 10,
         ..params()
     };
-    let mut run = Run::new(World::new(params, &money()), seed);
-    for _ in 0..environment("MARKETPLACE_STEPS", 3_000) / 3 {
-        run.step();
+    let mut fuzz = Fuzz::begin();
+    while let Some(dice) = fuzz.round() {
+        let mut run = Run::new(World::new(params.clone(), &money()), dice);
+        for _ in 0..STEPS / 3 {
+            run.step();
+        }
+        run.settle_up();
     }
-    run.settle_up();
 }
 
-struct Run {
+struct Run<'d> {
     world: World,
-    dice: Dice,
+    dice: &'d mut Dice,
     providers: u64,
     datacenters: u64,
     offers: u64,
@@ -144,11 +124,11 @@ struct Run {
     tally: BTreeMap<&'static str, (u64, u64)>,
 }
 
-impl Run {
-    fn new(world: World, seed: u64) -> Self {
+impl<'d> Run<'d> {
+    fn new(world: World, dice: &'d mut Dice) -> Self {
         Self {
             world,
-            dice: Dice(seed),
+            dice,
             providers: 0,
             datacenters: 0,
             offers: 0,
@@ -195,11 +175,11 @@ impl Run {
 
     /// An id that exists, most of the time.
     fn id(&mut self, last: u64) -> u64 {
-        self.dice.below(last + 1) + u64::from(!self.dice.one_in(12))
+        self.dice.number(last + 1) + u64::from(!self.dice.one_in(12))
     }
 
     fn any_call(&mut self) -> (&'static str, Address, Call) {
-        match self.dice.below(40) {
+        match self.dice.number(40) {
             0 => self.provider(),
             1 => self.datacenter(),
             2 | 3 => self.peer(),
@@ -280,14 +260,14 @@ impl Run {
         if self.peers.is_empty() {
             return ("nobody".to_owned(), ProviderId(1));
         }
-        let place = self.dice.below(self.peers.len() as u64);
+        let place = self.dice.number(self.peers.len() as u64);
         self.peers[usize::try_from(place).expect("index")].clone()
     }
 
     fn change_peer(&mut self) -> (&'static str, Address, Call) {
         let (name, provider) = self.some_peer();
         let (peer, count) = (peer_id(&name), self.dice.small(3));
-        let call = match self.dice.below(4) {
+        let call = match self.dice.number(4) {
             0 => peer::Call::AddUnits { peer, count },
             1 => peer::Call::RemoveUnits { peer, count },
             2 => peer::Call::Remove { peer },
@@ -308,7 +288,7 @@ impl Run {
             .map(|peer| peer.datacenter);
         let offer = OfferId(self.id(self.offers));
         let price = Price(self.dice.amount(200_000).0);
-        let call = match self.dice.below(9) {
+        let call = match self.dice.number(9) {
             0 => offer::Call::SetPrice { offer, price },
             1 => offer::Call::AddPeer { offer, peer },
             2 => offer::Call::RemovePeer { offer, peer },
@@ -361,7 +341,7 @@ impl Run {
         let units_per_worker = self.dice.small(2);
         let prepaid = u128::from(units_per_worker) * u128::from(target);
         let prepaid = prepaid * limit_price.0.min(1 << 64);
-        let escrow = Usdc(match self.dice.below(8) {
+        let escrow = Usdc(match self.dice.number(8) {
             0 => prepaid.saturating_sub(1),
             1 => prepaid,
             _ => prepaid + self.dice.amount(30_000).0.min(1 << 64),
@@ -381,7 +361,7 @@ impl Run {
             } else {
                 Pricing::Epoch
             },
-            duration: self.dice.one_in(3).then(|| Seconds(self.dice.below(400))),
+            duration: self.dice.one_in(3).then(|| Seconds(self.dice.number(400))),
             requirements,
             effectors: Vec::new(),
             protocol_version: 1,
@@ -400,7 +380,7 @@ impl Run {
         let to = address(self.dice.of(&PEOPLE));
         let from = address(self.dice.of(&PEOPLE));
         let amount = self.dice.amount(100_000);
-        let call = match self.dice.below(4) {
+        let call = match self.dice.number(4) {
             0 => usdc::Call::Transfer { to, amount },
             1 => usdc::Call::Approve {
                 spender: to,
@@ -425,7 +405,7 @@ impl Run {
         let deal = DealId(self.id(self.deals));
         let row = self.world.read(|cx| deal::get(cx.store, deal));
         let owner = row.map_or(address("nobody"), |row| row.owner);
-        let call = match self.dice.below(8) {
+        let call = match self.dice.number(8) {
             0 | 1 => deal::Call::TopUp {
                 deal,
                 amount: self.dice.amount(50_000),
@@ -453,7 +433,7 @@ impl Run {
         }
         self.heard = self.world.events.len();
         let id = match self.live.is_empty() || self.dice.one_in(10) {
-            true => WorkerId(self.dice.below(200)),
+            true => WorkerId(self.dice.number(200)),
             false => self.dice.of(&self.live),
         };
         (id, self.world.read(|cx| worker::get(cx.store, id)))

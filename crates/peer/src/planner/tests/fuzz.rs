@@ -2,6 +2,7 @@
 
 use super::text::{artifact, process, settings};
 use crate::{
+    dice::{Dice, Fuzz},
     observer::{Assignment, View},
     planner::{Action, Event, Failure, Planner, Process},
 };
@@ -11,32 +12,14 @@ use marketplace::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-const SEEDS: u64 = 60;
 const STEPS: u64 = 400;
 
 /// After the last fault, this is enough for every attempt, resend and patience.
 const CALM_STEPS: u64 = 1_000;
 
-/// splitmix64: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % most
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
-
 /// The truth: what the chain has, which processes run, which bytes are on disk.
-struct World {
-    dice: Dice,
+struct World<'d> {
+    dice: &'d mut Dice,
     is_calm: bool,
     now: u64,
     height: u64,
@@ -53,10 +36,10 @@ enum Coming {
     Heard(Event),
 }
 
-impl World {
-    fn new(seed: u64) -> Self {
+impl<'d> World<'d> {
+    fn new(dice: &'d mut Dice) -> Self {
         Self {
-            dice: Dice(seed),
+            dice,
             is_calm: false,
             now: 0,
             height: 0,
@@ -93,7 +76,7 @@ impl World {
         {
             let worker = WorkerId(self.next_worker);
             self.next_worker += 1;
-            let name = ["a", "b", "c"][self.dice.below(3) as usize];
+            let name = self.dice.of(&["a", "b", "c"]);
             let assignment = Assignment {
                 worker,
                 deal: DealId(worker.0),
@@ -106,7 +89,7 @@ impl World {
             return;
         }
         let ids: Vec<_> = self.chain.keys().copied().collect();
-        let worker = ids[self.dice.below(ids.len() as u64) as usize];
+        let worker = self.dice.of(&ids);
         if self.dice.one_in(2) {
             self.chain.remove(&worker);
         } else if let Some(known) = self.chain.get_mut(&worker) {
@@ -123,7 +106,7 @@ impl World {
             if !self.is_calm && self.dice.one_in(10) {
                 continue;
             }
-            let at = self.now + self.dice.below(3_000);
+            let at = self.now + self.dice.below(3_000) as u64;
             self.coming.push((at, Coming::Done(action)));
         }
     }
@@ -132,7 +115,7 @@ impl World {
         if !self.is_calm && self.dice.one_in(10) {
             return;
         }
-        let at = self.now + self.dice.below(500);
+        let at = self.now + self.dice.below(500) as u64;
         if !self.is_calm && self.dice.one_in(10) {
             self.coming.push((at, Coming::Heard(event.clone())));
         }
@@ -221,7 +204,7 @@ impl World {
         }
         let running: Vec<_> = self.processes.keys().copied().collect();
         if !running.is_empty() && self.dice.one_in(40) {
-            let worker = running[self.dice.below(running.len() as u64) as usize];
+            let worker = self.dice.of(&running);
             self.processes.remove(&worker);
             self.coming
                 .push((self.now, Coming::Heard(Event::Ended { worker })));
@@ -261,28 +244,26 @@ impl World {
         self.take(actions);
     }
 
-    fn assert_settled(&self, seed: u64) {
+    fn assert_settled(&self) {
         let live = self.chain.values().filter(|known| !known.is_paused);
         for known in live {
             let running = self.processes.get(&known.worker);
-            assert_eq!(running, Some(&process(known)), "seed {seed}: not running");
-            assert!(known.is_running, "seed {seed}: not reported");
+            assert_eq!(running, Some(&process(known)), "not running");
+            assert!(known.is_running, "not reported");
         }
         for worker in self.processes.keys() {
-            assert!(self.chain.contains_key(worker), "seed {seed}: not wanted");
+            assert!(self.chain.contains_key(worker), "not wanted");
         }
         let wanted: BTreeSet<_> = self.chain.values().map(|k| k.artifact.hash).collect();
-        assert!(
-            self.disk.is_subset(&wanted),
-            "seed {seed}: bytes are left over"
-        );
+        assert!(self.disk.is_subset(&wanted), "bytes are left over");
     }
 }
 
 #[test]
 fn whatever_is_lost_it_ends_with_what_the_chain_wants() {
-    for seed in 0..SEEDS {
-        let mut world = World::new(seed);
+    let mut fuzz = Fuzz::begin();
+    while let Some(dice) = fuzz.round() {
+        let mut world = World::new(dice);
         let mut planner = Planner::new(settings());
         let actions = planner.handle(world.inventory(), 0);
         world.take(actions);
@@ -290,6 +271,6 @@ fn whatever_is_lost_it_ends_with_what_the_chain_wants() {
             world.is_calm = step >= STEPS;
             world.step(&mut planner);
         }
-        world.assert_settled(seed);
+        world.assert_settled();
     }
 }

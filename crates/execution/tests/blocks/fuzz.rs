@@ -1,37 +1,13 @@
 //! Bytes that nobody honest sends, as transactions and as calldata.
 
+use crate::dice::Fuzz;
 use crate::harness::{Chain, FEE_ACCOUNT, Key, genesis_for, transaction, transfer};
 use crate::market::{market, people, supply_calls};
 use abi::{MARKETPLACE, USDC, calldata};
 use alloy_primitives::{Address, Bytes, U256};
 use execution::{admission, chain};
 
-/// xorshift64*: enough to shuffle bytes, the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d);
-        usize::try_from(number >> 33).expect("31 bits") % below
-    }
-
-    fn shuffle(&mut self, data: &mut Vec<u8>) {
-        for _ in 0..=self.roll(4) {
-            let at = self.roll(data.len());
-            match self.roll(4) {
-                0 => data[at] ^= 1 << self.roll(8),
-                1 => data[at] = 0xff,
-                2 => data.truncate(at.max(1)),
-                _ => data.insert(at, 0),
-            }
-        }
-    }
-}
-
-/// Fuzz body: whatever the bytes are, the block is executed and no FLT appears or is lost.
+/// Whatever the bytes are, the block is executed and no FLT appears or is lost.
 fn execute_transactions(chain: &mut Chain, transactions: Vec<Bytes>) {
     let (flt, count) = (chain.flt(), transactions.len());
     let burned = |chain: &Chain| chain::head(&chain.rows).expect("a head").burned;
@@ -47,13 +23,13 @@ fn execute_transactions(chain: &mut Chain, transactions: Vec<Bytes>) {
 fn mutated_transactions_are_executed_or_skipped() {
     let alice = Key::new("alice");
     let mut chain = Chain::new(&genesis_for(&[alice]));
-    let mut dice = Dice(0x5eed);
-    for _ in 0..40 {
+    let mut fuzz = Fuzz::begin();
+    while let Some(dice) = fuzz.round() {
         let nonce = chain.nonce(alice);
         let mut transactions = Vec::new();
         for _ in 0..40 {
             let mut bytes = alice.sign(transfer(nonce, FEE_ACCOUNT, 1)).to_vec();
-            dice.shuffle(&mut bytes);
+            dice.mutate(&mut bytes);
             let _ = admission::check(&bytes, crate::harness::CHAIN_ID);
             transactions.push(bytes.into());
         }
@@ -66,19 +42,19 @@ fn mutated_transactions_are_executed_or_skipped() {
 fn mutated_calldata_is_executed_or_refused_and_no_promise_breaks() {
     let [owner, ..] = people();
     let mut chain = market();
-    let mut dice = Dice(0xca11);
     let samples: Vec<Vec<u8>> = supply_calls()
         .iter()
         .map(|(_, call)| calldata::encode(call))
         .collect();
-    for _ in 0..60 {
+    let mut fuzz = Fuzz::begin();
+    while let Some(dice) = fuzz.round() {
         let nonce = chain.nonce(owner);
         let calls = (0..8).map(|count| {
-            let mut data = samples[dice.roll(samples.len())].clone();
-            if dice.roll(4) > 0 {
-                dice.shuffle(&mut data);
+            let mut data = dice.of(&samples);
+            if !dice.one_in(4) {
+                dice.mutate(&mut data);
             }
-            let to = if dice.roll(8) == 0 { USDC } else { MARKETPLACE };
+            let to = if dice.one_in(8) { USDC } else { MARKETPLACE };
             owner.sign(transaction(nonce + count, to, data))
         });
         let transactions = calls.collect();

@@ -1,0 +1,108 @@
+//! Rows that break a promise are found: an invariant that cannot fail promises nothing.
+
+use crate::snapshot::full;
+use crate::world::{peer_id, rows};
+use marketplace::deal::{DEALS, Status};
+use marketplace::demand::DEMANDS;
+use marketplace::matching::LOOKS;
+use marketplace::offer::OFFER_PEERS;
+use marketplace::peer::{LEASES, UNITS};
+use marketplace::store::MemoryStore;
+use marketplace::time::DUE;
+use marketplace::units::{DealId, OfferId, Time};
+use marketplace::{TABLES, invariants};
+
+/// Whether breaking the full marketplace so is found, by this invariant.
+fn found(invariant: &str, break_it: impl FnOnce(&mut MemoryStore)) -> bool {
+    let mut store = full().store;
+    break_it(&mut store);
+    let violations = invariants::check(rows(&store));
+    violations
+        .iter()
+        .any(|violation| violation.invariant == invariant)
+}
+
+#[test]
+fn a_byte_too_many_is_found_in_every_table() {
+    assert!(!found("I7 rows", |_| {}));
+    for (id, name) in TABLES {
+        let longer = |store: &mut MemoryStore| {
+            let mut rows = store.rows.iter_mut();
+            match rows.find(|(key, _)| key.first() == Some(id)) {
+                Some((_, row)) => row.push(0),
+                // The sweep has a row from the second one on.
+                None => _ = store.rows.insert(vec![*id], vec![1]),
+            }
+        };
+        assert!(found("I7 rows", longer), "{name}");
+    }
+}
+
+#[test]
+fn a_row_of_no_table_is_found() {
+    assert!(found("I7 rows", |store| {
+        store.rows.insert(vec![0x7f, 1], vec![1]);
+    }));
+}
+
+#[test]
+fn a_row_of_nothing_is_found() {
+    let nobody = peer_id("nobody");
+    let peer = peer_id("peer");
+    let moves = [
+        (DEMANDS.key(&DealId(1)), DEMANDS.key(&DealId(9))),
+        (LOOKS.key(&DealId(1)), LOOKS.key(&DealId(9))),
+        (UNITS.key(&(peer, 0)), UNITS.key(&(nobody, 0))),
+        (LEASES.key(&peer), LEASES.key(&nobody)),
+        (
+            OFFER_PEERS.key(&(OfferId(1), peer)),
+            OFFER_PEERS.key(&(OfferId(9), peer)),
+        ),
+        (
+            OFFER_PEERS.key(&(OfferId(1), peer)),
+            OFFER_PEERS.key(&(OfferId(1), nobody)),
+        ),
+    ];
+    assert!(!found("I3 counts", |_| {}));
+    for (from, to) in moves {
+        let copy = |store: &mut MemoryStore| {
+            let row = store.rows[&from].clone();
+            store.rows.insert(to.clone(), row);
+        };
+        assert!(found("I3 counts", copy), "{to:?}");
+    }
+    for id in [0x33, 0x36] {
+        let forget = |store: &mut MemoryStore| store.rows.retain(|key, _| key[0] != id);
+        assert!(found("I3 counts", forget), "table {id:#x}");
+    }
+}
+
+/// Puts a deal into the index of time at `due`, in this state if any is given.
+fn due_at(id: u64, status: Option<Status>, due: u64) -> impl Fn(&mut MemoryStore) {
+    move |store| {
+        let id = DealId(id);
+        let mut deal = DEALS.get(store, &id).expect("no budget").expect("a deal");
+        DUE.delete(store, &(deal.due, id)).expect("no budget");
+        deal.due = Time(due);
+        deal.status = status.unwrap_or(deal.status);
+        DUE.put(store, &(deal.due, id), &()).expect("no budget");
+        DEALS.put(store, &id, &deal).expect("no budget");
+    }
+}
+
+/// The first deal has one worker that runs, reported at 10 for 9,000 seconds; both have a hold of 60; a pause takes
+/// 30 epochs. Of the second's money nothing is used.
+#[test]
+fn a_deadline_that_the_index_has_too_late_is_found() {
+    let paused = Some(Status::Paused { since: Time(10) });
+    for (deal, status, deadline) in [
+        (1, None, 9_010),
+        (1, paused, 70),
+        (2, paused, 70 + 30 * 86_400),
+    ] {
+        let late = due_at(deal, status, deadline + 1);
+        assert!(found("I5 time", late), "{deal} {status:?} too late");
+        let right = due_at(deal, status, deadline);
+        assert!(!found("I5 time", right), "{deal} {status:?} in time");
+    }
+}
