@@ -70,9 +70,9 @@ async fn measure(context: Context) -> Result<()> {
         "bench": "offers",
         "providers": PROVIDERS,
         "peers_per_offer": PEERS,
-        "post": summary(vec![post]),
-        "set_price": summary(rounds),
-        "set_price_while_demands_wait": summary(waited_for),
+        "post": summary(&[post]),
+        "set_price": summary(&rounds),
+        "set_price_while_demands_wait": summary(&waited_for),
         "demands": DEMANDS,
     });
     println!("{figures}");
@@ -87,7 +87,7 @@ struct Round {
 }
 
 /// Medians.
-fn summary(rounds: Vec<Round>) -> Value {
+fn summary(rounds: &[Round]) -> Value {
     let median = |figure: fn(&Round) -> f64| {
         let mut figures: Vec<_> = rounds.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
@@ -156,7 +156,7 @@ impl Market {
         key.sign(TxEip1559 {
             gas_limit,
             // So many full blocks make gas dear.
-            max_fee_per_gas: 1_000_000_000_000_000 / 2,
+            max_fee_per_gas: 100_000_000_000_000,
             ..transaction(self.chain.nonce(key), MARKETPLACE, calldata::encode(call))
         })
     }

@@ -75,9 +75,9 @@ fn sample(
             sleep(Duration::from_millis(nonce * 370 % 1000));
         }
         let begin = Instant::now();
-        let hash = rpc.call("eth_sendRawTransaction", json!([signed]))?;
+        let hash = rpc.call("eth_sendRawTransaction", &json!([signed]))?;
         let receipt = loop {
-            let receipt = rpc.call("eth_getTransactionReceipt", json!([hash]))?;
+            let receipt = rpc.call("eth_getTransactionReceipt", &json!([hash]))?;
             if !receipt.is_null() {
                 break receipt;
             }

@@ -98,7 +98,11 @@ impl Rpc {
     }
 
     /// What the node answers, or the words with which it refuses.
-    pub(crate) fn ask(&mut self, method: &str, parameters: Value) -> Result<Result<Value, String>> {
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        parameters: &Value,
+    ) -> Result<Result<Value, String>> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters })
             .to_string();
         let request = format!(
@@ -114,13 +118,13 @@ impl Rpc {
     }
 
     /// The same, where a refusal is an error.
-    pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Result<Value> {
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Result<Value> {
         let answer = self.ask(method, parameters)?;
         answer.map_err(|refusal| anyhow::anyhow!("{method}: {refusal}"))
     }
 
     /// A method whose answer is a number.
-    pub(crate) fn number(&mut self, method: &str, parameters: Value) -> Result<u64> {
+    pub(crate) fn number(&mut self, method: &str, parameters: &Value) -> Result<u64> {
         number(&self.call(method, parameters)?)
     }
 }

@@ -176,7 +176,7 @@ impl Market {
         let plan = format!(
             "name = \"hello\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 1\nlimit_price = \"0.50\"\n\
              funds = \"50\"\n[function]\npath = \"hello.wasm\"\n\
-             [[function.sources]]\nkey = \"0x{}\"\nendpoint = \"{}\"\n",
+             [[function.sources]]\nkey = \"{}\"\nendpoint = \"{}\"\n",
             source.key(),
             source.listens()[0],
         );

@@ -82,6 +82,6 @@ impl What {
     /// Gas that the node thinks it takes.
     pub(crate) fn estimate(&self, from: &Account, rpc: &mut Rpc) -> Result<u64> {
         let request = json!({ "from": from.address, "to": self.to, "data": self.data });
-        rpc.number("eth_estimateGas", json!([request]))
+        rpc.number("eth_estimateGas", &json!([request]))
     }
 }

@@ -124,7 +124,7 @@ fn submit(url: &str, accounts: &[Vec<Bytes>], progress: &Progress) -> Result<()>
         }
         let signed = accounts[account].get(next[account]);
         let signed = signed.context("all that was signed has been sent: sign more")?;
-        match rpc.ask("eth_sendRawTransaction", json!([signed]))? {
+        match rpc.ask("eth_sendRawTransaction", &json!([signed]))? {
             Ok(_) => {
                 next[account] += 1;
                 progress.accepted.fetch_add(1, Relaxed);
@@ -143,7 +143,7 @@ fn window(node: &Process, rpc: &mut Rpc, progress: &Progress) -> Result<(Moment,
     let start = Instant::now();
     let (mut seen, mut begin) = (0, None);
     loop {
-        let height = rpc.number("eth_blockNumber", json!([]))?;
+        let height = rpc.number("eth_blockNumber", &json!([]))?;
         if height == seen {
             sleep(PAUSE);
             continue;
@@ -156,7 +156,7 @@ fn window(node: &Process, rpc: &mut Rpc, progress: &Progress) -> Result<(Moment,
         };
         for height in seen + 1..=height {
             let height = format!("{height:#x}");
-            let count = rpc.number("eth_getBlockTransactionCountByNumber", json!([height]))?;
+            let count = rpc.number("eth_getBlockTransactionCountByNumber", &json!([height]))?;
             progress.included.fetch_add(count, Relaxed);
         }
         seen = height;
@@ -172,7 +172,7 @@ fn window(node: &Process, rpc: &mut Rpc, progress: &Progress) -> Result<(Moment,
 fn included(rpc: &mut Rpc, heights: impl Iterator<Item = u64>) -> Result<u64> {
     let mut count = 0;
     for height in heights {
-        let receipts = rpc.call("eth_getBlockReceipts", json!([format!("{height:#x}")]))?;
+        let receipts = rpc.call("eth_getBlockReceipts", &json!([format!("{height:#x}")]))?;
         for receipt in receipts.as_array().context("receipts")? {
             ensure!(receipt["status"] == "0x1", "a transfer failed: {receipt}");
             count += u64::from(number(&receipt["gasUsed"])? > 0);
