@@ -41,20 +41,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes the kernel send SIGTERM when the parent is gone, however it ends; false if it is gone already. Elsewhere than
-/// on Linux a parent that is killed leaves its children behind.
+/// Makes the kernel send SIGTERM when the parent is gone, however it ends; false if it is gone already.
+#[cfg(target_os = "linux")]
 fn end_with(parent: u32) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-        let asked = set_parent_process_death_signal(Some(Signal::TERM)).is_ok();
-        let lives =
-            |id: rustix::process::Pid| u32::try_from(id.as_raw_nonzero().get()) == Ok(parent);
-        return asked && getppid().is_some_and(lives);
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = parent;
-        true
-    }
+    use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+    let is_asked = set_parent_process_death_signal(Some(Signal::TERM)).is_ok();
+    let is_it = |id: Pid| u32::try_from(id.as_raw_nonzero().get()) == Ok(parent);
+    is_asked && getppid().is_some_and(is_it)
+}
+
+/// Elsewhere a parent that is killed leaves its children behind.
+#[cfg(not(target_os = "linux"))]
+fn end_with(_: u32) -> bool {
+    true
 }

@@ -54,7 +54,7 @@ struct Made {
 
 impl Testnet {
     pub(crate) fn run(&self, printer: &Printer) -> anyhow::Result<()> {
-        let nodes = self.create(FUNDS)?;
+        let nodes = self.create(&FUNDS)?;
         let mut text = format!("network folder {}\nstart it with\n", self.folder.display());
         for node in &nodes {
             writeln!(text, "  mp node {}", node.display())?;
@@ -68,7 +68,7 @@ impl Testnet {
     }
 
     /// Makes the folder; the funded accounts begin with `funds`. Gives the `node.toml` files.
-    pub(super) fn create(&self, funds: Allocation) -> anyhow::Result<Vec<PathBuf>> {
+    pub(super) fn create(&self, funds: &Allocation) -> anyhow::Result<Vec<PathBuf>> {
         let (genesis, places) = (self.genesis(funds)?, self.places()?);
         Ok(network::create(
             &self.folder,
@@ -78,7 +78,7 @@ impl Testnet {
         )?)
     }
 
-    fn genesis(&self, funds: Allocation) -> anyhow::Result<Genesis> {
+    fn genesis(&self, funds: &Allocation) -> anyhow::Result<Genesis> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.context("the clock stands before 1970")?;
         let faucet = std::iter::once(("faucet_usdc".to_owned(), FAUCET_USDC));

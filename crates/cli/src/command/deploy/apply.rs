@@ -304,8 +304,7 @@ async fn answers(
         }
         anyhow::ensure!(
             !is_over(now.status),
-            "deal {deal} is over: {}\nhint: see `mp deploy status {deal}`",
-            last
+            "deal {deal} is over: {last}\nhint: see `mp deploy status {deal}`"
         );
         anyhow::ensure!(
             now.status != Status::Paused,

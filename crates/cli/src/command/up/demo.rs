@@ -173,8 +173,8 @@ impl Demo<'_> {
             failed == 0,
             "{failed} requests failed, {answered} were answered"
         );
-        let gone = self.client.events::<WorkerGone>(0).await?.into_iter();
-        let gone = gone.filter(|event| event.worker == victim.id).last();
+        let mut gone = self.client.events::<WorkerGone>(0).await?.into_iter();
+        let gone = gone.rfind(|event| event.worker == victim.id);
         let gone = gone.context("no event says that the worker is gone")?;
         anyhow::ensure!(
             gone.reason == GoneReason::Silent,
@@ -247,14 +247,9 @@ impl Demo<'_> {
         let promised = paid_until(&self.deal().await?)?;
         self.until("the money runs out", |deal| deal.status == Status::Paused)
             .await?;
-        let changes = self
-            .client
-            .events::<DealStatusChanged>(0)
-            .await?
-            .into_iter();
-        let paused = changes
-            .filter(|event| event.status == DealStatus::Paused)
-            .last();
+        let changes = self.client.events::<DealStatusChanged>(0).await?;
+        let mut changes = changes.into_iter();
+        let paused = changes.rfind(|event| event.status == DealStatus::Paused);
         let at = paused.context("no event says that it paused")?.at;
         anyhow::ensure!(at == promised, "paid until {promised}, paused at {at}");
         let began = Instant::now();

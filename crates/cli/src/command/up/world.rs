@@ -294,7 +294,7 @@ impl World {
         if !folder.exists() {
             let making = self.path("network.new");
             let _ = fs::remove_dir_all(&making); // Left when it was broken off.
-            self.testnet(making.clone())?.create(FUNDS)?;
+            self.testnet(making.clone())?.create(&FUNDS)?;
             fs::rename(&making, &folder)?;
         }
         let mut files: Vec<PathBuf> = Vec::new();
