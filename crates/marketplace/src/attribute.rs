@@ -27,7 +27,7 @@ pub struct Attribute {
 }
 
 /// Whose attribute a predicate looks at.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The offer.
     Offer,
