@@ -138,9 +138,13 @@ impl Book {
     }
 
     pub(super) fn set_idle(&mut self, id: PeerId, idle: u16) {
-        if let Some(slot) = self.slots.get(&id).copied()
-            && let Some(entry) = self.entry_mut(slot)
-        {
+        if let Some(slot) = self.slots.get(&id) {
+            self.set_idle_at(*slot, idle);
+        }
+    }
+
+    pub(super) fn set_idle_at(&mut self, slot: Slot, idle: u16) {
+        if let Some(entry) = self.entry_mut(slot) {
             entry.idle = idle;
         }
     }

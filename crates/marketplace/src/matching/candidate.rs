@@ -41,6 +41,24 @@ pub enum Reason {
     NotChosen,
 }
 
+impl Reason {
+    /// All of them, in their order.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Price,
+        Self::Expired,
+        Self::Duration,
+        Self::Hold,
+        Self::ServesAlready,
+        Self::Excluded,
+        Self::Effector,
+        Self::Requirement,
+        Self::Undefined,
+        Self::Version,
+        Self::Units,
+        Self::NotChosen,
+    ];
+}
+
 /// A demand, as candidates see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish<'d> {

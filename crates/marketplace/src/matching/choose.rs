@@ -151,6 +151,19 @@ impl Choice<'_> {
         ))
     }
 
+    /// Most workers of one offer that any of its caps allows.
+    fn most_of_offer(&self, site: &Site) -> usize {
+        let Spread {
+            max_per_provider,
+            max_per_datacenter,
+            max_per_country,
+            ..
+        } = self.spread;
+        let caps = [max_per_provider, max_per_datacenter, max_per_country].map(cap);
+        let most = caps.into_iter().fold(site.offer_cap, u32::min);
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     /// How many candidates the caps per country leave room for.
     fn room_in_countries(&self) -> usize {
         let most = cap(self.spread.max_per_country);
@@ -260,13 +273,13 @@ impl Network {
     }
 
     /// Adds the candidates; gives their arcs with their places. Those of one offer differ in rank only, so no
-    /// more than `count` of each can matter.
+    /// more of each can matter than may get a worker.
     fn build(&mut self, choice: &Choice<'_>, count: usize) -> Vec<(usize, ArcId)> {
         let mut arcs = Vec::new();
         let mut of_offer: BTreeMap<OfferId, usize> = BTreeMap::new();
         for (place, site) in choice.candidates.iter().enumerate() {
             let seen = of_offer.entry(site.offer).or_default();
-            if *seen >= count {
+            if *seen >= count.min(choice.most_of_offer(site)) {
                 continue;
             }
             *seen = seen.saturating_add(1);

@@ -1,7 +1,7 @@
 //! Which peers claim what: for each attribute, its values and the peers that have each, so that a requirement is
 //! answered for all peers at once. Claims of offer, datacenter and provider stand with each of their peers.
 
-use super::bits::{Bits, Slot};
+use super::bits::{Bits, Posting, Slot};
 use crate::attribute::{Attribute, Predicate, Subject, Test, Value};
 use crate::datacenter::Datacenter;
 use crate::provider::Provider;
@@ -13,14 +13,19 @@ use std::ops::Bound;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
     subjects: BTreeMap<Subject, BTreeMap<String, Column>>,
+    /// Answers to requirements since the claims last changed: demands ask the same again and again.
+    prepared: BTreeMap<Predicate, Bits>,
 }
 
-/// One attribute: who has it, and with which value. Lists of slots are sorted.
+/// Answers that are kept; then all are forgotten.
+const MAX_PREPARED: usize = 1_024;
+
+/// One attribute: who has it, and with which value.
 #[derive(Clone, Debug, Default)]
 struct Column {
     there: Bits,
-    values: BTreeMap<Value, Vec<Slot>>,
-    members: BTreeMap<String, Vec<Slot>>,
+    values: BTreeMap<Value, Posting>,
+    members: BTreeMap<String, Posting>,
 }
 
 /// Key and value of a claim.
@@ -63,18 +68,9 @@ fn others<'a>(attributes: &'a [Attribute], fields: &'a [&str]) -> impl Iterator<
     listed(attributes).filter(|(key, _)| !fields.contains(&key.as_ref()))
 }
 
-fn enter<K: Ord>(map: &mut BTreeMap<K, Vec<Slot>>, key: K, slot: Slot) {
-    let slots = map.entry(key).or_default();
-    if let Err(place) = slots.binary_search(&slot) {
-        slots.insert(place, slot);
-    }
-}
-
-fn leave<K: Ord>(map: &mut BTreeMap<K, Vec<Slot>>, key: &K, slot: Slot) {
+fn leave<K: Ord>(map: &mut BTreeMap<K, Posting>, key: &K, slot: Slot) {
     if let Some(slots) = map.get_mut(key) {
-        if let Ok(place) = slots.binary_search(&slot) {
-            slots.remove(place);
-        }
+        slots.remove(slot);
         if slots.is_empty() {
             map.remove(key);
         }
@@ -89,16 +85,22 @@ impl Claims {
         subject: Subject,
         claims: impl IntoIterator<Item = Claim<'a>>,
     ) {
+        self.prepared.clear();
         let columns = self.subjects.entry(subject).or_default();
         for (key, value) in claims {
             let column = columns.entry(key.into_owned()).or_default();
             if let Value::Set(members) = value.as_ref() {
                 for member in members {
-                    enter(&mut column.members, member.clone(), slot);
+                    column
+                        .members
+                        .entry(member.clone())
+                        .or_default()
+                        .insert(slot);
                 }
             }
             column.there.insert(slot);
-            enter(&mut column.values, value.into_owned(), slot);
+            let value = column.values.entry(value.into_owned());
+            value.or_default().insert(slot);
         }
     }
 
@@ -109,6 +111,7 @@ impl Claims {
         subject: Subject,
         claims: impl IntoIterator<Item = Claim<'a>>,
     ) {
+        self.prepared.clear();
         let Some(columns) = self.subjects.get_mut(&subject) else {
             return;
         };
@@ -138,28 +141,47 @@ impl Claims {
         Some(&self.column(subject, key)?.there)
     }
 
+    /// Answers requirements once, for looks to come.
+    pub(super) fn prepare(&mut self, requirements: &[Predicate]) {
+        for wanted in requirements {
+            if self.prepared.contains_key(wanted) {
+                continue;
+            }
+            let met = self.meet(wanted).into_owned();
+            if self.prepared.len() >= MAX_PREPARED {
+                self.prepared.clear();
+            }
+            self.prepared.insert(wanted.clone(), met);
+        }
+    }
+
     /// The peers for which a requirement holds: the same as asking [`Test::holds`] for each.
-    pub(super) fn meet(&self, wanted: &Predicate) -> Bits {
+    pub(super) fn meet(&self, wanted: &Predicate) -> Cow<'_, Bits> {
+        if let Some(met) = self.prepared.get(wanted) {
+            return Cow::Borrowed(met);
+        }
         let column = self.column(wanted.subject, &wanted.key);
-        column.map_or_else(Bits::default, |column| column.meet(&wanted.test))
+        let met = column.map(|column| column.meet(&wanted.test));
+        Cow::Owned(met.unwrap_or_default())
     }
 }
 
 impl Column {
     fn meet(&self, test: &Test) -> Bits {
         let mut found = Bits::default();
+        let mut add = |slots: &Posting| slots.add_to(&mut found);
         match test {
             Test::Exists => return self.there.clone(),
-            Test::Has(member) => found.extend(slots(self.members.get(member))),
-            Test::Is(value) => found.extend(slots(self.values.get(value))),
+            Test::Has(member) => self.members.get(member).into_iter().for_each(add),
+            Test::Is(value) => self.values.get(value).into_iter().for_each(add),
             Test::In(values) => {
-                let lists = values.iter().map(|value| self.values.get(value));
-                found.extend(lists.flat_map(slots));
+                let wanted = values.iter().filter_map(|value| self.values.get(value));
+                wanted.for_each(add);
             }
             Test::IsNot(value) => {
                 let others = self.values.range(same_type(value));
                 let others = others.filter(|(other, _)| *other != value);
-                found.extend(others.flat_map(|(_, list)| slots(Some(list))));
+                others.for_each(|(_, slots)| add(slots));
             }
             Test::Below(bound)
             | Test::AtMost(bound)
@@ -173,17 +195,13 @@ impl Column {
                     _ => (Bound::Included(bound.clone()), last),
                 };
                 if matches!(bound, Value::Integer(_) | Value::Version(..)) {
-                    let lists = self.values.range(range).map(|(_, list)| Some(list));
-                    found.extend(lists.flat_map(slots));
+                    let within = self.values.range(range);
+                    within.for_each(|(_, slots)| add(slots));
                 }
             }
         }
         found
     }
-}
-
-fn slots(list: Option<&Vec<Slot>>) -> impl Iterator<Item = Slot> {
-    list.into_iter().flatten().copied()
 }
 
 /// The range of all values of a value's type.
@@ -289,7 +307,9 @@ mod tests {
                 key: "key".to_owned(),
                 test,
             };
-            let met = claims.meet(&wanted);
+            let met = claims.meet(&wanted).into_owned();
+            claims.prepare(std::slice::from_ref(&wanted));
+            assert_eq!(met, *claims.meet(&wanted), "{wanted:?} prepared");
             for (attribute, slot) in attributes.iter().zip((0..).step_by(2)) {
                 let holds = wanted.test.holds(&attribute.value);
                 assert_eq!(met.contains(slot), holds, "{wanted:?} {attribute:?}");

@@ -42,6 +42,7 @@ pub(super) fn look<S: Store>(
 ) -> Result<u64, Error> {
     let mut now = DealNow::load(cx, id)?;
     now.load_workers(cx)?;
+    book.claims.prepare(&now.terms.requirements);
     let Found {
         chosen,
         reasons,
@@ -54,10 +55,7 @@ pub(super) fn look<S: Store>(
     let look = Look {
         block: cx.clock.block,
         placed,
-        reasons: reasons
-            .into_iter()
-            .filter(|(_, number)| *number > 0)
-            .collect(),
+        reasons: reasons.list(),
     };
     LOOKS.put(cx.store, &id, &look)?;
     sleep(cx, &mut now, placed)?;
@@ -89,7 +87,7 @@ pub(super) fn find<S: Store>(cx: &Cx<'_, S>, book: &Book, now: &DealNow) -> Resu
     let mut arcs = 0;
     let chosen = choose(cx, now, &existing, &mut survey, &mut arcs)?;
     let left = survey.fits.len().saturating_sub(chosen.len());
-    survey.count(Reason::NotChosen, left);
+    survey.reasons.add(Reason::NotChosen, left);
     let chosen = chosen.iter().filter_map(|rank| survey.fits.get(*rank));
     Ok(Found {
         chosen: chosen.copied().collect(),
@@ -213,7 +211,7 @@ fn assign<S: Store>(
     let deadline = cx.now().after(Seconds(cx.params.start_timeout_seconds));
     for (fit, id) in chosen.iter().zip(ids.map(WorkerId)) {
         let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
-        book.set_idle(fit.peer, idle);
+        book.set_idle_at(fit.slot, idle);
         let worker = Worker {
             deal: now.id,
             peer: fit.peer,
