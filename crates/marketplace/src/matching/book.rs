@@ -130,7 +130,7 @@ impl Book {
 
     fn entry(&self, id: PeerId) -> Option<(Price, OfferId, PeerId)> {
         let offer = self.peers.get(&id)?.offer?;
-        Some((self.offers.get(&offer)?.ask(self.epoch), offer, id))
+        Some((self.offers.get(&offer)?.ask(self.epoch, 0, 0), offer, id))
     }
 
     fn list(&mut self, id: PeerId) {
@@ -170,7 +170,7 @@ impl Book {
             peer,
             offer_id,
             offer,
-            ask: offer.ask(self.epoch),
+            ask: offer.ask(self.epoch, 0, 0),
             datacenter: self.datacenters.get(&peer.datacenter)?,
             provider: self.providers.get(&peer.provider)?,
         })

@@ -287,28 +287,50 @@ impl<'d> Run<'d> {
             .read(|cx| peer::get(cx.store, peer))
             .map(|peer| peer.datacenter);
         let offer = OfferId(self.id(self.offers));
-        let price = Price(self.dice.amount(200_000).0);
+        let curve = offer::Curve {
+            floor: Price(self.dice.amount(200_000).0),
+            slope: Price(self.dice.amount(100_000).0.min(1 << 64)),
+        };
+        let terms = self.offer_terms();
         let call = match self.dice.number(9) {
-            0 => offer::Call::SetPrice { offer, price },
+            0 => offer::Call::SetPrice { offer, curve },
             1 => offer::Call::AddPeer { offer, peer },
             2 => offer::Call::RemovePeer { offer, peer },
             3 if self.dice.one_in(4) => offer::Call::Close { offer },
+            4 => offer::Call::SetTerms { offer, terms },
             _ => offer::Call::Post {
                 datacenter: place.unwrap_or(DatacenterId(1)),
-                price,
+                curve,
                 peers: vec![peer],
-                terms: offer::Terms {
-                    min_duration: Seconds(0),
-                    max_duration: self.dice.one_in(4).then_some(Seconds(500)),
-                    max_units_per_deal: self.dice.one_in(4).then_some(3),
-                    notice: Seconds(0),
-                    max_hold: Seconds(self.dice.of(&[0, 60])),
-                    valid_until: self.dice.one_in(6).then_some(Time(self.world.now + 300)),
-                    attributes: Vec::new(),
-                },
+                terms,
             },
         };
         ("offer", self.owner(provider), Call::Offer(call))
+    }
+
+    fn offer_terms(&mut self) -> offer::Terms {
+        let pricing = match self.dice.number(20) {
+            0 => vec![],
+            1 => vec![Pricing::Epoch, Pricing::Request],
+            _ => vec![Pricing::Epoch],
+        };
+        let mut people = || match self.dice.one_in(6) {
+            true => vec![address(self.dice.of(&PEOPLE))],
+            false => vec![],
+        };
+        let (allowed, denied) = (people(), people());
+        offer::Terms {
+            pricing,
+            allowed,
+            denied,
+            min_duration: Seconds(0),
+            max_duration: self.dice.one_in(4).then_some(Seconds(500)),
+            max_units_per_deal: self.dice.one_in(4).then_some(3),
+            notice: Seconds(0),
+            max_hold: Seconds(self.dice.of(&[0, 60])),
+            valid_until: self.dice.one_in(6).then_some(Time(self.world.now + 300)),
+            attributes: Vec::new(),
+        }
     }
 
     fn demand(&mut self) -> (&'static str, Address, Call) {
