@@ -11,6 +11,10 @@ impl Run {
         self.world.read(|cx| peer::get(cx.store, id))
     }
 
+    fn units(&self, id: PeerId) -> u16 {
+        self.world.read(|cx| peer::units(cx.store, id)).registered()
+    }
+
     /// A peer of which `fits` holds, most of the time.
     pub(super) fn peer_that(&mut self, fits: impl Fn(&peer::Peer) -> bool) -> (PeerId, ProviderId) {
         self.find(Self::any_peer, |run, (id, _)| {
@@ -76,14 +80,20 @@ impl Run {
     }
 
     pub(super) fn remove_units(&mut self) -> Made {
-        let (peer, provider) = self.peer_that(|peer| peer.units > 0);
-        let count = self.small(3);
+        let (peer, provider) = self.find(Self::any_peer, |run, (id, _)| run.units(*id) > 0);
+        let count = match self.dice.one_in(2) {
+            true => self.units(peer),
+            false => self.small(3),
+        };
         let call = peer::Call::RemoveUnits { peer, count };
         (self.owner(provider), Call::Peer(call))
     }
 
     pub(super) fn remove_peer(&mut self) -> Made {
-        let (peer, provider) = self.peer_that(|peer| peer.units == 0 && peer.offer.is_none());
+        let (peer, provider) = self.find(Self::any_peer, |run, (id, _)| {
+            let row = run.peer(*id);
+            row.is_some_and(|peer| peer.offer.is_none()) && run.units(*id) == 0
+        });
         (
             self.owner(provider),
             Call::Peer(peer::Call::Remove { peer }),
