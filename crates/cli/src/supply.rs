@@ -183,11 +183,11 @@ impl Offer {
 
     /// What it accepts.
     pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
-        let addresses = |all: &[Address]| all.iter().map(|each| units::Address(each.into_array()));
+        let address = |each: &Address| units::Address(each.into_array());
         let zero = Seconds(0);
         Ok(Terms {
-            allowed: addresses(&self.allow).collect(),
-            denied: addresses(&self.deny).collect(),
+            allowed: self.allow.iter().map(address).collect(),
+            denied: self.deny.iter().map(address).collect(),
             min_duration: span("min_duration", self.min_duration.as_ref())?.unwrap_or(zero),
             max_duration: span("max_duration", self.max_duration.as_ref())?,
             max_units_per_deal: self.max_units_per_deal,

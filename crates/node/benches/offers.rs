@@ -243,7 +243,7 @@ fn join(provider: u64, number: u64) -> Call {
 fn post(number: u64) -> Call {
     Call::Offer(offer::Call::Post {
         datacenter: DatacenterId(number + 1),
-        curve: Curve::flat(Price(PRICE)),
+        curve: offer::Curve::flat(Price(PRICE)),
         terms: offer::Terms::any(),
         peers: (0..PEERS).map(|peer| peer_id(number, peer)).collect(),
     })
@@ -251,7 +251,7 @@ fn post(number: u64) -> Call {
 
 /// A little less each round, which holds at once.
 fn set_price(number: u64, round: u64) -> Call {
-    let curve = Curve::flat(Price(PRICE - 1 - u128::from(round)));
+    let curve = offer::Curve::flat(Price(PRICE - 1 - u128::from(round)));
     Call::Offer(offer::Call::SetPrice {
         offer: OfferId(number + 1),
         curve,
