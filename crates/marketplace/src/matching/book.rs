@@ -1,7 +1,8 @@
 //! The index of supply that clearing searches, derived from rows and never read by anything that writes them
 //! but clearing.
 //!
-//! Offers that have peers stand by their ask, each with its peers by key: read from the front, that is the order in
+//! What an offer asks is read once, when a block is committed: the next clears at that. Offers that have peers stand by
+//! their ask, each with its peers by key: read from the front, that is the order in
 //! which candidates are tested. What peers can be asked for stands in `claims`.
 
 use super::bits::Slot;
@@ -10,9 +11,11 @@ use super::claims::{Claims, listed, of_datacenter, of_provider};
 use crate::attribute::Subject;
 use crate::datacenter::{Country, DATACENTERS, Datacenter};
 use crate::offer::{OFFERS, Offer};
+use crate::params::PARAMS;
 use crate::peer::{PEERS, Peer, UNITS, Units};
 use crate::provider::{PROVIDERS, Provider};
-use crate::units::{DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId};
+use crate::time::CLOCK;
+use crate::units::{DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId, Seconds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,9 +23,12 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     epoch: Epoch,
+    epoch_length: Seconds,
     providers: BTreeMap<ProviderId, Provider>,
     datacenters: BTreeMap<DatacenterId, Datacenter>,
-    offers: BTreeMap<OfferId, Arc<Offer>>,
+    offers: BTreeMap<OfferId, Listing>,
+    /// Offers of which more or fewer units serve than when their ask was read.
+    moved: BTreeSet<OfferId>,
     /// Offers whose raise is still to come, by its epoch.
     raises: BTreeSet<(Epoch, OfferId)>,
     slots: BTreeMap<PeerId, Slot>,
@@ -37,6 +43,16 @@ pub struct Book {
 /// Where an offer stands.
 pub(super) type Ask = (Price, OfferId);
 
+/// An offer.
+#[derive(Clone, Debug)]
+struct Listing {
+    offer: Arc<Offer>,
+    ask: Price,
+    /// Units of its peers: those that serve, and all. At first when its ask was read, then as they are.
+    read: (u32, u32),
+    counted: (u32, u32),
+}
+
 /// A peer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
@@ -44,6 +60,7 @@ pub(super) struct Entry {
     /// None: the slot is free.
     pub(super) peer: Option<Peer>,
     pub(super) idle: u16,
+    registered: u16,
     /// Where it is listed.
     listed: Option<Ask>,
 }
@@ -68,7 +85,7 @@ impl Book {
     /// Follows the diff of a committed block: whole keys, and new rows or None for those that are gone.
     pub fn apply<'r>(&mut self, diff: impl IntoIterator<Item = (&'r [u8], Option<&'r [u8]>)>) {
         // What peers refer to comes before them, and goes after them.
-        let (mut peers, mut closed) = (Vec::new(), Vec::new());
+        let (mut peers, mut closed, mut now) = (Vec::new(), Vec::new(), None);
         for (key, row) in diff {
             if let Some(id) = PROVIDERS.decode_key(key) {
                 self.set_provider(id, row.and_then(|row| PROVIDERS.decode_row(row)));
@@ -81,6 +98,12 @@ impl Book {
                 }
             } else if PEERS.decode_key(key).is_some() || UNITS.decode_key(key).is_some() {
                 peers.push((key, row));
+            } else if let Some(()) = PARAMS.decode_key(key) {
+                let params = row.and_then(|row| PARAMS.decode_row(row));
+                self.epoch_length = params.unwrap_or_default().epoch();
+            } else if let Some(()) = CLOCK.decode_key(key) {
+                let clock = row.and_then(|row| CLOCK.decode_row(row));
+                now = clock.map(|clock| clock.now);
             }
         }
         for (key, row) in peers {
@@ -88,11 +111,25 @@ impl Book {
                 self.set_peer(id, row.and_then(|row| PEERS.decode_row(row)));
             } else if let Some(id) = UNITS.decode_key(key) {
                 let units = row.and_then(|row| UNITS.decode_row(row));
-                self.set_idle(id, units.as_ref().map_or(0, Units::idle));
+                self.set_units(id, &units.unwrap_or_default());
             }
         }
         for id in closed {
             self.forget_offer(id);
+        }
+        if let Some(now) = now {
+            self.enter(now.epoch(self.epoch_length));
+        }
+        self.read_asks();
+    }
+
+    /// Reads what offers ask from now on, where that follows from how many of their units serve.
+    fn read_asks(&mut self) {
+        for id in std::mem::take(&mut self.moved) {
+            if let Some(listing) = self.offers.get_mut(&id) {
+                listing.read = listing.counted;
+                self.restand(id);
+            }
         }
     }
 
@@ -137,24 +174,55 @@ impl Book {
         self.list(slot);
     }
 
-    pub(super) fn set_idle(&mut self, id: PeerId, idle: u16) {
-        if let Some(slot) = self.slots.get(&id) {
-            self.set_idle_at(*slot, idle);
+    pub(super) fn set_units(&mut self, id: PeerId, units: &Units) {
+        let Some(slot) = self.slots.get(&id).copied() else {
+            return;
+        };
+        self.count(slot, false);
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.registered = units.registered();
+            entry.idle = units.idle();
         }
+        self.count(slot, true);
     }
 
-    pub(super) fn set_idle_at(&mut self, slot: Slot, idle: u16) {
+    /// A worker took units of a peer.
+    pub(super) fn set_idle(&mut self, slot: Slot, idle: u16) {
+        self.count(slot, false);
         if let Some(entry) = self.entry_mut(slot) {
             entry.idle = idle;
+        }
+        self.count(slot, true);
+    }
+
+    /// Counts the units of a peer among those of the offer where it is listed, or no longer.
+    fn count(&mut self, slot: Slot, among: bool) {
+        let Some(entry) = self.entry(slot) else {
+            return;
+        };
+        let Some((_, id)) = entry.listed else { return };
+        let serving = entry.registered.saturating_sub(entry.idle);
+        let units = (serving.into(), entry.registered.into());
+        let Some(listing) = self.offers.get_mut(&id) else {
+            return;
+        };
+        let count = match among {
+            true => u32::saturating_add,
+            false => u32::saturating_sub,
+        };
+        let (serving, registered) = listing.counted;
+        listing.counted = (count(serving, units.0), count(registered, units.1));
+        if listing.counted != listing.read {
+            self.moved.insert(id);
         }
     }
 
     pub(super) fn set_offer(&mut self, id: OfferId, offer: Offer) {
-        let old = self.offers.get(&id).cloned();
-        if old.as_deref() == Some(&offer) {
+        let old = self.offers.get(&id);
+        if old.is_some_and(|old| *old.offer == offer) {
             return;
         }
-        if let Some((epoch, _)) = old.as_ref().and_then(|old| old.raise) {
+        if let Some((epoch, _)) = old.and_then(|old| old.offer.raise) {
             self.raises.remove(&(epoch, id));
         }
         if let Some((epoch, _)) = offer.raise
@@ -162,26 +230,45 @@ impl Book {
         {
             self.raises.insert((epoch, id));
         }
-        let claims = |offer: &Offer| offer.terms.attributes.clone();
-        let same = old.as_deref().map(claims) == Some(claims(&offer));
-        let (from, to) = (old.map(|old| (old.ask(self.epoch), id)), Arc::new(offer));
-        if same {
-            self.offers.insert(id, to.clone());
-            self.restand(from, (to.ask(self.epoch), id), &to);
+        let offer = Arc::new(offer);
+        let Some(listing) = self.offers.get_mut(&id) else {
+            // Before its first block is committed none of its units serve.
+            let listing = Listing {
+                ask: offer.ask(self.epoch, 0, 0),
+                offer,
+                read: (0, 0),
+                counted: (0, 0),
+            };
+            self.offers.insert(id, listing);
             return;
+        };
+        if listing.offer.terms.attributes == offer.terms.attributes {
+            listing.offer = offer;
+            return self.restand(id);
         }
-        let members = from.and_then(|ask| self.standings.get(&ask));
-        let members = members.map_or_else(Vec::new, |standing| standing.members.clone());
+        let standing = self.standings.get(&(listing.ask, id));
+        let members = standing.map_or_else(Vec::new, |standing| standing.members.clone());
         members.iter().for_each(|slot| self.unlist(*slot));
-        self.offers.insert(id, to);
+        if let Some(listing) = self.offers.get_mut(&id) {
+            listing.offer = offer;
+        }
+        self.restand(id);
         members.into_iter().for_each(|slot| self.list(slot));
     }
 
     /// Moves an offer with its peers to where it stands now.
-    fn restand(&mut self, from: Option<Ask>, to: Ask, offer: &Arc<Offer>) {
-        let standing = from.and_then(|from| self.standings.remove(&from));
-        let Some(mut standing) = standing else { return };
-        standing.offer = Arc::clone(offer);
+    fn restand(&mut self, id: OfferId) {
+        let Some(listing) = self.offers.get_mut(&id) else {
+            return;
+        };
+        let (serving, registered) = listing.read;
+        let from = (listing.ask, id);
+        listing.ask = listing.offer.ask(self.epoch, serving, registered);
+        let to = (listing.ask, id);
+        let Some(mut standing) = self.standings.remove(&from) else {
+            return;
+        };
+        standing.offer = Arc::clone(&listing.offer);
         for slot in &standing.members {
             let entry = usize::try_from(*slot).ok();
             if let Some(entry) = entry.and_then(|slot| self.entries.get_mut(slot)) {
@@ -193,7 +280,8 @@ impl Book {
 
     /// An offer is closed only when it has no peers.
     fn forget_offer(&mut self, id: OfferId) {
-        if let Some((epoch, _)) = self.offers.remove(&id).and_then(|old| old.raise) {
+        let old = self.offers.remove(&id);
+        if let Some((epoch, _)) = old.and_then(|old| old.offer.raise) {
             self.raises.remove(&(epoch, id));
         }
     }
@@ -210,16 +298,13 @@ impl Book {
 
     /// Enters an epoch: raises that begin with it take effect.
     pub(super) fn enter(&mut self, epoch: Epoch) {
-        let before = std::mem::replace(&mut self.epoch, epoch);
+        self.epoch = epoch;
         while let Some((from, id)) = self.raises.first().copied() {
             if from > epoch {
                 break;
             }
             self.raises.remove(&(from, id));
-            if let Some(offer) = self.offers.get(&id).cloned() {
-                let (from, to) = ((offer.ask(before), id), (offer.ask(epoch), id));
-                self.restand(Some(from), to, &offer);
-            }
+            self.restand(id);
         }
     }
 
@@ -263,6 +348,7 @@ impl Book {
         if let Some(entry) = self.entry_mut(slot) {
             entry.listed = listed_at;
         }
+        self.count(slot, true);
     }
 
     /// Puts a peer among those of its offer. None: it has none.
@@ -274,14 +360,14 @@ impl Book {
         let entry = entry_of(slot)?;
         let peer = entry.peer.as_ref()?;
         let id = peer.offer?;
-        let offer = self.offers.get(&id)?;
+        let Listing { offer, ask, .. } = self.offers.get(&id)?;
         let provider = self.providers.get(&peer.provider)?;
         let place = self.datacenters.get(&peer.datacenter)?;
         claims.add(slot, Subject::Peer, listed(&peer.attributes));
         claims.add(slot, Subject::Offer, listed(&offer.terms.attributes));
         claims.add(slot, Subject::Datacenter, of_datacenter(place));
         claims.add(slot, Subject::Provider, of_provider(provider));
-        let ask = (offer.ask(self.epoch), id);
+        let ask = (*ask, id);
         let standing = self.standings.entry(ask).or_insert_with(|| Standing {
             offer: Arc::clone(offer),
             country: place.country,
@@ -294,6 +380,7 @@ impl Book {
     }
 
     fn unlist(&mut self, slot: Slot) {
+        self.count(slot, false);
         let Some(entry) = self.entry_mut(slot) else {
             return;
         };
@@ -311,8 +398,8 @@ impl Book {
         };
         self.claims
             .remove(slot, Subject::Peer, listed(&peer.attributes));
-        if let Some(offer) = self.offers.get(&ask.1) {
-            let claims = listed(&offer.terms.attributes);
+        if let Some(listing) = self.offers.get(&ask.1) {
+            let claims = listed(&listing.offer.terms.attributes);
             self.claims.remove(slot, Subject::Offer, claims);
         }
         if let Some(place) = self.datacenters.get(&peer.datacenter) {

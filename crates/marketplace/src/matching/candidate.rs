@@ -23,6 +23,8 @@ pub enum Reason {
     Duration,
     /// The offer does not take a hold this long.
     Hold,
+    /// The offer does not serve this developer.
+    Developer,
     /// It serves this deal already.
     ServesAlready,
     /// A worker of this deal left it not long ago.
@@ -43,11 +45,12 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Price,
         Self::Expired,
         Self::Duration,
         Self::Hold,
+        Self::Developer,
         Self::ServesAlready,
         Self::Excluded,
         Self::Effector,
@@ -86,6 +89,7 @@ impl Wish<'_> {
             ),
             (!duration, Reason::Duration),
             (terms.hold > offered.max_hold, Reason::Hold),
+            (!offered.serves(self.deal.owner), Reason::Developer),
         ])
     }
 

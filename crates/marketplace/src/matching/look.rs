@@ -211,7 +211,7 @@ fn assign<S: Store>(
     let deadline = cx.now().after(Seconds(cx.params.start_timeout_seconds));
     for (fit, id) in chosen.iter().zip(ids.map(WorkerId)) {
         let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
-        book.set_idle_at(fit.slot, idle);
+        book.set_idle(fit.slot, idle);
         let worker = Worker {
             deal: now.id,
             peer: fit.peer,

@@ -113,7 +113,7 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
         }
     }
     book.set_peer(id, row);
-    book.set_idle(id, peer::units(cx.store, id)?.idle());
+    book.set_units(id, &peer::units(cx.store, id)?);
     Ok(())
 }
 
