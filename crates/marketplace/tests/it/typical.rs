@@ -5,6 +5,7 @@ use crate::names::{address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{Artifact, Pricing, Spread, Terms};
+use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{
     Address, DatacenterId, DealId, Hash, OfferId, Price, ProviderId, Seconds, Usdc, WorkerId,
@@ -175,17 +176,9 @@ fn register_peer(name: &str, pool: &str, units: u16) -> Call {
 fn post_offer(peers: &[&str]) -> Call {
     Call::Offer(offer::Call::Post {
         datacenter: DATACENTER,
-        price: Price(1_000),
+        curve: Curve::flat(Price(1_000)),
         peers: peers.iter().map(|name| peer_id(name)).collect(),
-        terms: offer::Terms {
-            min_duration: Seconds(0),
-            max_duration: None,
-            max_units_per_deal: None,
-            notice: Seconds(0),
-            max_hold: Seconds(0),
-            valid_until: None,
-            attributes: Vec::new(),
-        },
+        terms: offer::Terms::any(),
     })
 }
 
@@ -274,10 +267,15 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         .map(|call| ("owner", Call::Peer(call))),
     );
     calls.push(("owner", post_offer(&["spare"])));
-    let (offer, price) = (OfferId(2), Price(900));
+    let (offer, curve) = (OfferId(2), Curve::flat(Price(900)));
+    let terms = offer::Terms {
+        max_units_per_deal: Some(3),
+        ..offer::Terms::any()
+    };
     calls.extend(
         [
-            offer::Call::SetPrice { offer, price },
+            offer::Call::SetPrice { offer, curve },
+            offer::Call::SetTerms { offer, terms },
             offer::Call::AddPeer { offer, peer },
             offer::Call::RemovePeer { offer, peer: last },
             offer::Call::Close { offer: OfferId(3) },
