@@ -7,7 +7,9 @@ mod calls;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+mod fuzz;
 mod names;
+mod promises;
 mod random;
 mod scenario;
 mod snapshot;
