@@ -5,6 +5,7 @@ use crate::datacenter::Datacenter;
 use crate::deal::Deal;
 use crate::demand::Terms;
 use crate::offer::{self, Offer};
+use crate::params::Params;
 use crate::peer::Peer;
 use crate::provider::Provider;
 use crate::units::{Epoch, OfferId, PeerId, Price, Time};
@@ -28,6 +29,8 @@ pub(super) struct Candidate<'b> {
 pub enum Reason {
     /// Its ask is above the limit. Counted once for all that are, since they are not tested.
     Price,
+    /// Its provider is not on the list of those admitted.
+    NotAdmitted,
     /// Its offer has expired.
     Expired,
     /// It has fewer idle units than a worker needs.
@@ -64,6 +67,7 @@ impl Candidate<'_> {
         serves: bool,
         now: Time,
         epoch: Epoch,
+        params: &Params,
     ) -> Option<Reason> {
         let excluded = |(peer, until): &(PeerId, Epoch)| *peer == self.id && *until > epoch;
         let versions = self.peer.oldest_version..=self.peer.newest_version;
@@ -75,6 +79,7 @@ impl Candidate<'_> {
         };
         first(&[
             (self.ask > terms.limit_price, Reason::Price),
+            (!self.provider.may_serve(params), Reason::NotAdmitted),
             (
                 self.offer
                     .terms

@@ -140,7 +140,7 @@ fn survey<S: Store>(cx: &mut Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Su
             .workers
             .values()
             .any(|(worker, _)| worker.peer == candidate.id);
-        match candidate.obstacle(&now.terms, &now.deal, serves, time, epoch) {
+        match candidate.obstacle(&now.terms, &now.deal, serves, time, epoch, &cx.params) {
             Some(reason) => survey.count(reason, 1),
             None => survey.fits.push(fit(&candidate, now)?),
         }
@@ -192,26 +192,21 @@ fn choose<S: Store>(
     } else {
         1
     };
-    let affordable = |chosen: &[usize]| affordable(cx, now, survey, chosen).unwrap_or(false);
+    let affordable = |chosen: &[usize]| affordable(now, survey, chosen).unwrap_or(false);
     let most = wanted(cx, now);
     let chosen = choice.choose(least.into(), most.into(), affordable, arcs);
     chosen.unwrap_or_default()
 }
 
 /// Whether the escrow holds the cover with these workers. (M4)
-fn affordable<S: Store>(
-    cx: &Cx<'_, S>,
-    now: &DealNow,
-    survey: &Survey,
-    chosen: &[usize],
-) -> Result<bool, Error> {
+fn affordable(now: &DealNow, survey: &Survey, chosen: &[usize]) -> Result<bool, Error> {
     let mut rate = Rate::ZERO;
     for fit in chosen.iter().filter_map(|place| survey.fits.get(*place)) {
         rate = rate
             .checked_add(fit.rate)
             .ok_or_else(|| fault("rate beyond 128 bits"))?;
     }
-    Ok(now.deal.uncharged()? >= now.deal.cover(&cx.params, rate)?)
+    Ok(now.deal.uncharged()? >= now.deal.cover(&now.params, rate)?)
 }
 
 /// Workers that the deal may get now: its open places, of those that a worker left only as many as may be
@@ -256,7 +251,7 @@ fn assign<S: Store>(
         rate: fit.rate,
         assigned: cx.now(),
         stage: Stage::Assigned {
-            deadline: cx.now().after(Seconds(cx.params.start_timeout_seconds)),
+            deadline: cx.now().after(Seconds(now.params.start_timeout_seconds)),
         },
         paid: Usdc::ZERO,
     };

@@ -176,7 +176,7 @@ fn show<S: Store>(
         shown = place;
         let (deal, terms) = (DEALS.must(cx.store, &id)?, DEMANDS.must(cx.store, &id)?);
         // Whether it serves the demand already, the look finds out.
-        let obstacle = candidate.obstacle(&terms, &deal, false, cx.now(), cx.epoch());
+        let obstacle = candidate.obstacle(&terms, &deal, false, cx.now(), cx.epoch(), &cx.params);
         if obstacle.is_none() {
             *spent = spent.saturating_add(WAKING);
             let mut now = DealNow::load(cx, id)?;
