@@ -54,6 +54,7 @@ const METHODS: [&str; 44] = [
     "web3_sha3",
     "market_time",
     "market_parameters",
+    "market_params",
     "market_provider",
     "market_providers",
     "market_providersOf",
