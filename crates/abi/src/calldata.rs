@@ -2,9 +2,9 @@
 
 use crate::refusal::Revert;
 use crate::sol::{
-    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls, IErrors::UnknownCall, IGovernance::IGovernanceCalls,
-    IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
-    IWorker::IWorkerCalls,
+    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls, IErrors::UnknownCall,
+    IGovernance::IGovernanceCalls, IOffer::IOfferCalls, IPeer::IPeerCalls,
+    IProvider::IProviderCalls, ITime::ITimeCalls, IWorker::IWorkerCalls,
 };
 use crate::{datacenter, deal, demand, governance, offer, peer, provider, time, worker};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};

@@ -47,9 +47,7 @@ pub(crate) fn log(event: &Event) -> LogData {
             at: at.0,
         }
         .encode_log_data(),
-        Event::Cancelled { change } => {
-            i::ParameterCancelled { change: change.0 }.encode_log_data()
-        }
+        Event::Cancelled { change } => i::ParameterCancelled { change: change.0 }.encode_log_data(),
         Event::Changed {
             change,
             parameter,

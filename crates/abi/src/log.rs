@@ -1,6 +1,8 @@
 //! Events as logs.
 
-use crate::{MARKETPLACE, USDC, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker};
+use crate::{
+    MARKETPLACE, USDC, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker,
+};
 use alloy_primitives::Log;
 use marketplace::Event;
 

@@ -5,7 +5,9 @@ use crate::sol::{ObjectKind, Role as SolRole};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolInterface as _;
 use marketplace::refusal::{Object, Role};
-use marketplace::units::{self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId};
+use marketplace::units::{
+    self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+};
 use marketplace::{Error, Refusal};
 
 /// What a system contract reverts with: one typed error of `IErrors`.

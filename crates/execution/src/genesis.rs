@@ -25,7 +25,7 @@ pub struct Genesis {
     #[serde(default)]
     pub parameters: BTreeMap<String, u64>,
     /// The account that may change parameters and admit providers; none: nothing ever changes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub governance: Option<Address>,
     /// Who has what.
     pub allocations: BTreeMap<Address, Allocation>,

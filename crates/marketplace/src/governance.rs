@@ -26,6 +26,9 @@ pub struct Change {
     pub value: u64,
 }
 
+/// A change that waits, with when it acts.
+pub type Waiting = ((Time, ChangeId), Change);
+
 /// Changes that wait, by when they act.
 pub const CHANGES: Table<(Time, ChangeId), Change> = Table::new(0x0b, "changes");
 const COUNTER: u8 = 7;
@@ -177,6 +180,6 @@ fn make<S: Store>(cx: &mut Cx<'_, S>, id: ChangeId, change: Change) -> Result<()
 ///
 /// # Errors
 /// Out of work.
-pub fn pending<S: Store>(store: &mut S) -> Result<Vec<((Time, ChangeId), Change)>, Error> {
+pub fn pending<S: Store>(store: &mut S) -> Result<Vec<Waiting>, Error> {
     CHANGES.list(store, &(), None, MAX_CHANGES)
 }

@@ -2,9 +2,8 @@
 
 use alloy_primitives::Address;
 use marketplace::Params;
-use marketplace::governance::Change;
+use marketplace::governance::Waiting;
 use marketplace::params::{self as domain, Acts};
-use marketplace::units::{ChangeId, Time};
 use serde::{Deserialize, Serialize};
 
 /// All parameters.
@@ -53,8 +52,8 @@ pub struct Pending {
     pub at: u64,
 }
 
-impl From<(Params, Vec<((Time, ChangeId), Change)>)> for Parameters {
-    fn from((params, pending): (Params, Vec<((Time, ChangeId), Change)>)) -> Self {
+impl From<(Params, Vec<Waiting>)> for Parameters {
+    fn from((params, pending): (Params, Vec<Waiting>)) -> Self {
         let governance = Address::from(params.governance.0);
         Self {
             governance: (governance != Address::ZERO).then_some(governance),
@@ -84,8 +83,8 @@ impl From<domain::Parameter> for Parameter {
     }
 }
 
-impl From<((Time, ChangeId), Change)> for Pending {
-    fn from(((at, id), change): ((Time, ChangeId), Change)) -> Self {
+impl From<Waiting> for Pending {
+    fn from(((at, id), change): Waiting) -> Self {
         Self {
             change: id.0,
             parameter: change.parameter,

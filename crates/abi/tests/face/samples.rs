@@ -5,8 +5,8 @@ use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::demand::{Artifact, Pricing, Source, Spread};
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds, Time, Usdc,
-    WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds,
+    Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
 use marketplace::{Call, datacenter, deal, demand, governance, offer, peer, provider, worker};

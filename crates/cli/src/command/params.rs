@@ -34,11 +34,17 @@ fn text(all: &Parameters, now: &Time) -> String {
     for each in &all.parameters {
         text += &format!("{} = {} {}\n", each.name, each.value, each.unit);
         let (min, max) = (each.min, each.max);
-        text += &format!("    {} {min} to {max}; a change acts: {}\n", each.meaning, each.acts);
+        text += &format!(
+            "    {} {min} to {max}; a change acts: {}\n",
+            each.meaning, each.acts
+        );
     }
     for each in &all.pending {
         let at = on_the_wall(now, each.at);
-        text += &format!("change {}: {} = {} {at}\n", each.change, each.parameter, each.value);
+        text += &format!(
+            "change {}: {} = {} {at}\n",
+            each.change, each.parameter, each.value
+        );
     }
     match all.governance {
         Some(governance) => text += &format!("{governance} may change them"),
