@@ -8,7 +8,6 @@
 use crate::attribute::{Attribute, check_all, check_text};
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::params::Params;
 use crate::refusal::{Error, Object, Refusal, Role};
 use crate::store::Store;
 use crate::table::Table;
@@ -23,7 +22,7 @@ pub struct Provider {
     pub owner: Address,
     /// The account that may become its owner.
     pub heir: Option<Address>,
-    /// Whether governance admitted it; see [`Provider::may_serve`].
+    /// Whether governance admitted it; counts only where providers are listed. (S14)
     pub admitted: bool,
     /// Name.
     pub name: String,
@@ -35,14 +34,6 @@ pub struct Provider {
     pub registered: Time,
     /// The last worker that a withdrawal looked at; the next goes on after it.
     pub paid_through: WorkerId,
-}
-
-impl Provider {
-    /// Whether it may get new workers. (S14)
-    #[must_use]
-    pub fn may_serve(&self, params: &Params) -> bool {
-        self.admitted || params.provider_list == 0
-    }
 }
 
 /// Providers by id.

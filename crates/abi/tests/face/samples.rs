@@ -101,10 +101,6 @@ fn supply() -> Vec<Call> {
             provider: ProviderId(1),
             to: Some(Address([4; 20])),
         }),
-        Call::Provider(provider::Call::Transfer {
-            provider: ProviderId(1),
-            to: None,
-        }),
         Call::Provider(provider::Call::Accept {
             provider: ProviderId(1),
         }),
