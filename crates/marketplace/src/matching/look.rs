@@ -145,7 +145,7 @@ fn choose<S: Store>(
         }
     }
     let affordable = |survey: &Survey<'_, '_>, chosen: &[usize]| {
-        affordable(cx, now, &survey.fits, chosen).unwrap_or(false)
+        affordable(now, &survey.fits, chosen).unwrap_or(false)
     };
     if greedy.len() == most && census.meets_the_rest(spread) && affordable(survey, &greedy) {
         return Ok(greedy);
@@ -162,12 +162,7 @@ fn choose<S: Store>(
 }
 
 /// Whether the escrow holds the cover with these workers. (M4)
-fn affordable<S: Store>(
-    cx: &Cx<'_, S>,
-    now: &DealNow,
-    fits: &[Fit],
-    chosen: &[usize],
-) -> Result<bool, Error> {
+fn affordable(now: &DealNow, fits: &[Fit], chosen: &[usize]) -> Result<bool, Error> {
     let mut rate = Rate::ZERO;
     for fit in chosen.iter().filter_map(|rank| fits.get(*rank)) {
         rate = rate
