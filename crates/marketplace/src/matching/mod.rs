@@ -17,6 +17,7 @@ mod book;
 mod candidate;
 mod choose;
 mod claims;
+pub mod explain;
 mod flow;
 mod look;
 pub mod queue;

@@ -7,6 +7,7 @@ mod calls;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+mod explain;
 mod names;
 mod random;
 mod scenario;
