@@ -14,9 +14,11 @@ interface IDeal {
         uint64 posted;
         /// Workers that have not run yet.
         uint16 assigned;
-        /// Workers that run.
+        /// Workers that run and are not under notice.
         uint16 running;
-        /// Of all running workers, for a whole epoch.
+        /// Workers under notice; they run, too.
+        uint16 draining;
+        /// Of all that run, for a whole epoch.
         uint128 rate;
         /// Escrow that is nobody's yet.
         uint128 free;

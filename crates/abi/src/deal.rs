@@ -101,6 +101,7 @@ impl From<View> for i::DealRecord {
             posted: view.deal.posted.0,
             assigned: view.deal.assigned,
             running: view.deal.running,
+            draining: view.deal.draining,
             rate: view.deal.rate.0,
             free: view.free.0,
             surplus: view.surplus.0,

@@ -5,7 +5,9 @@ use crate::sol::{ObjectKind, Role as SolRole};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolInterface as _;
 use marketplace::refusal::{Object, Role};
-use marketplace::units::{self, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId};
+use marketplace::units::{
+    self, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+};
 use marketplace::{Error, Refusal};
 
 /// What a system contract reverts with: one typed error of `IErrors`.
@@ -141,6 +143,10 @@ impl From<Refusal> for Revert {
                 let ((kind, id), state) = (object(wrong), state.into());
                 Self::WrongState(e::WrongState { kind, id, state })
             }
+            Refusal::AlreadyLeaving { worker, until } => {
+                let (worker, until) = (worker.0, until.0);
+                Self::AlreadyLeaving(e::AlreadyLeaving { worker, until })
+            }
             Refusal::NotOfThisPeer(worker) => {
                 Self::NotOfThisPeer(e::NotOfThisPeer { worker: worker.0 })
             }
@@ -222,6 +228,10 @@ fn refusal(revert: Revert) -> Option<(Refusal, String)> {
                 state: TEXT,
             }
         }
+        Revert::AlreadyLeaving(e) => Refusal::AlreadyLeaving {
+            worker: WorkerId(e.worker),
+            until: Time(e.until),
+        },
         Revert::NotOfThisPeer(e) => Refusal::NotOfThisPeer(WorkerId(e.worker)),
         Revert::WrongArtifact(_) => Refusal::WrongArtifact,
         Revert::UnknownCall(_)

@@ -10,7 +10,10 @@
 //! ```
 //! Promises (`docs/spec/deal.md`): M1 to M9, named where they are kept.
 
+mod deadline;
+mod hold;
 mod money;
+mod notice;
 mod now;
 mod payout;
 mod save;
@@ -118,8 +121,10 @@ pub struct Deal {
 
     /// Workers that have not run yet.
     pub assigned: u16,
-    /// Workers that run.
+    /// Workers that run and are not under notice.
     pub running: u16,
+    /// Workers under notice; they run, too.
+    pub draining: u16,
     /// Workers that are gone and not paid out.
     pub unpaid: u64,
     /// Places that a worker left and no other has taken.
@@ -137,7 +142,7 @@ pub struct Deal {
     pub free: Exact,
     /// Least pay of workers that have not run yet.
     pub set_aside: Exact,
-    /// Rate of the running workers.
+    /// Rate of the live workers: those that run, under notice or not.
     pub rate: Rate,
     /// Rate of the assigned workers.
     pub assigned_rate: Rate,

@@ -153,11 +153,19 @@ fn pause_over(state: &State, deal: &Deal, hold_over: Time) -> Time {
 fn worker_over(state: &State, worker: &Worker) -> Time {
     match worker.stage {
         Stage::Assigned { deadline } => deadline,
-        Stage::Running { kept_until, .. } => {
+        Stage::Running(run) | Stage::Draining { run, .. } => {
             let lease = state.leases.get(&worker.peer).copied();
-            lease.unwrap_or_default().until.max(kept_until)
+            lease.unwrap_or_default().until.max(run.kept_until)
         }
         Stage::Gone { .. } => Time::NEVER,
+    }
+}
+
+/// When a worker's notice is over, in a pause too.
+fn notice_over(worker: &Worker) -> Time {
+    match worker.stage {
+        Stage::Draining { until, .. } => until,
+        _ => Time::NEVER,
     }
 }
 
@@ -238,7 +246,7 @@ impl Checker<'_> {
         self.counts(state, id, deal);
         self.deadlines(state, id, deal, terms);
         self.spread(state, id, deal, terms);
-        let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
+        let wants = deal.staying() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
         self.expect(wants == queued, "I3 counts", || {
             format!("deal {id} wants workers: {wants}, is queued: {queued}")
@@ -253,8 +261,8 @@ impl Checker<'_> {
         for worker in state.workers_of(id) {
             let charged = match worker.stage {
                 Stage::Assigned { .. } => 0,
-                Stage::Running { from, .. } => {
-                    let span = Seconds(deal.paid_seconds.0.saturating_sub(from.0));
+                Stage::Running(run) | Stage::Draining { run, .. } => {
+                    let span = Seconds(deal.paid_seconds.0.saturating_sub(run.from.0));
                     worker.rate.over(span).unwrap_or_default().0
                 }
                 Stage::Gone { earned, .. } => exact(earned),
@@ -278,11 +286,12 @@ impl Checker<'_> {
     /// I3, for the workers of a deal.
     fn counts(&mut self, state: &State, id: DealId, deal: &Deal) {
         let mut rates = [Rate::ZERO; 2];
-        let (mut assigned, mut running, mut unpaid) = (0u16, 0u16, 0u64);
+        let (mut assigned, mut running, mut draining, mut unpaid) = (0u16, 0u16, 0u16, 0u64);
         for worker in state.workers_of(id) {
             let (count, slot) = match worker.stage {
                 Stage::Assigned { .. } => (&mut assigned, rates.first_mut()),
-                Stage::Running { .. } => (&mut running, rates.last_mut()),
+                Stage::Running(_) => (&mut running, rates.last_mut()),
+                Stage::Draining { .. } => (&mut draining, rates.last_mut()),
                 Stage::Gone { .. } => {
                     unpaid = unpaid.saturating_add(1);
                     continue;
@@ -293,10 +302,11 @@ impl Checker<'_> {
                 *rate = rate.checked_add(worker.rate).unwrap_or_default();
             }
         }
-        let counted = (assigned, running, unpaid, rates);
+        let counted = (assigned, running, draining, unpaid, rates);
         let kept = (
             deal.assigned,
             deal.running,
+            deal.draining,
             deal.unpaid,
             [deal.assigned_rate, deal.rate],
         );
@@ -326,7 +336,8 @@ impl Checker<'_> {
                 .map(|worker| worker_over(state, worker))
                 .fold(deal.paid_until(), Time::min),
         };
-        let first = first.min(deal.ends);
+        let notices = state.live(id).map(notice_over);
+        let first = notices.fold(first.min(deal.ends), Time::min);
         self.expect(deal.due <= first, "I5 time", || {
             format!("deal {id} is due at {first}, in the index at {}", deal.due)
         });
@@ -338,9 +349,10 @@ impl Checker<'_> {
         });
     }
 
-    /// I6.
+    /// I6. A worker under notice holds its place in no cap, but no other of the deal is on its peer.
     fn spread(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
-        let live: Vec<_> = state.live(id).collect();
+        let staying = |worker: &&Worker| !worker.stage.is_draining();
+        let live: Vec<_> = state.live(id).filter(staying).collect();
         let most = |values: Vec<Option<u64>>| {
             let each = |value| values.iter().filter(|other| **other == value).count();
             values.iter().map(|value| each(*value)).max().unwrap_or(0)
@@ -351,7 +363,8 @@ impl Checker<'_> {
             let [a, b] = state.country(worker)?.0;
             Some(u64::from(u16::from_be_bytes([a, b])))
         };
-        let peers: BTreeSet<_> = live.iter().map(|worker| worker.peer).collect();
+        let peers: BTreeSet<_> = state.live(id).map(|worker| worker.peer).collect();
+        let all = state.live(id).count();
         for (what, limit, found) in [
             (
                 "provider",
@@ -369,7 +382,8 @@ impl Checker<'_> {
                 most(live.iter().map(country).collect()),
             ),
             ("deal", terms.target_workers, live.len()),
-            ("peer", 1, if peers.len() == live.len() { 1 } else { 2 }),
+            ("deal that serve", terms.target_workers, deal.live().into()),
+            ("peer", 1, if peers.len() == all { 1 } else { 2 }),
         ] {
             self.expect(limit == 0 || found <= limit.into(), "I6 spread", || {
                 format!("deal {id} has {found} workers in one {what}")
@@ -383,7 +397,7 @@ impl Checker<'_> {
         self.expect(!dear, "I6 spread", || {
             format!("deal {id} pays a worker above its limit")
         });
-        let vacated = terms.target_workers.saturating_sub(deal.workers());
+        let vacated = terms.target_workers.saturating_sub(deal.staying());
         self.expect(deal.vacated <= vacated, "I3 counts", || {
             format!("deal {id} has {} vacated places", deal.vacated)
         });

@@ -3,7 +3,7 @@
 use abi::refusal::{Revert, encode, explain};
 use marketplace::Refusal;
 use marketplace::refusal::{Object, Role};
-use marketplace::units::{Address, DealId, Flt, OfferId, PeerId, Usdc, WorkerId};
+use marketplace::units::{Address, DealId, Flt, OfferId, PeerId, Time, Usdc, WorkerId};
 
 fn refusals() -> Vec<Refusal> {
     let peer = PeerId([7; 32]);
@@ -55,6 +55,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::WrongState {
             object: Object::Worker(WorkerId(4)),
             state: "gone",
+        },
+        Refusal::AlreadyLeaving {
+            worker: WorkerId(4),
+            until: Time(9),
         },
         Refusal::NotOfThisPeer(WorkerId(4)),
         Refusal::WrongArtifact,

@@ -1,6 +1,6 @@
 //! Money and status of a deal, as pure functions of its row. Exact amounts are numerators over the epoch.
 //!
-//! The escrow of a deal is split in three: what running workers have been charged, what is set aside for
+//! The escrow of a deal is split in three: what live workers have been charged, what is set aside for
 //! assigned ones, and what is `free`. A worker is charged by the second while it runs; when it is gone, its pay
 //! is rounded down once and everything else it was charged returns to `free`, so that the three always add up
 //! to the deal's account.
@@ -11,7 +11,7 @@ use crate::params::Params;
 use crate::peer::Lease;
 use crate::refusal::{Error, fault};
 use crate::units::{Address, Epoch, Exact, Rate, Seconds, Time, Usdc};
-use crate::worker::{Stage, Worker};
+use crate::worker::Worker;
 
 fn some<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
     value.ok_or_else(|| fault(what))
@@ -23,12 +23,12 @@ pub(crate) fn exact(rate: Rate, span: Seconds) -> Result<Exact, Error> {
 }
 
 /// Where a deal stands after its numbers of workers changed (states table 3).
-pub(crate) fn next(status: Status, running: u16, assigned: u16, min: u16) -> Status {
+pub(crate) fn next(status: Status, live: u16, assigned: u16, min: u16) -> Status {
     match status {
         Status::Matching if assigned > 0 => Status::Starting,
-        Status::Starting if running >= min => Status::Active,
-        Status::Starting if running == 0 && assigned == 0 => Status::Matching,
-        Status::Active | Status::Degraded if running >= min => Status::Active,
+        Status::Starting if live >= min => Status::Active,
+        Status::Starting if live == 0 && assigned == 0 => Status::Matching,
+        Status::Active | Status::Degraded if live >= min => Status::Active,
         Status::Active | Status::Degraded => Status::Degraded,
         same => same,
     }
@@ -47,6 +47,7 @@ impl Deal {
             pause_blocks: 1,
             assigned: 0,
             running: 0,
+            draining: 0,
             unpaid: 0,
             vacated: 0,
             replaced: (Epoch::default(), 0),
@@ -79,10 +80,22 @@ impl Deal {
     /// Workers that are not gone.
     #[must_use]
     pub fn workers(&self) -> u16 {
+        self.live().saturating_add(self.assigned)
+    }
+
+    /// Workers that serve: those that run, under notice or not.
+    #[must_use]
+    pub fn live(&self) -> u16 {
+        self.running.saturating_add(self.draining)
+    }
+
+    /// Workers that count towards the target: one under notice does not, so that its replacement is looked for.
+    #[must_use]
+    pub fn staying(&self) -> u16 {
         self.running.saturating_add(self.assigned)
     }
 
-    /// The second up to which the escrow pays the running workers; never, if none runs or it is paused.
+    /// The second up to which the escrow pays the live workers; never, if none is or it is paused.
     #[must_use]
     pub fn paid_until(&self) -> Time {
         match self.free.lasts(self.rate) {
@@ -91,7 +104,7 @@ impl Deal {
         }
     }
 
-    /// Charges the running workers up to `now`, which is not after [`Self::paid_until`].
+    /// Charges the live workers up to `now`, which is not after [`Self::paid_until`].
     pub(crate) fn accrue(&mut self, now: Time) -> Result<(), Error> {
         if self.paused() || self.ended() || now <= self.at {
             return Ok(());
@@ -103,26 +116,25 @@ impl Deal {
         Ok(())
     }
 
-    /// Paid seconds up to which a running worker is covered by a report: of its peer, or the one that beginning
+    /// Paid seconds up to which a live worker is covered by a report: of its peer, or the one that beginning
     /// to run and resuming count as.
     #[must_use]
     pub fn reported(&self, worker: &Worker, lease: Lease) -> Seconds {
-        let Stage::Running { reported, .. } = worker.stage else {
+        let Some(run) = worker.stage.run() else {
             return Seconds::default();
         };
         // A report from before the last pause lies further back than this says, never nearer, and what it covered
         // was noted when the deal resumed.
         let since = self.at.since(lease.reported);
-        reported.max(Seconds(self.paid_seconds.0.saturating_sub(since.0)))
+        run.reported
+            .max(Seconds(self.paid_seconds.0.saturating_sub(since.0)))
     }
 
-    /// What a running worker has earned up to these paid seconds.
+    /// What a live worker has earned up to these paid seconds.
     pub(crate) fn earned(&self, worker: &Worker, upto: Seconds) -> Result<Exact, Error> {
-        match worker.stage {
-            Stage::Running { from, .. } => {
-                exact(worker.rate, Seconds(upto.0.saturating_sub(from.0)))
-            }
-            _ => Ok(Exact::ZERO),
+        match worker.stage.run() {
+            Some(run) => exact(worker.rate, Seconds(upto.0.saturating_sub(run.from.0))),
+            None => Ok(Exact::ZERO),
         }
     }
 
@@ -179,10 +191,21 @@ impl Deal {
         Ok(())
     }
 
-    /// Counts a running worker out.
-    pub(crate) fn halt(&mut self, rate: Rate) -> Result<(), Error> {
-        self.rate = some(self.rate.checked_sub(rate), "rate below a worker's")?;
+    /// Counts a running worker as one under notice.
+    pub(crate) fn drain(&mut self) -> Result<(), Error> {
         self.running = some(self.running.checked_sub(1), "no worker is running")?;
+        self.draining = self.draining.saturating_add(1);
+        Ok(())
+    }
+
+    /// Counts a live worker out.
+    pub(crate) fn halt(&mut self, worker: &Worker) -> Result<(), Error> {
+        self.rate = some(self.rate.checked_sub(worker.rate), "rate below a worker's")?;
+        let count = match worker.stage.is_draining() {
+            true => &mut self.draining,
+            false => &mut self.running,
+        };
+        *count = some(count.checked_sub(1), "no worker is live")?;
         Ok(())
     }
 

@@ -42,6 +42,7 @@ struct Fit {
     offer: OfferId,
     site: Site,
     rate: Rate,
+    notice: Seconds,
 }
 
 /// Candidates that fit, by rank, and those that do not, by reason.
@@ -107,10 +108,11 @@ pub(super) fn look<S: Store>(
         .saturating_add(arcs))
 }
 
-/// Where the workers stand that the deal has.
+/// Where the workers stand that the deal keeps: those under notice take nobody's place.
 fn existing<S: Store>(cx: &mut Cx<'_, S>, now: &DealNow) -> Result<Vec<Site>, Error> {
     let mut sites = Vec::new();
-    for (worker, _) in now.workers.values() {
+    let staying = now.workers.values();
+    for (worker, _) in staying.filter(|(worker, _)| !worker.stage.is_draining()) {
         let datacenter = PEERS.must(cx.store, &worker.peer)?.datacenter;
         sites.push(Site {
             provider: worker.provider,
@@ -162,6 +164,7 @@ fn fit(candidate: &Candidate<'_>, now: &DealNow) -> Result<Fit, Error> {
         provider,
         offer: candidate.offer_id,
         rate: rate.ok_or_else(|| fault("rate beyond 128 bits"))?,
+        notice: candidate.offer.terms.notice,
         site: Site {
             provider,
             datacenter: candidate.offer.datacenter,
@@ -218,7 +221,7 @@ fn affordable<S: Store>(
 /// replaced in this epoch. A deal that has no worker needs its fewest at once, so one replacement that is left
 /// allows them all. (M8)
 fn wanted<S: Store>(cx: &Cx<'_, S>, now: &DealNow) -> u16 {
-    let open = now.terms.target_workers.saturating_sub(now.deal.workers());
+    let open = now.terms.target_workers.saturating_sub(now.deal.staying());
     let most = u16::try_from(cx.params.max_replacements_per_epoch).unwrap_or(u16::MAX);
     let replacements = most.saturating_sub(replaced(cx, now));
     let wanted = open.saturating_sub(now.deal.vacated.saturating_sub(replacements));
@@ -255,6 +258,7 @@ fn assign<S: Store>(
         units,
         rate: fit.rate,
         assigned: cx.now(),
+        notice: fit.notice,
         stage: Stage::Assigned {
             deadline: cx.now().after(Seconds(cx.params.start_timeout_seconds)),
         },

@@ -6,9 +6,9 @@ use crate::world::ReadOnly;
 use marketplace::deal::{self, Status};
 use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
-use marketplace::units::{Address, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
+use marketplace::units::{Address, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId};
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, provider, usdc};
+use marketplace::{Call, Cx, Event, Params, demand, offer, provider, usdc};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -40,6 +40,11 @@ struct Hired {
     /// Its peer said at this time that it cannot run.
     cannot: bool,
     named_stopped: bool,
+    /// Seconds of notice in its offer when it was assigned; and until when it serves, once notice is given.
+    notice: u64,
+    leaves: Option<u64>,
+    /// Its provider said so.
+    left: bool,
 }
 
 /// See the module.
@@ -56,6 +61,10 @@ pub(crate) struct Auditor {
     /// A report of the call under way, which counts after its events.
     reporting: Option<(PeerId, u64)>,
     posting: Option<Terms>,
+    /// Notice of the offer under way, of offers, and the offers of peers.
+    offering: u64,
+    notices: BTreeMap<OfferId, u64>,
+    offers: BTreeMap<PeerId, OfferId>,
 }
 
 impl Auditor {
@@ -76,6 +85,9 @@ impl Auditor {
             reports: BTreeMap::new(),
             reporting: None,
             posting: None,
+            offering: 0,
+            notices: BTreeMap::new(),
+            offers: BTreeMap::new(),
         }
     }
 
@@ -91,6 +103,20 @@ impl Auditor {
                     }
                 }
             }
+            Call::Worker(
+                worker::Call::GiveNotice { worker: id } | worker::Call::Leave { worker: id },
+            ) => {
+                if let Some(worker) = self.workers.get_mut(id) {
+                    worker.left = true;
+                }
+            }
+            Call::Worker(worker::Call::GiveNoticeOfAll { peer }) => {
+                let workers = self.workers.values_mut();
+                for worker in workers.filter(|worker| worker.peer == *peer) {
+                    worker.left = true;
+                }
+            }
+            Call::Offer(offer::Call::Post { terms, .. }) => self.offering = terms.notice.0,
             _ => {}
         }
     }
@@ -114,6 +140,12 @@ impl Auditor {
                     "a report nobody made"
                 );
                 self.reports.insert(*peer, now);
+            }
+            Event::Offer(offer::Event::Posted { offer, .. }) => {
+                self.notices.insert(*offer, self.offering);
+            }
+            Event::Offer(offer::Event::PeerAdded { offer, peer }) => {
+                self.offers.insert(*peer, *offer);
             }
             Event::Demand(demand::Event::Posted {
                 deal,
@@ -242,6 +274,9 @@ impl Auditor {
                     paid: 0,
                     cannot: false,
                     named_stopped: false,
+                    notice: self.notices[&self.offers[peer]],
+                    leaves: None,
+                    left: false,
                 };
                 self.deals
                     .get_mut(deal)
@@ -257,6 +292,13 @@ impl Auditor {
             }
             worker::Event::CannotRun { worker, .. } => {
                 self.workers.get_mut(worker).expect("worker").cannot = true;
+            }
+            worker::Event::NoticeGiven { worker, until, .. } => {
+                let worker = self.workers.get_mut(worker).expect("worker");
+                assert!(worker.left, "a notice nobody gave");
+                assert!(worker.ran.is_some() && worker.leaves.is_none());
+                assert_eq!(until.0, now + worker.notice, "the notice of the offer");
+                worker.leaves = Some(until.0);
             }
             worker::Event::Gone {
                 worker,
@@ -316,6 +358,22 @@ impl Auditor {
                 span(at).max(self.least)
             }
             (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
+            (GoneReason::Declined, None) => {
+                assert!(worker.left, "its provider did not say so");
+                0
+            }
+            (GoneReason::Left, Some(_)) => {
+                assert!(worker.left, "its provider did not say so");
+                assert!(
+                    worker.leaves.is_none_or(|until| at < until),
+                    "it kept its notice"
+                );
+                span(at)
+            }
+            (GoneReason::NoticeKept, Some(_)) => {
+                self.notice_kept(worker, at);
+                span(at)
+            }
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };
         let exact = worker.rate * u128::from(seconds);
@@ -326,6 +384,22 @@ impl Auditor {
             self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
         }
         self.workers.get_mut(&id).expect("worker").earned = Some(earned);
+    }
+
+    /// A worker under notice goes when its notice is over, or as the one whose notice is oldest if more than the
+    /// target serve.
+    fn notice_kept(&self, worker: &Hired, at: u64) {
+        let until = worker.leaves.expect("notice was given");
+        if at == until {
+            return;
+        }
+        assert!(at < until, "a worker stays beyond its notice");
+        let target = self.deals[&worker.deal].terms.target_workers;
+        let serving: Vec<_> = self.live(worker.deal).filter(|w| w.ran.is_some()).collect();
+        assert!(serving.len() > target.into(), "nobody replaced it");
+        let given = |worker: &Hired| worker.leaves.map(|until| until - worker.notice);
+        let oldest = serving.iter().filter_map(|worker| given(worker)).min();
+        assert_eq!(given(worker), oldest, "the oldest notice goes first");
     }
 
     /// Seconds a worker ran up to `upto`, without the pauses of its deal.
@@ -415,11 +489,15 @@ impl Auditor {
             rate => now + u64::try_from(free / rate).unwrap_or(u64::MAX - now),
         };
         assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
-        let placed = self.live(id).count();
-        assert!(
-            placed <= deal.terms.target_workers.into(),
-            "deal {id} has too many workers"
-        );
+        let target = usize::from(deal.terms.target_workers);
+        let staying = self.live(id).filter(|worker| worker.leaves.is_none());
+        assert!(staying.count() <= target, "deal {id} has too many workers");
+        let serving = self.live(id).filter(|worker| worker.ran.is_some());
+        assert!(serving.count() <= target, "deal {id} is served by too many");
+        for worker in self.live(id) {
+            let late = worker.leaves.is_some_and(|until| until < now);
+            assert!(!late, "a worker stays beyond its notice");
+        }
         if !paused {
             self.live(id)
                 .for_each(|worker| self.check_deadline(worker, now));

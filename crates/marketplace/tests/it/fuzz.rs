@@ -179,7 +179,7 @@ impl<'d> Run<'d> {
     }
 
     fn any_call(&mut self) -> (&'static str, Address, Call) {
-        match self.dice.number(40) {
+        match self.dice.number(42) {
             0 => self.provider(),
             1 => self.datacenter(),
             2 | 3 => self.peer(),
@@ -190,6 +190,7 @@ impl<'d> Run<'d> {
             16..=19 => self.deal(),
             20 => self.evict(),
             21..=29 => self.worker(),
+            30 | 31 => self.leaving(),
             _ => self.report(),
         }
     }
@@ -301,7 +302,7 @@ impl<'d> Run<'d> {
                     min_duration: Seconds(0),
                     max_duration: self.dice.one_in(4).then_some(Seconds(500)),
                     max_units_per_deal: self.dice.one_in(4).then_some(3),
-                    notice: Seconds(0),
+                    notice: Seconds(self.dice.of(&[0, 40, 300])),
                     max_hold: Seconds(self.dice.of(&[0, 60])),
                     valid_until: self.dice.one_in(6).then_some(Time(self.world.now + 300)),
                     attributes: Vec::new(),
@@ -483,6 +484,25 @@ impl<'d> Run<'d> {
             operator,
             Call::Worker(worker::Call::Running { worker, artifact }),
         )
+    }
+
+    /// Notice for one worker or all of a peer, or leaving without.
+    fn leaving(&mut self) -> (&'static str, Address, Call) {
+        let (worker, row) = self.some_worker();
+        let operator = self.operator(row.as_ref());
+        let owner = row.map_or(address("nobody"), |row| self.owner(row.provider));
+        if self.dice.one_in(4) {
+            return ("leave", owner, Call::Worker(worker::Call::Leave { worker }));
+        }
+        if self.dice.one_in(8) {
+            let (name, _) = self.some_peer();
+            let peer = peer_id(&name);
+            let call = worker::Call::GiveNoticeOfAll { peer };
+            return ("notice of all", address(&name), Call::Worker(call));
+        }
+        let caller = self.dice.of(&[owner, operator]);
+        let call = worker::Call::GiveNotice { worker };
+        ("notice", caller, Call::Worker(call))
     }
 
     fn report(&mut self) -> (&'static str, Address, Call) {

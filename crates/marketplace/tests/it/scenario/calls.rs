@@ -34,7 +34,9 @@ impl Stage {
                 self.supply(verb, name, words)
             }
             "demand" => self.demand(name, words),
-            "run" | "cannot-run" | "report" => self.work(verb, name, words),
+            "run" | "cannot-run" | "report" | "notice" | "notice-all" | "leave" => {
+                self.work(verb, name, words)
+            }
             "withdraw" => {
                 let workers = words.number_option("workers")?.unwrap_or(256);
                 let provider = known(&self.providers, &name)?;
@@ -161,7 +163,7 @@ impl Stage {
                 min_duration: Seconds(words.number_option("min-duration")?.unwrap_or(0)),
                 max_duration: words.number_option("max-duration")?.map(Seconds),
                 max_units_per_deal: words.number_option("max-units")?,
-                notice: Seconds(0),
+                notice: Seconds(words.number_option("notice")?.unwrap_or(0)),
                 max_hold: Seconds(words.number_option("max-hold")?.unwrap_or(0)),
                 valid_until: words.number_option("valid-until")?.map(Time),
                 attributes: attributes(words.option("attributes")),
@@ -264,6 +266,11 @@ impl Stage {
             };
             return Ok((name, String::new(), Call::Worker(call)));
         }
+        if verb == "notice-all" {
+            let peer = peer_id(&name);
+            let call = Call::Worker(worker::Call::GiveNoticeOfAll { peer });
+            return Ok((name, String::new(), call));
+        }
         let worker = self.worker(&name)?;
         let artifact = words.number_option("artifact")?.unwrap_or(7);
         let call = match verb {
@@ -271,6 +278,13 @@ impl Stage {
                 worker,
                 artifact: Hash([artifact; 32]),
             },
+            "notice" => worker::Call::GiveNotice { worker },
+            "leave" => {
+                let host = self.host(worker)?;
+                let owner = host.split('.').next().unwrap_or_default().to_owned();
+                let call = Call::Worker(worker::Call::Leave { worker });
+                return Ok((owner, String::new(), call));
+            }
             _ => worker::Call::CannotRun {
                 worker,
                 obstacle: Obstacle::Invalid,

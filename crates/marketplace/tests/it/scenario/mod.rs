@@ -251,6 +251,14 @@ impl Stage {
             Event::Worker(worker::Event::Running { worker, deal }) => {
                 Some(format!("{} runs", self.worker_name(*deal, *worker)))
             }
+            Event::Worker(worker::Event::NoticeGiven {
+                worker,
+                deal,
+                until,
+            }) => {
+                let worker = self.worker_name(*deal, *worker);
+                Some(format!("{worker} leaves by {until}"))
+            }
             Event::Worker(worker::Event::Gone {
                 worker,
                 deal,
@@ -365,6 +373,7 @@ impl Stage {
             "status" => status_name(view.deal.status),
             "workers" => view.workers.len().to_string(),
             "running" => view.deal.running.to_string(),
+            "draining" => view.deal.draining.to_string(),
             "cannot-run" => view.deal.cannot_run.len().to_string(),
             "free" => view.free.to_string(),
             "free-exact" => view.deal.free.to_string(),
