@@ -1,0 +1,90 @@
+//! Workers, as peers speak for them.
+
+use super::{Made, Run};
+use crate::world::{address, peer_id};
+use marketplace::units::{Address, Hash, WorkerId};
+use marketplace::worker::{self, Obstacle, Stage, Worker};
+use marketplace::{Call, peer};
+
+impl Run {
+    fn worker(&self, id: WorkerId) -> Option<Worker> {
+        self.world.read(|cx| worker::get(cx.store, id))
+    }
+
+    /// A worker that was assigned, most of the time, with its peer's operator.
+    fn assigned(&mut self) -> (WorkerId, Address) {
+        let id = self.find(Self::any_worker, |run, id| {
+            let row = run.worker(*id);
+            row.is_some_and(|worker| matches!(worker.stage, Stage::Assigned { .. }))
+        });
+        let peer = self.worker(id).map(|worker| worker.peer);
+        let row = peer.and_then(|peer| self.world.read(|cx| peer::get(cx.store, peer)));
+        (id, row.map_or(address("nobody"), |peer| peer.operator))
+    }
+
+    pub(super) fn running(&mut self) -> Made {
+        let (worker, operator) = self.assigned();
+        let artifact = Hash([if self.odd(4) { 8 } else { 7 }; 32]);
+        let call = worker::Call::Running { worker, artifact };
+        (operator, Call::Worker(call))
+    }
+
+    pub(super) fn cannot_run(&mut self) -> Made {
+        let (worker, operator) = self.assigned();
+        let obstacle = Obstacle::Unavailable;
+        let call = worker::Call::CannotRun { worker, obstacle };
+        (operator, Call::Worker(call))
+    }
+
+    pub(super) fn report(&mut self) -> Made {
+        let name = match self.peers.is_empty() {
+            true => "nobody".to_owned(),
+            false => self.dice.of(&self.peers).0,
+        };
+        let peer = peer_id(&name);
+        let stopped = match self.dice.one_in(10) {
+            true => self.find(
+                |run| vec![run.any_worker()],
+                |run, ids| {
+                    let mut rows = ids.iter().map(|id| run.worker(*id));
+                    rows.all(|row| row.is_none_or(|worker| worker.peer == peer))
+                },
+            ),
+            false => Vec::new(),
+        };
+        let call = worker::Call::Report { peer, stopped };
+        (address(&name), Call::Worker(call))
+    }
+
+    /// A worker that runs, most of the time, with the owner of its provider and its peer's operator.
+    fn serving(&mut self) -> (WorkerId, Address, Address) {
+        let id = self.find(Self::any_worker, |run, id| {
+            let row = run.worker(*id);
+            row.is_some_and(|worker| worker.stage.run().is_some())
+        });
+        let row = self.worker(id);
+        let peer = row.as_ref().map(|worker| worker.peer);
+        let operator = peer.and_then(|peer| self.world.read(|cx| peer::get(cx.store, peer)));
+        let owner = self.owner(row.map(|worker| worker.provider).unwrap_or_default());
+        let nobody = address("nobody");
+        (id, owner, operator.map_or(nobody, |peer| peer.operator))
+    }
+
+    pub(super) fn give_notice(&mut self) -> Made {
+        let (worker, owner, operator) = self.serving();
+        let caller = self.dice.of(&[owner, operator]);
+        let call = worker::Call::GiveNotice { worker };
+        (caller, Call::Worker(call))
+    }
+
+    pub(super) fn give_notice_of_all(&mut self) -> Made {
+        let (peer, provider) = self.any_peer();
+        let call = worker::Call::GiveNoticeOfAll { peer };
+        (self.owner(provider), Call::Worker(call))
+    }
+
+    pub(super) fn leave(&mut self) -> Made {
+        let (worker, owner, _) = self.serving();
+        (owner, Call::Worker(worker::Call::Leave { worker }))
+    }
+}
