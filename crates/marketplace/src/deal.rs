@@ -33,7 +33,7 @@ use crate::refusal::{Error, Object, Refusal, Role, ensure, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{
-    Address, DealId, Epoch, Exact, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
+    Address, DealId, Epoch, Exact, Part, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
 };
 use crate::worker::{GoneReason, WORKERS};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -138,8 +138,12 @@ pub struct Deal {
     /// Providers who said that they cannot run it, before any did; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
-    /// Escrow that is nobody's yet, as of `at`.
+    /// Escrow that is nobody's yet, as of `at`, but for what live workers earned in holds: see [`Deal::spare`].
     pub free: Exact,
+    /// What live workers earned in holds.
+    pub held: Part,
+    /// What a hold costs, in millionths of what running costs.
+    pub hold_ppm: u64,
     /// Least pay of workers that have not run yet.
     pub set_aside: Exact,
     /// Rate of the live workers: those that run, under notice or not.
@@ -150,6 +154,8 @@ pub struct Deal {
     pub at: Time,
     /// Seconds that were paid for up to `at`: all time outside pauses.
     pub paid_seconds: Seconds,
+    /// Seconds of holds up to `at`.
+    pub held_seconds: Seconds,
 
     /// End of its duration; [`Time::NEVER`] while none is set.
     pub ends: Time,

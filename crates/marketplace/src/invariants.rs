@@ -1,7 +1,8 @@
 //! What holds between any two calls, checked over all rows at once, with every violation reported.
 //!
 //! - I1 conservation: the balances sum to `held`; no row is zero.
-//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid.
+//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid;
+//!   what live workers earned in holds is counted and covered.
 //! - I3 counts: workers, units, idle units, peers of offers and members of indexes are what the rows say, and no row
 //!   belongs to something that is not there.
 //! - I4 whereabouts: a unit serves the worker that lists it, and no other.
@@ -23,8 +24,8 @@ use crate::provider::{PROVIDERS, Provider};
 use crate::table::{Key, Table};
 use crate::time::{CLOCK, COUNTERS, Clock, DUE};
 use crate::units::{
-    DatacenterId, DealId, Exact, OfferId, PeerId, Price, ProviderId, Rate, Seconds, Time, Usdc,
-    WorkerId,
+    DatacenterId, DealId, Exact, OfferId, Part, PeerId, Price, ProviderId, Rate, Seconds, Time,
+    Usdc, WorkerId,
 };
 use crate::usdc::{ALLOWANCES, AUTHORIZATIONS, NONCES};
 use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, WORKERS, Worker};
@@ -161,6 +162,15 @@ fn worker_over(state: &State, worker: &Worker) -> Time {
     }
 }
 
+/// What a worker has earned in holds.
+fn held(deal: &Deal, worker: &Worker) -> Option<Part> {
+    let Some(run) = worker.stage.run() else {
+        return Some(Part::ZERO);
+    };
+    let span = Seconds(deal.held_seconds.0.saturating_sub(run.from_held.0));
+    worker.rate.over(span)?.part(deal.hold_ppm)
+}
+
 /// When a worker's notice is over, in a pause too.
 fn notice_over(worker: &Worker) -> Time {
     match worker.stage {
@@ -276,6 +286,17 @@ impl Checker<'_> {
         self.expect(there == owed, "I2 escrow", || {
             format!("deal {id} holds {there}, is accountable for {owed}")
         });
+        let holds = state.live(id).map(|worker| held(deal, worker));
+        let holds = holds.fold(Some(Part::ZERO), |sum, each| sum?.checked_add(each?));
+        self.expect(holds == Some(deal.held), "I2 escrow", || {
+            format!(
+                "deal {id} counts {:?} for holds, {holds:?} is due",
+                deal.held
+            )
+        });
+        self.expect(deal.held.ceil() <= Some(deal.free), "I2 escrow", || {
+            format!("deal {id} cannot pay its holds")
+        });
         self.expect(
             !deal.ended() || deal.free == Exact::ZERO,
             "I2 escrow",
@@ -334,7 +355,7 @@ impl Checker<'_> {
             _ => state
                 .live(id)
                 .map(|worker| worker_over(state, worker))
-                .fold(deal.paid_until(), Time::min),
+                .fold(deal.paid_until(terms), Time::min),
         };
         let notices = state.live(id).map(notice_over);
         let first = notices.fold(first.min(deal.ends), Time::min);

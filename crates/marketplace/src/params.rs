@@ -81,6 +81,7 @@ params! {
     pause_epochs: 30, 0..=1_000, "epochs", "How long a paused deal without workers waits for money before it ends.";
     max_target_workers: 64, 1..=256, "workers", "Largest target of a demand.";
     max_hold_seconds: 604_800, 0..=31_536_000, "seconds", "Longest hold of a demand.";
+    hold_ppm: 250_000, 0..=1_000_000, "ppm", "What a hold costs, as a part of what running costs; a deal keeps that of its posting.";
     look_budget: 4_096, 1..=65_536, "candidates", "Candidates that fit a demand and among which one look chooses.";
     clearing_budget: 65_536, 1..=1_000_000_000, "candidates", "Work of clearing in one block, in candidates tested, before it goes on in the next.";
     due_budget: 1_024, 1..=1_000_000, "deals and workers", "Deals, with their workers, brought up to now by the clock in one half of a block.";

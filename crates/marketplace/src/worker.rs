@@ -48,13 +48,15 @@ pub enum Stage {
     },
 }
 
-/// How a worker runs. [`Seconds`] here are the deal's paid seconds, which stand still in a pause.
+/// How a worker runs. [`Seconds`] here, but for `from_held`, are the deal's paid seconds, which stand still in a pause.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// When it began.
     pub since: Time,
     /// Where it began.
     pub from: Seconds,
+    /// Where the deal's seconds of holds stood then.
+    pub from_held: Seconds,
     /// Up to where it is reported whatever the lease says: where it began, or what was reported when its deal
     /// resumed.
     pub reported: Seconds,

@@ -29,7 +29,7 @@ impl DealNow {
             if at > upto {
                 break;
             }
-            self.deal.accrue(at)?;
+            self.deal.accrue(at, self.terms.hold)?;
             self.meet(at, what)?;
         }
         Ok(())
@@ -41,7 +41,7 @@ impl DealNow {
             Status::Ended { .. } => return None,
             Status::Paused { since } => all.push(self.pause_deadline(since)),
             _ => {
-                all.push((self.deal.paid_until(), Deadline::PaidUntil));
+                all.push((self.deal.paid_until(&self.terms), Deadline::PaidUntil));
                 let workers = self.workers.iter();
                 all.extend(workers.filter_map(|(id, (worker, lease))| silent(*id, worker, *lease)));
             }

@@ -1,5 +1,6 @@
-//! The pause of a deal whose money is used up: it keeps its workers for the time of its hold, then lets them go,
-//! resumes when somebody adds enough, and ends when nobody does. (M6)
+//! The pause of a deal whose money is used up: it keeps its workers for the time of its hold, at a part of their
+//! price that was kept back for it, then lets them go; it resumes when somebody adds enough, and ends when nobody
+//! does. (M6)
 
 use super::deadline::Deadline;
 use super::now::{DealNow, Pay};

@@ -3,14 +3,14 @@
 //! The escrow of a deal is split in three: what live workers have been charged, what is set aside for
 //! assigned ones, and what is `free`. A worker is charged by the second while it runs; when it is gone, its pay
 //! is rounded down once and everything else it was charged returns to `free`, so that the three always add up
-//! to the deal's account.
+//! to the deal's account. In a hold workers earn a part of their rates: of `free`, their sum in `held` is theirs.
 
 use super::{Deal, Queued, Status};
 use crate::demand::Terms;
 use crate::params::Params;
 use crate::peer::Lease;
 use crate::refusal::{Error, fault};
-use crate::units::{Address, Epoch, Exact, Rate, Seconds, Time, Usdc};
+use crate::units::{Address, Epoch, Exact, Part, Rate, Seconds, Time, Usdc};
 use crate::worker::Worker;
 
 fn some<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
@@ -36,7 +36,7 @@ pub(crate) fn next(status: Status, live: u16, assigned: u16, min: u16) -> Status
 
 impl Deal {
     /// A deal without escrow or workers.
-    pub(crate) fn posted(owner: Address, place: u64, now: Time) -> Self {
+    pub(crate) fn posted(owner: Address, place: u64, now: Time, params: &Params) -> Self {
         Self {
             owner,
             status: Status::Matching,
@@ -55,11 +55,14 @@ impl Deal {
             ran: false,
             cannot_run: Vec::new(),
             free: Exact::ZERO,
+            held: Part::ZERO,
+            hold_ppm: params.hold_ppm,
             set_aside: Exact::ZERO,
             rate: Rate::ZERO,
             assigned_rate: Rate::ZERO,
             at: now,
             paid_seconds: Seconds::default(),
+            held_seconds: Seconds::default(),
             ends: Time::NEVER,
             due: Time::NEVER,
         }
@@ -95,24 +98,55 @@ impl Deal {
         self.running.saturating_add(self.assigned)
     }
 
-    /// The second up to which the escrow pays the live workers; never, if none is or it is paused.
+    /// Escrow that is nobody's.
     #[must_use]
-    pub fn paid_until(&self) -> Time {
-        match self.free.lasts(self.rate) {
+    pub fn spare(&self) -> Exact {
+        let held = self.held.ceil().unwrap_or_default();
+        self.free.checked_sub(held).unwrap_or_default()
+    }
+
+    /// What the hold of workers at `rate` costs: it is kept back for the time after paid-until.
+    pub(crate) fn reserve(&self, terms: &Terms, rate: Rate) -> Result<Exact, Error> {
+        let part = exact(rate, terms.hold)?.part(self.hold_ppm);
+        some(part.and_then(Part::ceil), "hold beyond 128 bits")
+    }
+
+    /// The second up to which the escrow pays the live workers, but for their hold; never, if none is live or it
+    /// is paused. (M6)
+    #[must_use]
+    pub fn paid_until(&self, terms: &Terms) -> Time {
+        let reserve = self.reserve(terms, self.rate).unwrap_or_default();
+        let spare = self.spare().checked_sub(reserve).unwrap_or_default();
+        match spare.lasts(self.rate) {
             Some(span) if !self.paused() && !self.ended() => self.at.after(span),
             _ => Time::NEVER,
         }
     }
 
-    /// Charges the live workers up to `now`, which is not after [`Self::paid_until`].
-    pub(crate) fn accrue(&mut self, now: Time) -> Result<(), Error> {
-        if self.paused() || self.ended() || now <= self.at {
+    /// Charges the live workers up to `now`, which is not after [`Self::paid_until`]; in a pause, up to the end of
+    /// the hold.
+    pub(crate) fn accrue(&mut self, now: Time, hold: Seconds) -> Result<(), Error> {
+        let upto = match self.status {
+            Status::Ended { .. } => return Ok(()),
+            Status::Paused { since } => now.min(since.after(hold)),
+            _ => now,
+        };
+        if upto <= self.at {
             return Ok(());
         }
-        let span = now.since(self.at);
-        self.pay(exact(self.rate, span)?)?;
-        self.paid_seconds = Seconds(self.paid_seconds.0.saturating_add(span.0));
-        self.at = now;
+        let span = upto.since(self.at);
+        let cost = exact(self.rate, span)?;
+        let seconds = if self.paused() {
+            let part = cost.part(self.hold_ppm);
+            let held = part.and_then(|part| self.held.checked_add(part));
+            self.held = some(held, "hold beyond 128 bits")?;
+            &mut self.held_seconds
+        } else {
+            self.pay(cost)?;
+            &mut self.paid_seconds
+        };
+        *seconds = Seconds(seconds.0.saturating_add(span.0));
+        self.at = upto;
         Ok(())
     }
 
@@ -125,12 +159,34 @@ impl Deal {
         };
         // A report from before the last pause lies further back than this says, never nearer, and what it covered
         // was noted when the deal resumed.
-        let since = self.at.since(lease.reported);
+        let at = match self.status {
+            Status::Paused { since } => since,
+            _ => self.at,
+        };
+        let since = at.since(lease.reported);
         run.reported
             .max(Seconds(self.paid_seconds.0.saturating_sub(since.0)))
     }
 
-    /// What a live worker has earned up to these paid seconds.
+    /// What a live worker has earned in holds.
+    pub(crate) fn held(&self, worker: &Worker) -> Result<Part, Error> {
+        let Some(run) = worker.stage.run() else {
+            return Ok(Part::ZERO);
+        };
+        let span = Seconds(self.held_seconds.0.saturating_sub(run.from_held.0));
+        let part = exact(worker.rate, span)?.part(self.hold_ppm);
+        some(part, "hold beyond 128 bits")
+    }
+
+    /// What a live worker has earned up to these paid seconds, holds included.
+    pub(crate) fn due(&self, worker: &Worker, upto: Seconds) -> Result<Exact, Error> {
+        let due = self
+            .earned(worker, upto)?
+            .checked_add(self.held(worker)?.whole);
+        some(due, "pay beyond 128 bits")
+    }
+
+    /// What a live worker has been charged up to these paid seconds, without holds.
     pub(crate) fn earned(&self, worker: &Worker, upto: Seconds) -> Result<Exact, Error> {
         match worker.stage.run() {
             Some(run) => exact(worker.rate, Seconds(upto.0.saturating_sub(run.from.0))),
@@ -153,10 +209,10 @@ impl Deal {
         Ok(())
     }
 
-    /// Escrow that was not charged: free and set aside.
+    /// Escrow that was not charged: spare and set aside.
     pub(crate) fn uncharged(&self) -> Result<Exact, Error> {
         some(
-            self.free.checked_add(self.set_aside),
+            self.spare().checked_add(self.set_aside),
             "escrow beyond 128 bits",
         )
     }
@@ -198,8 +254,10 @@ impl Deal {
         Ok(())
     }
 
-    /// Counts a live worker out.
+    /// Counts a live worker out, with what it earned in holds.
     pub(crate) fn halt(&mut self, worker: &Worker) -> Result<(), Error> {
+        let held = self.held.checked_sub(self.held(worker)?);
+        self.held = some(held, "less was earned in holds than by a worker")?;
         self.rate = some(self.rate.checked_sub(worker.rate), "rate below a worker's")?;
         let count = match worker.stage.is_draining() {
             true => &mut self.draining,
@@ -209,21 +267,26 @@ impl Deal {
         Ok(())
     }
 
-    /// What the escrow must hold, uncharged, for all workers and one or more at `more`: their least pay and the
-    /// time they have to start. (M4)
-    pub(crate) fn cover(&self, params: &Params, more: Rate) -> Result<Exact, Error> {
+    /// What the escrow must hold, uncharged, for all workers and one or more at `more`: their least pay, the time
+    /// they have to start, and their hold. (M4)
+    pub(crate) fn cover(&self, params: &Params, terms: &Terms, more: Rate) -> Result<Exact, Error> {
         let rate = self.rate.checked_add(self.assigned_rate);
         let rate = rate.and_then(|rate| rate.checked_add(more));
-        exact(some(rate, "rate beyond 128 bits")?, params.cover())
+        self.cover_of(params, terms, some(rate, "rate beyond 128 bits")?)
     }
 
     /// What a paused deal must hold to resume: the cover of the workers it kept, or of its fewest workers at the
     /// limit price if it kept none.
     pub(crate) fn resume_cover(&self, params: &Params, terms: &Terms) -> Result<Exact, Error> {
         if self.workers() > 0 {
-            return self.cover(params, Rate::ZERO);
+            return self.cover(params, terms, Rate::ZERO);
         }
-        exact(terms.rate_at_limit(terms.min_workers)?, params.cover())
+        self.cover_of(params, terms, terms.rate_at_limit(terms.min_workers)?)
+    }
+
+    fn cover_of(&self, params: &Params, terms: &Terms, rate: Rate) -> Result<Exact, Error> {
+        let cover = exact(rate, params.cover())?.checked_add(self.reserve(terms, rate)?);
+        some(cover, "cover beyond 128 bits")
     }
 }
 

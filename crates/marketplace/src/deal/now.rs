@@ -61,7 +61,7 @@ impl DealNow {
         if now.deal.due <= cx.clock.passed {
             now.settle(cx, cx.clock.passed)?;
         }
-        now.deal.accrue(cx.now())?;
+        now.deal.accrue(cx.now(), now.terms.hold)?;
         Ok(now)
     }
 
@@ -172,7 +172,7 @@ impl DealNow {
     /// What the owner may take back: above the prepaid epochs and the cover, rounded down. (M5)
     pub(crate) fn surplus(&self) -> Result<Usdc, Error> {
         let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
-        let floor = prepaid.max(self.deal.cover(&self.params, Rate::ZERO)?);
+        let floor = prepaid.max(self.deal.cover(&self.params, &self.terms, Rate::ZERO)?);
         let above = self
             .deal
             .uncharged()?
@@ -242,11 +242,12 @@ impl DealNow {
             self.deal.ends = now.after(duration);
         }
         self.deal.ran = true;
-        let from = self.deal.paid_seconds;
+        let (from, from_held) = (self.deal.paid_seconds, self.deal.held_seconds);
         let kept_until = now.after(Seconds(self.params.lease_seconds));
         self.loaded_mut(id)?.0.stage = Stage::Running(Run {
             since: now,
             from,
+            from_held,
             reported: from,
             kept_until,
         });
@@ -342,16 +343,14 @@ impl DealNow {
         at: Time,
     ) -> Result<(Usdc, Time), Error> {
         let charged = self.deal.earned(worker, self.deal.paid_seconds)?;
+        let to_now = self.deal.due(worker, self.deal.paid_seconds)?;
         let (due, until) = match pay {
             Pay::Reported => {
                 let reported = self.deal.reported(worker, lease);
-                (
-                    self.deal.earned(worker, reported)?,
-                    lease.reported.max(since),
-                )
+                (self.deal.due(worker, reported)?, lease.reported.max(since))
             }
-            Pay::AtLeastMinimum => (charged.max(self.least_pay(worker)?), at),
-            Pay::ToNow | Pay::ToTreasury => (charged, at),
+            Pay::AtLeastMinimum => (to_now.max(self.least_pay(worker)?), at),
+            Pay::ToNow | Pay::ToTreasury => (to_now, at),
         };
         let earned = due.floor(self.params.epoch());
         self.deal.halt(worker)?;

@@ -90,8 +90,8 @@ pub fn view<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<View, Error> {
         }
     }
     Ok(View {
-        free: now.deal.free.floor(cx.params.epoch()),
-        paid_until: now.deal.paid_until(),
+        free: now.deal.spare().floor(cx.params.epoch()),
+        paid_until: now.deal.paid_until(&now.terms),
         surplus: if now.deal.ended() {
             Usdc::ZERO
         } else {

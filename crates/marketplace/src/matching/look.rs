@@ -214,7 +214,7 @@ fn affordable<S: Store>(
             .checked_add(fit.rate)
             .ok_or_else(|| fault("rate beyond 128 bits"))?;
     }
-    Ok(now.deal.uncharged()? >= now.deal.cover(&cx.params, rate)?)
+    Ok(now.deal.uncharged()? >= now.deal.cover(&cx.params, &now.terms, rate)?)
 }
 
 /// Workers that the deal may get now: its open places, of those that a worker left only as many as may be

@@ -52,6 +52,7 @@ pub(crate) struct Auditor {
     epoch: u128,
     least: u64,
     lease: u64,
+    hold_ppm: u128,
     users: BTreeMap<Address, u128>,
     treasury: u128,
     deals: BTreeMap<DealId, Audited>,
@@ -77,6 +78,7 @@ impl Auditor {
             epoch: params.epoch_seconds.into(),
             least: params.min_charge_seconds,
             lease: params.lease_seconds,
+            hold_ppm: params.hold_ppm.into(),
             users,
             treasury: 0,
             deals: BTreeMap::new(),
@@ -234,7 +236,7 @@ impl Auditor {
         if let Status::Paused { since } = status {
             assert_eq!(since.0, at, "a pause begins when it begins");
             let rate = self.rate(id);
-            let free = self.free(id, at);
+            let free = self.free(id, at).saturating_sub(self.reserve(id));
             assert!(
                 rate > 0 && free < rate,
                 "deal {id} pauses at {at} with {free} left"
@@ -307,14 +309,14 @@ impl Auditor {
                 earned,
                 ..
             } => {
-                self.gone(*worker, *reason, at.0, earned.0);
+                self.gone(*worker, *reason, now, at.0, earned.0);
             }
             worker::Event::Paid {
                 worker,
                 provider,
                 amount,
             } => {
-                let due = self.due(*worker);
+                let due = self.due(*worker, now);
                 let hired = self.workers.get_mut(worker).expect("worker");
                 hired.paid += amount.0;
                 assert_eq!(hired.paid, due, "a withdrawal pays all that is due");
@@ -328,22 +330,25 @@ impl Auditor {
     }
 
     /// A worker is gone: was it to go, and for how much?
-    fn gone(&mut self, id: WorkerId, reason: GoneReason, at: u64, earned: u128) {
+    fn gone(&mut self, id: WorkerId, reason: GoneReason, now: u64, at: u64, earned: u128) {
         let worker = self.workers.get(&id).expect("worker");
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
         let last = worker.ran.map(|ran| ran.max(reported));
-        let span = |upto| self.active(worker, upto);
-        let seconds = match (reason, last) {
+        // Full seconds and seconds of holds. What a peer did not report it may not be paid for, but in a hold it need
+        // not report.
+        let span = |upto| (self.active(worker, upto), self.held(worker, upto));
+        let nothing = (0, 0);
+        let (seconds, held) = match (reason, last) {
             (GoneReason::CannotRun, None) => {
                 assert!(worker.cannot, "its peer did not say so");
-                0
+                nothing
             }
             (GoneReason::NeverStarted, None) => {
                 assert!(
                     worker.named_stopped || at == worker.deadline,
                     "not at its deadline"
                 );
-                0
+                nothing
             }
             (GoneReason::Silent | GoneReason::Failed, Some(last)) => {
                 assert_eq!(at, last, "gone as of the last report");
@@ -352,15 +357,13 @@ impl Auditor {
                     lapsed || worker.cannot || worker.named_stopped,
                     "who said that?"
                 );
-                span(last)
+                (self.active(worker, last), self.held(worker, now))
             }
-            (GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact, _) => {
-                span(at).max(self.least)
-            }
+            (GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact, _) => span(at),
             (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
             (GoneReason::Declined, None) => {
                 assert!(worker.left, "its provider did not say so");
-                0
+                nothing
             }
             (GoneReason::Left, Some(_)) => {
                 assert!(worker.left, "its provider did not say so");
@@ -376,7 +379,14 @@ impl Auditor {
             }
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };
-        let exact = worker.rate * u128::from(seconds);
+        let mut exact = worker.rate * u128::from(seconds);
+        exact += worker.rate * u128::from(held) * self.hold_ppm / 1_000_000;
+        if matches!(
+            reason,
+            GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact
+        ) {
+            exact = exact.max(worker.rate * u128::from(self.least));
+        }
         assert_eq!(earned, exact / self.epoch, "worker {id} gone: {reason:?}");
         if reason == GoneReason::CannotRun {
             let least = worker.rate * u128::from(self.least) / self.epoch;
@@ -413,12 +423,37 @@ impl Auditor {
         seconds
     }
 
+    /// Seconds a worker was held up to `upto`.
+    fn held(&self, worker: &Hired, upto: u64) -> u64 {
+        let Some(ran) = worker.ran else { return 0 };
+        let deal = self.deals.get(&worker.deal).expect("deal");
+        let pauses = deal.pauses.iter().map(|(from, to)| {
+            let over = (from + deal.terms.hold.0).min(to.unwrap_or(u64::MAX));
+            over.min(upto).saturating_sub((*from).max(ran))
+        });
+        pauses.sum()
+    }
+
+    /// What the live workers of a deal earned in holds up to `now`, in exact money, rounded up.
+    fn holds(&self, id: DealId, now: u64) -> u128 {
+        let each = |worker: &Hired| worker.rate * u128::from(self.held(worker, now));
+        let sum: u128 = self.live(id).map(each).sum();
+        (sum * self.hold_ppm).div_ceil(1_000_000)
+    }
+
+    /// What a hold of the workers that run would cost, in exact money, rounded up.
+    fn reserve(&self, id: DealId) -> u128 {
+        let hold: u128 = self.deals[&id].terms.hold.0.into();
+        (self.rate(id) * hold * self.hold_ppm).div_ceil(1_000_000)
+    }
+
     /// Whole millionths that a worker may be paid up to now, paid ones included.
-    fn due(&self, id: WorkerId) -> u128 {
+    fn due(&self, id: WorkerId, now: u64) -> u128 {
         let worker = self.workers.get(&id).expect("worker");
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
-        let running = worker.rate * u128::from(self.active(worker, reported)) / self.epoch;
-        worker.earned.unwrap_or(running)
+        let running = worker.rate * u128::from(self.active(worker, reported));
+        let held = worker.rate * u128::from(self.held(worker, now)) * self.hold_ppm / 1_000_000;
+        worker.earned.unwrap_or((running + held) / self.epoch)
     }
 
     /// Rate of the running workers of a deal.
@@ -453,7 +488,8 @@ impl Auditor {
                 .checked_sub(charged)
                 .expect("a deal is never charged beyond its escrow");
         }
-        free
+        free.checked_sub(self.holds(id, now))
+            .expect("a hold is paid from what was kept back for it")
     }
 
     /// Compares all accounts and all deals with what they should be.
@@ -479,14 +515,21 @@ impl Auditor {
         let now = cx.now().0;
         let view = deal::view(cx, id).expect("deal");
         let free = self.free(id, now);
-        assert_eq!(view.deal.free.0, free, "free escrow of deal {id} at {now}");
+        assert_eq!(
+            view.deal.spare().0,
+            free,
+            "free escrow of deal {id} at {now}"
+        );
         let rate = self.rate(id);
         let paused = matches!(deal.pauses.last(), Some((_, None)));
         assert_eq!(view.deal.paused(), paused, "whether deal {id} is paused");
         let until = match rate {
             0 => u64::MAX,
             _ if paused => u64::MAX,
-            rate => now + u64::try_from(free / rate).unwrap_or(u64::MAX - now),
+            rate => {
+                let seconds = free.saturating_sub(self.reserve(id)) / rate;
+                now + u64::try_from(seconds).unwrap_or(u64::MAX - now)
+            }
         };
         assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
         let target = usize::from(deal.terms.target_workers);

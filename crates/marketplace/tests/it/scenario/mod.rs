@@ -6,7 +6,7 @@ mod words;
 use crate::world::{World, address};
 use marketplace::store::Store;
 use marketplace::units::{
-    Address, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, DatacenterId, DealId, OfferId, Part, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
@@ -376,12 +376,16 @@ impl Stage {
             "draining" => view.deal.draining.to_string(),
             "cannot-run" => view.deal.cannot_run.len().to_string(),
             "free" => view.free.to_string(),
-            "free-exact" => view.deal.free.to_string(),
+            "free-exact" => view.deal.spare().to_string(),
+            "held-exact" => view.deal.held.whole.to_string(),
             "remainder" => {
                 let span = view.paid_until.since(view.deal.at);
                 let used = view.deal.rate.over(span).expect("rate");
-                view.deal
-                    .free
+                let rate = view.deal.rate.over(view.terms.hold).expect("rate");
+                let hold = rate.part(view.deal.hold_ppm).and_then(Part::ceil);
+                let spare = view.deal.spare().checked_sub(hold.expect("hold"));
+                spare
+                    .expect("a reserve")
                     .checked_sub(used)
                     .expect("remainder")
                     .to_string()
