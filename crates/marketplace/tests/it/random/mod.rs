@@ -174,7 +174,7 @@ impl Run {
         mut draw: impl FnMut(&mut Self) -> T,
         fits: impl Fn(&Self, &T) -> bool,
     ) -> T {
-        for _ in 0..6 {
+        for _ in 0..12 {
             let drawn = draw(self);
             if self.wild || fits(self, &drawn) {
                 return drawn;
