@@ -31,6 +31,8 @@ interface IDeal {
     event DealStatusChanged(uint64 indexed deal, DealStatus status, uint64 at);
     event DealToppedUp(uint64 indexed deal, address indexed by, uint128 amount);
     event DealSurplusWithdrawn(uint64 indexed deal, uint128 amount);
+    /// The escrow lasts for no more than so many epochs: 10, then 2, each once as often as it comes to that.
+    event DealFundsLow(uint64 indexed deal, uint64 epochs, uint64 paidUntil);
     event DealEnded(uint64 indexed deal, EndReason reason, Fault fault, uint128 refund);
     event DealRemoved(uint64 indexed deal);
 

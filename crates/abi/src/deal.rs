@@ -72,6 +72,16 @@ pub(crate) fn log(event: &Event) -> LogData {
             let (deal, amount) = (deal.0, amount.0);
             i::DealSurplusWithdrawn { deal, amount }.encode_log_data()
         }
+        Event::FundsLow {
+            deal,
+            epochs,
+            paid_until,
+        } => i::DealFundsLow {
+            deal: deal.0,
+            epochs,
+            paidUntil: paid_until.0,
+        }
+        .encode_log_data(),
         Event::Ended {
             deal,
             reason,

@@ -8,7 +8,7 @@
 //!                +---- top-up (released) ---- Paused ---- top-up (kept) --> Active | Degraded | Starting
 //!                                any of them ----> Ended
 //! ```
-//! Promises (`docs/spec/deal.md`): M1 to M9, named where they are kept.
+//! Promises (`docs/spec/deal.md`): M1 to M12, named where they are kept.
 
 mod deadline;
 mod hold;
@@ -18,10 +18,12 @@ mod now;
 mod payout;
 mod save;
 mod view;
+mod warning;
 
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
 pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
+pub(crate) use warning::next_warning;
 
 use crate::call::Reply;
 use crate::cx::Cx;
@@ -157,11 +159,16 @@ pub struct Deal {
     /// Seconds of holds up to `at`.
     pub held_seconds: Seconds,
 
+    /// How many of [`WARNINGS`] were given; those that lie behind paid-until again are given again.
+    pub warned: u8,
     /// End of its duration; [`Time::NEVER`] while none is set.
     pub ends: Time,
     /// Its entry in the index of time; [`Time::NEVER`]: none.
     pub due: Time,
 }
+
+/// Epochs before paid-until at which a deal's owner is warned.
+pub const WARNINGS: [u64; 2] = [10, 2];
 
 /// Deals, from posting to removal.
 pub const DEALS: Table<DealId, Deal> = Table::new(0x21, "deals");
@@ -227,6 +234,15 @@ pub enum Event {
         deal: DealId,
         /// How much.
         amount: Usdc,
+    },
+    /// The escrow lasts for no more than so many epochs.
+    FundsLow {
+        /// Which.
+        deal: DealId,
+        /// So many.
+        epochs: u64,
+        /// The second up to which it pays.
+        paid_until: Time,
     },
     /// It is over, and the rest of the escrow went back to its owner.
     Ended {

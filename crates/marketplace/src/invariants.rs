@@ -12,7 +12,7 @@
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
 use crate::datacenter::{Country, DATACENTERS, Datacenter};
-use crate::deal::{DEALS, Deal, Queued, Status};
+use crate::deal::{DEALS, Deal, Queued, Status, next_warning};
 use crate::demand::{DEMANDS, Terms};
 use crate::ledger::{Account, BALANCES, HELD};
 use crate::matching::LOOKS;
@@ -356,7 +356,7 @@ impl Checker<'_> {
             _ => state
                 .live(id)
                 .map(|worker| worker_over(state, worker))
-                .fold(deal.paid_until(terms), Time::min),
+                .fold(self.paid_until(state, id, deal, terms), Time::min),
         };
         let notices = state.live(id).map(notice_over);
         let first = notices.fold(first.min(deal.ends), Time::min);
@@ -369,6 +369,21 @@ impl Checker<'_> {
                 deal.at, state.clock.now
             )
         });
+    }
+
+    /// I5: the end of the money, or the warning before it that is due next. No warning is kept back that was given
+    /// when less was left.
+    fn paid_until(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) -> Time {
+        let until = deal.paid_until(terms);
+        if let Some(last) = deal.warned.checked_sub(1) {
+            let due = next_warning(&state.params, last, until);
+            let stale = due != Time::NEVER && due > deal.at;
+            self.expect(!stale, "I5 time", || {
+                format!("deal {id} was warned, and its money lasts until {until}")
+            });
+        }
+        let warning = next_warning(&state.params, deal.warned, until).max(deal.at);
+        until.min(warning)
     }
 
     /// I6. A worker under notice holds its place in no cap, but no other of the deal is on its peer.

@@ -277,6 +277,12 @@ impl Time {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// The point `span` earlier, not before the beginning.
+    #[must_use]
+    pub fn before(self, span: Seconds) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+
     /// The distance from `earlier`; zero if that is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Seconds {

@@ -16,6 +16,7 @@ pub(super) enum Deadline {
     StartTimeout(WorkerId),
     NoticeOver(WorkerId),
     DurationOver,
+    Warning,
     PaidUntil,
     HoldOver,
     PauseOver,
@@ -31,6 +32,7 @@ impl DealNow {
             }
             self.deal.accrue(at, self.terms.hold)?;
             self.meet(at, what)?;
+            self.rearm();
         }
         Ok(())
     }
@@ -42,6 +44,7 @@ impl DealNow {
             Status::Paused { since } => all.push(self.pause_deadline(since)),
             _ => {
                 all.push((self.deal.paid_until(&self.terms), Deadline::PaidUntil));
+                all.push((self.warning_deadline(), Deadline::Warning));
                 let workers = self.workers.iter();
                 all.extend(workers.filter_map(|(id, (worker, lease))| silent(*id, worker, *lease)));
             }
@@ -65,6 +68,7 @@ impl DealNow {
             ),
             Deadline::NoticeOver(worker) => self.notice_kept(worker, at),
             Deadline::DurationOver => self.end(EndReason::Completed, Blame::Nobody, at),
+            Deadline::Warning => self.warn(),
             Deadline::PaidUntil => self.pause(at),
             Deadline::HoldOver => self.release(),
             Deadline::PauseOver => self.end(EndReason::Unfunded, Blame::Developer, at),

@@ -63,6 +63,7 @@ impl Deal {
             at: now,
             paid_seconds: Seconds::default(),
             held_seconds: Seconds::default(),
+            warned: 0,
             ends: Time::NEVER,
             due: Time::NEVER,
         }

@@ -28,6 +28,7 @@ impl DealNow {
                 self.deal.unpaid = self.deal.unpaid.saturating_add(unpaid);
             }
         }
+        self.rearm();
         self.reschedule(cx)?;
         self.requeue(cx)?;
         DEALS.put(cx.store, &self.id, &self.deal)

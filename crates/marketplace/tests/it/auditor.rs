@@ -170,6 +170,16 @@ impl Auditor {
                 self.deals.insert(*deal, audited);
                 self.take(*owner, escrow.0);
             }
+            Event::Deal(deal::Event::FundsLow {
+                deal,
+                epochs,
+                paid_until,
+            }) => {
+                let until = self.paid_until(*deal, now);
+                assert_eq!(until, Some(paid_until.0), "paid until, of a warning");
+                let epochs = u64::try_from(self.epoch).expect("seconds") * epochs;
+                assert!(paid_until.0 <= now + epochs, "a warning too early");
+            }
             Event::Deal(event) => self.deal_event(event),
             Event::Worker(event) => self.worker_event(now, event),
             _ => {}
@@ -206,6 +216,7 @@ impl Auditor {
                 self.take(*by, amount.0);
                 self.deals.get_mut(deal).expect("deal").paid_in += amount.0;
             }
+            deal::Event::FundsLow { .. } => {}
             deal::Event::SurplusWithdrawn { deal, amount } => self.back(*deal, amount.0),
             deal::Event::Ended { deal, refund, .. } => {
                 let free = self.free(*deal, u64::MAX);
@@ -447,6 +458,13 @@ impl Auditor {
         (self.rate(id) * hold * self.hold_ppm).div_ceil(1_000_000)
     }
 
+    /// Until when the escrow of a deal pays those that run, if any does.
+    fn paid_until(&self, id: DealId, now: u64) -> Option<u64> {
+        let spare = self.free(id, now).saturating_sub(self.reserve(id));
+        let seconds = spare.checked_div(self.rate(id))?;
+        Some(now + u64::try_from(seconds).unwrap_or(u64::MAX - now))
+    }
+
     /// Whole millionths that a worker may be paid up to now, paid ones included.
     fn due(&self, id: WorkerId, now: u64) -> u128 {
         let worker = self.workers.get(&id).expect("worker");
@@ -520,17 +538,13 @@ impl Auditor {
             free,
             "free escrow of deal {id} at {now}"
         );
-        let rate = self.rate(id);
         let paused = matches!(deal.pauses.last(), Some((_, None)));
         assert_eq!(view.deal.paused(), paused, "whether deal {id} is paused");
-        let until = match rate {
-            0 => u64::MAX,
-            _ if paused => u64::MAX,
-            rate => {
-                let seconds = free.saturating_sub(self.reserve(id)) / rate;
-                now + u64::try_from(seconds).unwrap_or(u64::MAX - now)
-            }
+        let until = match paused {
+            true => None,
+            false => self.paid_until(id, now),
         };
+        let until = until.unwrap_or(u64::MAX);
         assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
         let target = usize::from(deal.terms.target_workers);
         let staying = self.live(id).filter(|worker| worker.leaves.is_none());

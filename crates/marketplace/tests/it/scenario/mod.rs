@@ -276,6 +276,16 @@ impl Stage {
                 self.deal_name(*deal),
                 status_name(*status)
             )),
+            Event::Deal(deal::Event::FundsLow {
+                deal,
+                epochs,
+                paid_until,
+            }) => {
+                let deal = self.deal_name(*deal);
+                Some(format!(
+                    "{deal} is paid for {epochs} epochs, until {paid_until}"
+                ))
+            }
             Event::Deal(deal::Event::Ended {
                 deal,
                 reason,
