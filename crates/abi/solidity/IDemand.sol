@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Requirement} from "./Types.sol";
+import {Pricing, Requirement} from "./Types.sol";
 
 /// Demands: a developer's willingness to pay. A demand is a deal that has no workers yet, under one id.
 interface IDemand {
@@ -21,8 +21,6 @@ interface IDemand {
         /// At most 4.
         Source[] sources;
     }
-
-    enum Pricing { Epoch, Request }
 
     /// How far workers must lie apart; zero: no limit.
     struct Spread {

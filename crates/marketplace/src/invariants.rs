@@ -461,7 +461,7 @@ impl Checker<'_> {
                 .iter()
                 .filter(|(offer, _)| offer == id)
                 .count();
-            let right = peers == offer.peers.into() && offer.price > Price::ZERO;
+            let right = peers == offer.peers.into() && offer.curve.floor > Price::ZERO;
             self.expect(right, "I3 counts", || {
                 format!("offer {id} counts its peers wrong")
             });

@@ -144,7 +144,7 @@ impl Book {
 
     fn entry(&self, id: PeerId) -> Option<(Price, OfferId, PeerId)> {
         let offer = self.peers.get(&id)?.offer?;
-        Some((self.offers.get(&offer)?.ask(self.epoch), offer, id))
+        Some((self.offers.get(&offer)?.ask(self.epoch, 0, 0), offer, id))
     }
 
     fn list(&mut self, id: PeerId) {
@@ -184,7 +184,7 @@ impl Book {
             idle: self.idle.get(&id).copied().unwrap_or(0),
             offer_id,
             offer,
-            ask: offer.ask(self.epoch),
+            ask: offer.ask(self.epoch, 0, 0),
             datacenter: self.datacenters.get(&peer.datacenter)?,
             provider: self.providers.get(&peer.provider)?,
         })

@@ -42,6 +42,8 @@ pub enum Reason {
     Duration,
     /// The offer does not take a hold this long.
     Hold,
+    /// The offer does not serve this developer.
+    Developer,
     /// An effector is not offered.
     Effector,
     /// A requirement does not hold.
@@ -89,6 +91,7 @@ impl Candidate<'_> {
                 Reason::Duration,
             ),
             (terms.hold > self.offer.terms.max_hold, Reason::Hold),
+            (!self.offer.terms.serves(deal.owner), Reason::Developer),
             (
                 !terms.effectors.iter().all(|name| self.has_effector(name)),
                 Reason::Effector,

@@ -62,10 +62,10 @@ pub(crate) struct Auditor {
     /// A report of the call under way, which counts after its events.
     reporting: Option<(PeerId, u64)>,
     posting: Option<Terms>,
-    /// Notice of the offer under way, of offers, and the offers of peers.
-    offering: u64,
-    notices: BTreeMap<OfferId, u64>,
-    offers: BTreeMap<PeerId, OfferId>,
+    offers: BTreeMap<OfferId, offer::Terms>,
+    /// Terms of the call under way, which hold from its event on.
+    accepting: Option<offer::Terms>,
+    standing: BTreeMap<PeerId, OfferId>,
 }
 
 impl Auditor {
@@ -87,9 +87,9 @@ impl Auditor {
             reports: BTreeMap::new(),
             reporting: None,
             posting: None,
-            offering: 0,
-            notices: BTreeMap::new(),
             offers: BTreeMap::new(),
+            accepting: None,
+            standing: BTreeMap::new(),
         }
     }
 
@@ -97,6 +97,9 @@ impl Auditor {
     pub(crate) fn call(&mut self, now: u64, call: &Call) {
         match call {
             Call::Demand(demand::Call::Post { terms, .. }) => self.posting = Some(terms.clone()),
+            Call::Offer(offer::Call::Post { terms, .. } | offer::Call::SetTerms { terms, .. }) => {
+                self.accepting = Some(terms.clone());
+            }
             Call::Worker(worker::Call::Report { peer, stopped }) => {
                 self.reporting = Some((*peer, now));
                 for id in stopped {
@@ -118,7 +121,6 @@ impl Auditor {
                     worker.left = true;
                 }
             }
-            Call::Offer(offer::Call::Post { terms, .. }) => self.offering = terms.notice.0,
             _ => {}
         }
     }
@@ -142,12 +144,6 @@ impl Auditor {
                     "a report nobody made"
                 );
                 self.reports.insert(*peer, now);
-            }
-            Event::Offer(offer::Event::Posted { offer, .. }) => {
-                self.notices.insert(*offer, self.offering);
-            }
-            Event::Offer(offer::Event::PeerAdded { offer, peer }) => {
-                self.offers.insert(*peer, *offer);
             }
             Event::Demand(demand::Event::Posted {
                 deal,
@@ -180,6 +176,7 @@ impl Auditor {
                 let epochs = u64::try_from(self.epoch).expect("seconds") * epochs;
                 assert!(paid_until.0 <= now + epochs, "a warning too early");
             }
+            Event::Offer(event) => self.offer_event(event),
             Event::Deal(event) => self.deal_event(event),
             Event::Worker(event) => self.worker_event(now, event),
             _ => {}
@@ -236,6 +233,45 @@ impl Auditor {
         }
     }
 
+    fn offer_event(&mut self, event: &offer::Event) {
+        match event {
+            offer::Event::Posted { offer, .. } | offer::Event::TermsSet { offer } => {
+                let terms = self.accepting.take().expect("terms nobody set");
+                self.offers.insert(*offer, terms);
+            }
+            offer::Event::PriceSet { .. } => {}
+            offer::Event::PeerAdded { offer, peer } => {
+                let before = self.standing.insert(*peer, *offer);
+                assert_eq!(before, None, "a peer stands in two offers");
+            }
+            offer::Event::PeerRemoved { offer, peer } => {
+                assert_eq!(self.standing.remove(peer), Some(*offer), "it stood there");
+            }
+            offer::Event::Closed { offer } => _ = self.offers.remove(offer),
+        }
+    }
+
+    /// Whether the terms of the peer's offer take a new worker of this deal.
+    fn check_terms(&self, now: u64, peer: PeerId, deal: &Audited) {
+        let offer = self.standing.get(&peer).expect("a peer in an offer");
+        let terms = self.offers.get(offer).expect("terms");
+        let owner = &deal.owner;
+        let named = terms.allowed.is_empty() || terms.allowed.iter().any(|each| each == owner);
+        let served = named && terms.denied.iter().all(|each| each != owner);
+        assert!(served, "offer {offer} does not serve {owner}");
+        let until = terms.valid_until.map_or(u64::MAX, |until| until.0);
+        assert!(now <= until, "offer {offer} has expired");
+        let wanted = deal.terms.duration.map_or(u64::MAX, |span| span.0);
+        let longest = terms.max_duration.map_or(u64::MAX, |span| span.0);
+        let fits = (terms.min_duration.0..=longest).contains(&wanted);
+        assert!(fits, "offer {offer} does not take {wanted} s");
+        let hold = deal.terms.hold;
+        assert!(
+            hold <= terms.max_hold,
+            "offer {offer} does not hold so long"
+        );
+    }
+
     fn back(&mut self, id: DealId, amount: u128) {
         let deal = self.deals.get_mut(&id).expect("deal");
         deal.paid_back += amount;
@@ -287,10 +323,11 @@ impl Auditor {
                     paid: 0,
                     cannot: false,
                     named_stopped: false,
-                    notice: self.notices[&self.offers[peer]],
+                    notice: self.offers[&self.standing[peer]].notice.0,
                     leaves: None,
                     left: false,
                 };
+                self.check_terms(now, *peer, self.deals.get(deal).expect("deal"));
                 self.deals
                     .get_mut(deal)
                     .expect("deal")

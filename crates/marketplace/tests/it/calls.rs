@@ -46,6 +46,7 @@ calls! {
     Offer(offer) {
         Post: "offer post",
         SetPrice: "offer set-price",
+        SetTerms: "offer set-terms",
         AddPeer: "offer add-peer",
         RemovePeer: "offer remove-peer",
         Close: "offer close",

@@ -342,7 +342,11 @@ impl Stage {
                 let id = known(&self.offers, name)?;
                 Ok(world.read(|cx| {
                     let offer = offer::get(cx.store, id)?.expect("offer");
-                    Ok(offer.ask(cx.epoch()).to_string())
+                    let curve = offer.curve(cx.epoch());
+                    Ok(match curve.slope.0 {
+                        0 => curve.floor.to_string(),
+                        slope => format!("{} slope {slope}", curve.floor),
+                    })
                 }))
             }
             "look" => {
@@ -359,7 +363,7 @@ impl Stage {
                 Ok(match world.read(|cx| worker::get(cx.store, id)) {
                     None => "removed".to_owned(),
                     Some(worker) => format!("{:?}", worker.stage)
-                        .split(' ')
+                        .split(|c: char| !c.is_alphanumeric())
                         .next()
                         .unwrap_or("")
                         .to_owned(),
