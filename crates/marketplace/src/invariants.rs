@@ -287,8 +287,8 @@ impl Checker<'_> {
         self.expect(there == owed, "I2 escrow", || {
             format!("deal {id} holds {there}, is accountable for {owed}")
         });
-        let holds = state.live(id).map(|worker| held(deal, worker));
-        let holds = holds.fold(Some(Part::ZERO), |sum, each| sum?.checked_add(each?));
+        let mut holds = state.live(id).map(|worker| held(deal, worker));
+        let holds = holds.try_fold(Part::ZERO, |sum, each| sum.checked_add(each?));
         self.expect(holds == Some(deal.held), "I2 escrow", || {
             format!(
                 "deal {id} counts {:?} for holds, {holds:?} is due",
