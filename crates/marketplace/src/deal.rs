@@ -280,16 +280,16 @@ fn top_up<S: Store>(cx: &mut Cx<'_, S>, id: DealId, amount: Usdc) -> Result<(), 
     within("top-up", amount.0, 1, MAX_SUPPLY.0)?;
     let by = cx.caller();
     now.deposit(amount)?;
+    now.emit(Event::ToppedUp {
+        deal: id,
+        by,
+        amount,
+    });
     if now.deal.paused() {
         now.load_workers(cx)?;
         now.try_resume(cx.now())?;
     }
     ledger::transfer(cx, Account::User(by), Account::Deal(id), amount)?;
-    cx.emit(Event::ToppedUp {
-        deal: id,
-        by,
-        amount,
-    });
     now.save(cx)
 }
 

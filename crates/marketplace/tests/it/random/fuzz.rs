@@ -50,8 +50,7 @@ fn run_all(params: impl Fn(&mut Dice) -> Params, steps: u64) -> Tally {
         }
         done += length;
         run.world.check_all();
-        run.settle_up();
-        run.world.check_all();
+        run.leave();
         for (name, (accepted, refused)) in run.tally {
             let sum = tally.entry(name).or_default();
             *sum = (sum.0 + accepted, sum.1 + refused);

@@ -11,7 +11,7 @@ impl Run {
         self.world.read(|cx| peer::get(cx.store, id))
     }
 
-    fn units(&self, id: PeerId) -> u16 {
+    pub(super) fn units(&self, id: PeerId) -> u16 {
         self.world.read(|cx| peer::units(cx.store, id)).registered()
     }
 

@@ -50,7 +50,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind("worker report", 28, Run::report),
     kind("worker give-notice", 3, Run::give_notice),
     kind("worker give-notice-of-all", 1, Run::give_notice_of_all),
-    kind("worker leave", 1, Run::leave),
+    kind("worker leave", 1, Run::leave_deal),
 ];
 
 /// The weights of one run.

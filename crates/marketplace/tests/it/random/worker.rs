@@ -83,7 +83,7 @@ impl Run {
         (self.owner(provider), Call::Worker(call))
     }
 
-    pub(super) fn leave(&mut self) -> Made {
+    pub(super) fn leave_deal(&mut self) -> Made {
         let (worker, owner, _) = self.serving();
         (owner, Call::Worker(worker::Call::Leave { worker }))
     }
