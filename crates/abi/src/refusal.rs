@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolInterface as _;
 use marketplace::refusal::{Object, Role};
 use marketplace::units::{
-    self, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::{Error, Refusal};
 
@@ -31,6 +31,7 @@ fn object(object: Object) -> (ObjectKind, B256) {
         Object::Offer(id) => (ObjectKind::Offer, number(id.0)),
         Object::Deal(id) => (ObjectKind::Deal, number(id.0)),
         Object::Worker(id) => (ObjectKind::Worker, number(id.0)),
+        Object::Change(id) => (ObjectKind::Change, number(id.0)),
     }
 }
 
@@ -43,6 +44,7 @@ fn object_back(kind: ObjectKind, id: B256) -> Option<Object> {
         ObjectKind::Offer => Object::Offer(OfferId(number?)),
         ObjectKind::Deal => Object::Deal(DealId(number?)),
         ObjectKind::Worker => Object::Worker(WorkerId(number?)),
+        ObjectKind::Change => Object::Change(ChangeId(number?)),
         ObjectKind::__Invalid => return None,
     })
 }
@@ -66,7 +68,9 @@ roles!(
     Operator,
     ProviderOrOperator,
     DealOwner,
-    DealOwnerOrMonitor
+    DealOwnerOrMonitor,
+    Heir,
+    Governance
 );
 
 impl From<Refusal> for Revert {

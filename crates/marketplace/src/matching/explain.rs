@@ -344,7 +344,7 @@ impl<'s, 'c, S: Store> Search<'s, 'c, S> {
         let cover = self
             .now
             .deal
-            .cover(&self.cx.params, &self.now.terms, rate)?;
+            .cover(&self.now.params, &self.now.terms, rate)?;
         let missing = cover.checked_sub(self.now.deal.uncharged()?);
         let Some(missing) = missing else {
             return Ok(());

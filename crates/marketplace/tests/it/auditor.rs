@@ -8,13 +8,16 @@ use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
 use marketplace::units::{Address, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId};
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, offer, provider, usdc};
+use marketplace::{Call, Cx, Event, Params, demand, governance, offer, provider, usdc};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
 struct Audited {
     owner: Address,
     terms: Terms,
+    /// Least seconds that its workers are paid for, as of its posting.
+    least: u64,
+    hold_ppm: u128,
     /// Paid in, and paid back to the owner.
     paid_in: u128,
     paid_back: u128,
@@ -155,6 +158,8 @@ impl Auditor {
                 let audited = Audited {
                     owner: *owner,
                     terms,
+                    least: self.least,
+                    hold_ppm: self.hold_ppm,
                     paid_in: escrow.0,
                     paid_back: 0,
                     to_treasury: 0,
@@ -176,6 +181,13 @@ impl Auditor {
                 let epochs = u64::try_from(self.epoch).expect("seconds") * epochs;
                 assert!(paid_until.0 <= now + epochs, "a warning too early");
             }
+            Event::Provider(provider::Event::Transferred { provider, from, to }) => {
+                let before = self.owners.insert(*provider, *to);
+                assert_eq!(before, Some(*from), "it changes hands");
+            }
+            Event::Governance(governance::Event::Changed {
+                parameter, value, ..
+            }) => self.parameter(parameter, *value),
             Event::Offer(event) => self.offer_event(event),
             Event::Deal(event) => self.deal_event(event),
             Event::Worker(event) => self.worker_event(now, event),
@@ -230,6 +242,16 @@ impl Auditor {
                 assert_eq!(unpaid, 0, "deal {deal} is removed and owes its providers");
                 self.deals.remove(deal);
             }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: u64) {
+        match name {
+            "min_charge_seconds" => self.least = value,
+            "hold_ppm" => self.hold_ppm = value.into(),
+            // A lease that was renewed before keeps its length.
+            "lease_seconds" => self.lease = self.lease.max(value),
+            _ => {}
         }
     }
 
@@ -380,6 +402,8 @@ impl Auditor {
     /// A worker is gone: was it to go, and for how much?
     fn gone(&mut self, id: WorkerId, reason: GoneReason, now: u64, at: u64, earned: u128) {
         let worker = self.workers.get(&id).expect("worker");
+        let deal = self.deals.get(&worker.deal).expect("deal");
+        let (least, hold_ppm) = (deal.least, deal.hold_ppm);
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
         let last = worker.ran.map(|ran| ran.max(reported));
         // Full seconds and seconds of holds. What a peer did not report it may not be paid for, but in a hold it need
@@ -428,16 +452,16 @@ impl Auditor {
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };
         let mut exact = worker.rate * u128::from(seconds);
-        exact += worker.rate * u128::from(held) * self.hold_ppm / 1_000_000;
+        exact += worker.rate * u128::from(held) * hold_ppm / 1_000_000;
         if matches!(
             reason,
             GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact
         ) {
-            exact = exact.max(worker.rate * u128::from(self.least));
+            exact = exact.max(worker.rate * u128::from(least));
         }
         assert_eq!(earned, exact / self.epoch, "worker {id} gone: {reason:?}");
         if reason == GoneReason::CannotRun {
-            let least = worker.rate * u128::from(self.least) / self.epoch;
+            let least = worker.rate * u128::from(least) / self.epoch;
             self.treasury += least;
             self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
         }
@@ -486,13 +510,14 @@ impl Auditor {
     fn holds(&self, id: DealId, now: u64) -> u128 {
         let each = |worker: &Hired| worker.rate * u128::from(self.held(worker, now));
         let sum: u128 = self.live(id).map(each).sum();
-        (sum * self.hold_ppm).div_ceil(1_000_000)
+        (sum * self.deals[&id].hold_ppm).div_ceil(1_000_000)
     }
 
     /// What a hold of the workers that run would cost, in exact money, rounded up.
     fn reserve(&self, id: DealId) -> u128 {
-        let hold: u128 = self.deals[&id].terms.hold.0.into();
-        (self.rate(id) * hold * self.hold_ppm).div_ceil(1_000_000)
+        let deal = &self.deals[&id];
+        let hold = u128::from(deal.terms.hold.0);
+        (self.rate(id) * hold * deal.hold_ppm).div_ceil(1_000_000)
     }
 
     /// Until when the escrow of a deal pays those that run, if any does.
@@ -507,7 +532,8 @@ impl Auditor {
         let worker = self.workers.get(&id).expect("worker");
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
         let running = worker.rate * u128::from(self.active(worker, reported));
-        let held = worker.rate * u128::from(self.held(worker, now)) * self.hold_ppm / 1_000_000;
+        let hold_ppm = self.deals[&worker.deal].hold_ppm;
+        let held = worker.rate * u128::from(self.held(worker, now)) * hold_ppm / 1_000_000;
         worker.earned.unwrap_or((running + held) / self.epoch)
     }
 
@@ -537,7 +563,7 @@ impl Auditor {
             let charged = match (worker.earned, worker.ran) {
                 (Some(earned), _) => earned * self.epoch,
                 (None, Some(_)) => worker.rate * u128::from(self.active(worker, now)),
-                (None, None) => worker.rate * u128::from(self.least),
+                (None, None) => worker.rate * u128::from(deal.least),
             };
             free = free
                 .checked_sub(charged)

@@ -53,7 +53,9 @@ impl Run {
             false => Vec::new(),
         };
         let call = worker::Call::Report { peer, stopped };
-        (address(&name), Call::Worker(call))
+        let row = self.world.read(|cx| peer::get(cx.store, peer));
+        let operator = row.map_or(address(&name), |peer| peer.operator);
+        (operator, Call::Worker(call))
     }
 
     /// A worker that runs, most of the time, with the owner of its provider and its peer's operator.
