@@ -5,8 +5,8 @@ use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::demand::{Artifact, Pricing, Source, Spread};
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds,
-    Time, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId,
+    Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
 use marketplace::{Call, datacenter, deal, demand, governance, offer, peer, provider, worker};
@@ -100,6 +100,12 @@ fn supply() -> Vec<Call> {
         Call::Provider(provider::Call::Transfer {
             provider: ProviderId(1),
             to: Some(Address([4; 20])),
+        }),
+        Call::Provider(provider::Call::Remove {
+            provider: ProviderId(1),
+        }),
+        Call::Datacenter(datacenter::Call::Remove {
+            datacenter: DatacenterId(2),
         }),
         Call::Provider(provider::Call::Accept {
             provider: ProviderId(1),
@@ -267,6 +273,7 @@ fn views_survive_json() {
             raise: None,
             terms: offer_terms(),
             peers: 1,
+            deposit: Flt(5),
         },
         vec![PEER],
     );

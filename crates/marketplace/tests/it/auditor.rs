@@ -8,7 +8,7 @@ use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
 use marketplace::units::{Address, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId};
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, governance, offer, provider, usdc};
+use marketplace::{Call, Cx, Event, Params, demand, deposit, governance, offer, provider, usdc};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub(crate) struct Auditor {
     hold_ppm: u128,
     users: BTreeMap<Address, u128>,
     treasury: u128,
+    /// FLT.
+    deposits: u128,
     deals: BTreeMap<DealId, Audited>,
     workers: BTreeMap<WorkerId, Hired>,
     owners: BTreeMap<ProviderId, Address>,
@@ -84,6 +86,7 @@ impl Auditor {
             hold_ppm: params.hold_ppm.into(),
             users,
             treasury: 0,
+            deposits: 0,
             deals: BTreeMap::new(),
             workers: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -176,8 +179,10 @@ impl Auditor {
                 epochs,
                 paid_until,
             }) => {
-                let until = self.paid_until(*deal, now);
-                assert_eq!(until, Some(paid_until.0), "paid until, of a warning");
+                // At that second nothing is left for another one. (The block may be later than a pause then.)
+                let left = self.free(*deal, paid_until.0);
+                let left = left.saturating_sub(self.reserve(*deal));
+                assert!(left < self.rate(*deal), "paid until, of a warning");
                 let epochs = u64::try_from(self.epoch).expect("seconds") * epochs;
                 assert!(paid_until.0 <= now + epochs, "a warning too early");
             }
@@ -185,6 +190,8 @@ impl Auditor {
                 let before = self.owners.insert(*provider, *to);
                 assert_eq!(before, Some(*from), "it changes hands");
             }
+            Event::Deposit(deposit::Event::Taken { amount, .. }) => self.deposits += amount.0,
+            Event::Deposit(deposit::Event::Returned { amount, .. }) => self.deposits -= amount.0,
             Event::Governance(governance::Event::Changed {
                 parameter, value, ..
             }) => self.parameter(parameter, *value),
@@ -581,6 +588,8 @@ impl Auditor {
         }
         let treasury = ledger::balance(cx.store, Account::Treasury).expect("balance");
         assert_eq!(treasury.0, self.treasury, "USDC of the treasury");
+        let deposits = deposit::held(cx.store).expect("deposits");
+        assert_eq!(deposits.0, self.deposits, "FLT deposited");
         for (id, deal) in &self.deals {
             let paid = deal.paid_to_providers;
             let expected = deal.paid_in - deal.paid_back - deal.to_treasury - paid;

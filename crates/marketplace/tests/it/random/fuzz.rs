@@ -25,6 +25,7 @@ fn params(dice: &mut Dice) -> Params {
         hold_ppm: 123_457,
         look_budget: 40,
         faucet_usdc: 1_000_000,
+        removal_epochs: 1,
         governance: address("governance"),
         governance_delay_seconds: dice.of(&[0, 40]),
         ..Params::default()
