@@ -155,7 +155,7 @@ pub struct Worker {
     pub notice: Seconds,
     /// Where it stands.
     pub stage: Stage,
-    /// What was paid out of what it earned.
+    /// What was paid out of what it earned, fees included.
     pub paid: Usdc,
 }
 
@@ -281,8 +281,10 @@ pub enum Event {
         worker: WorkerId,
         /// Who earns.
         provider: ProviderId,
-        /// How much this time.
+        /// What its owner got this time.
         amount: Usdc,
+        /// What the treasury got.
+        fee: Usdc,
     },
 }
 
