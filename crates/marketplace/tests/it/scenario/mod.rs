@@ -1,6 +1,7 @@
 //! Runs the text tables in `tests/scenarios`; their language is explained in the README there.
 
 mod calls;
+mod cells;
 mod words;
 
 use crate::world::{World, address};
