@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod demand;
 pub mod explain;
 pub mod offer;
+pub mod params;
 pub mod peer;
 pub mod provider;
 pub mod time;

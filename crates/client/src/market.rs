@@ -9,6 +9,7 @@ use abi::view::{
     deal::{Deal, Member},
     explain::{Explanation, Question},
     offer::Offer,
+    params::Parameters,
     peer::Peer,
     provider::Provider,
     time::Time,
@@ -71,6 +72,14 @@ impl Client {
     /// If the node does not answer.
     pub async fn parameters(&self) -> Result<BTreeMap<String, u64>, Error> {
         self.read("market_parameters", Vec::new()).await
+    }
+
+    /// All parameters with bounds, unit and meaning, and the changes that wait.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn params(&self) -> Result<Parameters, Error> {
+        self.read("market_params", Vec::new()).await
     }
 
     /// One parameter.

@@ -106,6 +106,8 @@ pub struct Deal {
     pub status: Status,
     /// When it was posted.
     pub posted: Time,
+    /// Which parameters hold for it, of those that act at creation.
+    pub version: u32,
 
     /// Its place among demands.
     pub place: u64,

@@ -32,6 +32,8 @@ id! {
     DealId;
     /// A worker: some units of one peer, serving one deal.
     WorkerId;
+    /// A change of a parameter.
+    ChangeId;
 }
 
 /// An account of the chain.

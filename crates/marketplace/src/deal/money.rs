@@ -41,6 +41,7 @@ impl Deal {
             owner,
             status: Status::Matching,
             posted: now,
+            version: 0,
             place,
             queued: Queued::No,
             looked: 0,

@@ -8,7 +8,9 @@ mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod explain;
+mod fuzz;
 mod names;
+mod promises;
 mod random;
 mod scenario;
 mod snapshot;

@@ -9,6 +9,7 @@ use abi::view::{
     deal::{Deal, Member},
     explain::{Explanation, Question},
     offer::Offer,
+    params::Parameters,
     peer::Peer,
     provider::Provider,
     time::Time,
@@ -21,7 +22,7 @@ use execution::{
 };
 use jsonrpsee::{core::RpcResult, proc_macros::rpc};
 use marketplace::{
-    Cx, Error, Refusal, datacenter, deal,
+    Cx, Error, Refusal, datacenter, deal, governance,
     limits::MAX_PAGE,
     offer, params, peer, provider, time,
     units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId},
@@ -41,6 +42,10 @@ pub(super) trait Market {
     /// Every parameter by name.
     #[method(name = "parameters", blocking)]
     fn parameters(&self) -> RpcResult<BTreeMap<String, u64>>;
+
+    /// All parameters with bounds, unit and meaning, and the changes that wait.
+    #[method(name = "params", blocking)]
+    fn params(&self) -> RpcResult<Parameters>;
 
     #[method(name = "provider", blocking)]
     fn provider(&self, id: u64) -> RpcResult<Option<Provider>>;
@@ -189,6 +194,10 @@ impl MarketServer for Source {
             .into_iter()
             .map(|parameter| (parameter.name.to_owned(), parameter.value));
         Ok(named.collect())
+    }
+
+    fn params(&self) -> RpcResult<Parameters> {
+        self.read(|cx| Ok((cx.params.clone(), governance::pending(cx.store)?).into()))
     }
 
     fn provider(&self, id: u64) -> RpcResult<Option<Provider>> {
