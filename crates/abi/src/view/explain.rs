@@ -92,6 +92,8 @@ pub struct Count {
 pub enum Reason {
     /// Its ask is above the limit.
     Price,
+    /// Governance did not admit its provider, where providers are listed.
+    NotAdmitted,
     /// Its offer has expired.
     Expired,
     /// The offer does not take deals of this duration.
@@ -185,6 +187,7 @@ impl From<matching::Reason> for Reason {
         use matching::Reason as R;
         match reason {
             R::Price => Self::Price,
+            R::NotAdmitted => Self::NotAdmitted,
             R::Expired => Self::Expired,
             R::Duration => Self::Duration,
             R::Hold => Self::Hold,
