@@ -244,9 +244,13 @@ fn said_alone(plan: &Path) -> String {
 }
 
 fn a_demand_that_waits_is_told_the_same(market_of_three: &Market) {
-    let file = impossible("requirement.toml");
-    let plan = fs::read_to_string(file).unwrap();
-    let file = market_of_three.write("plan.toml", &plan);
+    let plan = fs::read_to_string(impossible("requirement.toml")).unwrap();
+    let path = "path = \"hello.wasm\"";
+    let source = format!(
+        "{path}\n[[function.sources]]\nkey = \"0x{}\"\nendpoint = \"127.0.0.1:1\"",
+        "11".repeat(32)
+    );
+    let file = market_of_three.write("plan.toml", &plan.replace(path, &source));
     market_of_three.json(&["deploy", "apply", "--detach", text(&file)]);
     let said = market_of_three.said("text", &["deploy", "status", "1"]);
     let expected = fs::read_to_string(impossible("requirement.txt")).unwrap();

@@ -75,7 +75,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Version => "another protocol version is spoken",
         Reason::Units => "fewer idle CUs than a worker needs",
         Reason::NotChosen => {
-            "it would do, but for the spread, the offer's CUs per deal, the least workers or the funds"
+            "would do, but for the spread, the offer's CUs per deal, the least workers or the funds"
         }
     }
 }
