@@ -2,11 +2,12 @@
 
 use crate::refusal::Revert;
 use crate::sol::{
-    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls, IErrors::UnknownCall,
-    IGovernance::IGovernanceCalls, IOffer::IOfferCalls, IPeer::IPeerCalls,
-    IProvider::IProviderCalls, ITime::ITimeCalls, IWorker::IWorkerCalls,
+    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
+    IDeposit::IDepositCalls, IErrors::UnknownCall, IGovernance::IGovernanceCalls,
+    IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
+    IWorker::IWorkerCalls,
 };
-use crate::{datacenter, deal, demand, governance, offer, peer, provider, time, worker};
+use crate::{datacenter, deal, demand, deposit, governance, offer, peer, provider, time, worker};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
 use marketplace::units::{ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
@@ -43,6 +44,8 @@ pub enum Query {
     Worker(WorkerId),
     /// The value of a parameter.
     Parameter(String),
+    /// The storage deposit of one object.
+    Deposit,
     /// Protocol time.
     Time,
 }
@@ -64,6 +67,7 @@ pub fn decode(data: &[u8]) -> Result<Request, Revert> {
         };
     }
     first_of! {
+        IDepositCalls => deposit::decode,
         IGovernanceCalls => governance::decode,
         IProviderCalls => provider::decode,
         IDatacenterCalls => datacenter::decode,
@@ -133,6 +137,7 @@ impl Query {
             Self::Deal(id) => deal::answer(cx, id),
             Self::Worker(id) => worker::answer(cx, id),
             Self::Parameter(name) => governance::answer(cx, &name),
+            Self::Deposit => Ok(deposit::answer(cx)),
             Self::Time => Ok(time::answer(cx)),
         }
     }

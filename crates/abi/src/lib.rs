@@ -6,6 +6,7 @@ pub mod calldata;
 pub mod datacenter;
 pub mod deal;
 pub mod demand;
+pub mod deposit;
 pub mod governance;
 pub mod log;
 pub mod offer;

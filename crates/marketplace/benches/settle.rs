@@ -25,15 +25,15 @@ const ARTIFACT: Hash = Hash([7; 32]);
 
 fn main() {
     touch();
-    // The warm caches of a small market are no measure for a large one, so the small one is what is compared with.
-    let few = boundary(10_000, 1_000);
-    let many = boundary(1_000_000, 1_000);
-    let rare = boundary(1_000_000, 10);
-    for (deals, expire, us) in [few, many, rare] {
+    let few = boundaries(10_000, &[1_000]);
+    let many = boundaries(1_000_000, &[1_000, 10]);
+    let first = few[0].1 / few[0].0 as f64;
+    let figures = [(10_000, few[0]), (1_000_000, many[0]), (1_000_000, many[1])];
+    for (deals, (expire, us)) in figures {
+        let each = us / expire as f64;
         println!(
-            r#"{{"bench":"settle","live_deals":{deals},"expire":{expire},"boundary_us":{us:.0},"us_per_expiry":{:.2},"ratio_per_expiry":{:.2}}}"#,
-            us / expire as f64,
-            (us / expire as f64) / (few.2 / few.1 as f64),
+            r#"{{"bench":"settle","live_deals":{deals},"expire":{expire},"boundary_us":{us:.0},"us_per_expiry":{each:.2},"ratio":{:.2}}}"#,
+            each / first,
         );
     }
 }
@@ -69,27 +69,47 @@ fn touch() {
     }
 }
 
-/// The first block of an epoch, when so many of so many deals end with the epoch before: deals, those, microseconds.
-fn boundary(deals: u64, expire: u64) -> (u64, u64, f64) {
+/// The first block of an epoch, when so many of so many deals end with the epoch before: those, and microseconds.
+fn boundaries(deals: u64, expire: &[u64]) -> Vec<(u64, f64)> {
     let mut market = Market::new();
-    // A group ends at the end of each of the first epochs; groups lie scattered among the others.
-    let distance = deals / (expire * TIMES);
-    market.grow(deals, |number| {
-        let group = number / distance;
-        let ends = number.is_multiple_of(distance) && group < expire * TIMES;
-        ends.then(|| Seconds((group % TIMES + 1) * EPOCH))
+    // How many end with each of the first epochs.
+    let counts: Vec<_> = expire
+        .iter()
+        .flat_map(|count| [*count; TIMES as usize])
+        .collect();
+    // In which epoch those that end do: mixed among each other, and scattered among all.
+    let most = counts.iter().copied().max().unwrap_or_default();
+    let mixed = (0..most).flat_map(|place| {
+        let left = counts
+            .iter()
+            .zip(1..)
+            .filter(move |(count, _)| place < **count);
+        left.map(|(_, epoch)| epoch)
     });
+    let mixed: Vec<u64> = mixed.collect();
+    let distance = deals / mixed.len() as u64;
+    market.grow(deals, |number| {
+        let scattered = number.is_multiple_of(distance);
+        let epoch = mixed
+            .get((number / distance) as usize)
+            .filter(|_| scattered);
+        epoch.map(|epoch| Seconds(epoch * EPOCH))
+    });
+    let mut figures = Vec::new();
     let mut times = Vec::new();
-    for _ in 0..TIMES {
+    for (number, count) in counts.into_iter().enumerate() {
         market.end();
         let began = Instant::now();
         // Ends take effect in the first block whose time is beyond them.
-        let events = market.begin(EPOCH + u64::from(times.is_empty()));
+        let events = market.begin(EPOCH + u64::from(number == 0));
         times.push(began.elapsed().as_secs_f64() * 1e6);
         let over = |event: &&Event| matches!(event, Event::Deal(deal::Event::Ended { .. }));
-        assert_eq!(events.iter().filter(over).count() as u64, expire);
+        assert_eq!(events.iter().filter(over).count() as u64, count);
+        if times.len() as u64 == TIMES {
+            figures.push((count, median(std::mem::take(&mut times))));
+        }
     }
-    (deals, expire, median(times))
+    figures
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

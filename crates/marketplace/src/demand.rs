@@ -162,6 +162,7 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
     let artifact = terms.artifact.hash;
     let mut deal = Deal::posted(owner, id.0, cx.now());
     deal.version = cx.params.version;
+    deal.deposit = cx.params.deposit(1);
     let mut now = DealNow::new(cx, id, deal, terms);
     now.deposit(escrow)?;
     ledger::transfer(cx, Account::User(owner), Account::Deal(id), escrow)?;

@@ -10,8 +10,8 @@ use marketplace::matching::{
 };
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds,
-    Time, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId,
+    Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
 use marketplace::{Call, datacenter, deal, demand, governance, offer, peer, provider, worker};
@@ -105,6 +105,12 @@ fn supply() -> Vec<Call> {
         Call::Provider(provider::Call::Transfer {
             provider: ProviderId(1),
             to: Some(Address([4; 20])),
+        }),
+        Call::Provider(provider::Call::Remove {
+            provider: ProviderId(1),
+        }),
+        Call::Datacenter(datacenter::Call::Remove {
+            datacenter: DatacenterId(2),
         }),
         Call::Provider(provider::Call::Accept {
             provider: ProviderId(1),
@@ -317,6 +323,7 @@ fn views_survive_json() {
             raise: None,
             terms: offer_terms(),
             peers: 1,
+            deposit: Flt(5),
         },
         vec![PEER],
     );
