@@ -10,7 +10,7 @@ use marketplace::matching::{
 };
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId,
+    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId, Rate,
     Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
