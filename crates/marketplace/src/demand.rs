@@ -92,7 +92,7 @@ pub struct Terms {
     pub protocol_version: u32,
     /// How far workers must lie apart.
     pub spread: Spread,
-    /// How long workers are kept, unpaid and not serving, after the money is used up.
+    /// How long workers are kept, not serving and at a part of their price, after the money is used up.
     pub hold: Seconds,
     /// An account that may evict workers and nothing else.
     pub monitor: Option<Address>,
@@ -160,7 +160,7 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
 
     let id = DealId(time::next_id(cx.store, COUNTER)?);
     let artifact = terms.artifact.hash;
-    let mut deal = Deal::posted(owner, id.0, cx.now());
+    let mut deal = Deal::posted(owner, id.0, cx.now(), &cx.params);
     deal.version = cx.params.version;
     deal.deposit = cx.params.deposit(1);
     let mut now = DealNow::new(cx, id, deal, terms);

@@ -1,7 +1,8 @@
 //! What holds between any two calls, checked over all rows at once, with every violation reported.
 //!
 //! - I1 conservation: the balances sum to `held`; no row is zero.
-//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid.
+//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid;
+//!   what live workers earned in holds is counted and covered.
 //! - I3 counts: workers, units, idle units, peers of offers and members of indexes are what the rows say, and no row
 //!   belongs to something that is not there.
 //! - I4 whereabouts: a unit serves the worker that lists it, and no other.
@@ -12,7 +13,7 @@
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
 use crate::datacenter::{Country, DATACENTERS, Datacenter, TENANTS};
-use crate::deal::{DEALS, Deal, Queued, Status};
+use crate::deal::{DEALS, Deal, Queued, Status, next_warning};
 use crate::demand::{DEMANDS, Terms};
 use crate::deposit::DEPOSITS;
 use crate::governance::CHANGES;
@@ -26,8 +27,8 @@ use crate::provider::{PROVIDERS, Provider};
 use crate::table::{Key, Table};
 use crate::time::{CLOCK, COUNTERS, Clock, DUE};
 use crate::units::{
-    DatacenterId, DealId, Exact, OfferId, PeerId, Price, ProviderId, Rate, Seconds, Time, Usdc,
-    WorkerId,
+    DatacenterId, DealId, Exact, OfferId, Part, PeerId, Price, ProviderId, Rate, Seconds, Time,
+    Usdc, WorkerId,
 };
 use crate::usdc::{ALLOWANCES, AUTHORIZATIONS, NONCES};
 use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, UNPAID, WORKERS, Worker};
@@ -169,11 +170,28 @@ fn pause_over(state: &State, deal: &Deal, hold_over: Time) -> Time {
 fn worker_over(state: &State, worker: &Worker) -> Time {
     match worker.stage {
         Stage::Assigned { deadline } => deadline,
-        Stage::Running { kept_until, .. } => {
+        Stage::Running(run) | Stage::Draining { run, .. } => {
             let lease = state.leases.get(&worker.peer).copied();
-            lease.unwrap_or_default().until.max(kept_until)
+            lease.unwrap_or_default().until.max(run.kept_until)
         }
         Stage::Gone { .. } => Time::NEVER,
+    }
+}
+
+/// What a worker has earned in holds.
+fn held(deal: &Deal, worker: &Worker) -> Option<Part> {
+    let Some(run) = worker.stage.run() else {
+        return Some(Part::ZERO);
+    };
+    let span = Seconds(deal.held_seconds.0.saturating_sub(run.from_held.0));
+    worker.rate.over(span)?.part(deal.hold_ppm)
+}
+
+/// When a worker's notice is over, in a pause too.
+fn notice_over(worker: &Worker) -> Time {
+    match worker.stage {
+        Stage::Draining { until, .. } => until,
+        _ => Time::NEVER,
     }
 }
 
@@ -255,7 +273,7 @@ impl Checker<'_> {
         self.counts(state, id, deal);
         self.deadlines(state, id, deal, terms);
         self.spread(state, id, deal, terms);
-        let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
+        let wants = deal.staying() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
         self.expect(wants == queued, "I3 counts", || {
             format!("deal {id} wants workers: {wants}, is queued: {queued}")
@@ -270,8 +288,8 @@ impl Checker<'_> {
         for worker in state.workers_of(id) {
             let charged = match worker.stage {
                 Stage::Assigned { .. } => 0,
-                Stage::Running { from, .. } => {
-                    let span = Seconds(deal.paid_seconds.0.saturating_sub(from.0));
+                Stage::Running(run) | Stage::Draining { run, .. } => {
+                    let span = Seconds(deal.paid_seconds.0.saturating_sub(run.from.0));
                     worker.rate.over(span).unwrap_or_default().0
                 }
                 Stage::Gone { earned, .. } => exact(earned),
@@ -285,6 +303,17 @@ impl Checker<'_> {
         self.expect(there == owed, "I2 escrow", || {
             format!("deal {id} holds {there}, is accountable for {owed}")
         });
+        let mut holds = state.live(id).map(|worker| held(deal, worker));
+        let holds = holds.try_fold(Part::ZERO, |sum, each| sum.checked_add(each?));
+        self.expect(holds == Some(deal.held), "I2 escrow", || {
+            format!(
+                "deal {id} counts {:?} for holds, {holds:?} is due",
+                deal.held
+            )
+        });
+        self.expect(deal.held.ceil() <= Some(deal.free), "I2 escrow", || {
+            format!("deal {id} cannot pay its holds")
+        });
         self.expect(
             !deal.ended() || deal.free == Exact::ZERO,
             "I2 escrow",
@@ -295,11 +324,12 @@ impl Checker<'_> {
     /// I3, for the workers of a deal.
     fn counts(&mut self, state: &State, id: DealId, deal: &Deal) {
         let mut rates = [Rate::ZERO; 2];
-        let (mut assigned, mut running, mut unpaid) = (0u16, 0u16, 0u64);
+        let (mut assigned, mut running, mut draining, mut unpaid) = (0u16, 0u16, 0u16, 0u64);
         for worker in state.workers_of(id) {
             let (count, slot) = match worker.stage {
                 Stage::Assigned { .. } => (&mut assigned, rates.first_mut()),
-                Stage::Running { .. } => (&mut running, rates.last_mut()),
+                Stage::Running(_) => (&mut running, rates.last_mut()),
+                Stage::Draining { .. } => (&mut draining, rates.last_mut()),
                 Stage::Gone { .. } => {
                     unpaid = unpaid.saturating_add(1);
                     continue;
@@ -310,10 +340,11 @@ impl Checker<'_> {
                 *rate = rate.checked_add(worker.rate).unwrap_or_default();
             }
         }
-        let counted = (assigned, running, unpaid, rates);
+        let counted = (assigned, running, draining, unpaid, rates);
         let kept = (
             deal.assigned,
             deal.running,
+            deal.draining,
             deal.unpaid,
             [deal.assigned_rate, deal.rate],
         );
@@ -341,9 +372,10 @@ impl Checker<'_> {
             _ => state
                 .live(id)
                 .map(|worker| worker_over(state, worker))
-                .fold(deal.paid_until(), Time::min),
+                .fold(self.paid_until(state, id, deal, terms), Time::min),
         };
-        let first = first.min(deal.ends);
+        let notices = state.live(id).map(notice_over);
+        let first = notices.fold(first.min(deal.ends), Time::min);
         self.expect(deal.due <= first, "I5 time", || {
             format!("deal {id} is due at {first}, in the index at {}", deal.due)
         });
@@ -355,9 +387,25 @@ impl Checker<'_> {
         });
     }
 
-    /// I6.
+    /// I5: the end of the money, or the warning before it that is due next. No warning is kept back that was given
+    /// when less was left.
+    fn paid_until(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) -> Time {
+        let until = deal.paid_until(terms);
+        if let Some(last) = deal.warned.checked_sub(1) {
+            let due = next_warning(&state.params, last, until);
+            let stale = due != Time::NEVER && due > deal.at;
+            self.expect(!stale, "I5 time", || {
+                format!("deal {id} was warned, and its money lasts until {until}")
+            });
+        }
+        let warning = next_warning(&state.params, deal.warned, until).max(deal.at);
+        until.min(warning)
+    }
+
+    /// I6. A worker under notice holds its place in no cap, but no other of the deal is on its peer.
     fn spread(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
-        let live: Vec<_> = state.live(id).collect();
+        let staying = |worker: &&Worker| !worker.stage.is_draining();
+        let live: Vec<_> = state.live(id).filter(staying).collect();
         let most = |values: Vec<Option<u64>>| {
             let each = |value| values.iter().filter(|other| **other == value).count();
             values.iter().map(|value| each(*value)).max().unwrap_or(0)
@@ -368,7 +416,8 @@ impl Checker<'_> {
             let [a, b] = state.country(worker)?.0;
             Some(u64::from(u16::from_be_bytes([a, b])))
         };
-        let peers: BTreeSet<_> = live.iter().map(|worker| worker.peer).collect();
+        let peers: BTreeSet<_> = state.live(id).map(|worker| worker.peer).collect();
+        let all = state.live(id).count();
         for (what, limit, found) in [
             (
                 "provider",
@@ -386,7 +435,8 @@ impl Checker<'_> {
                 most(live.iter().map(country).collect()),
             ),
             ("deal", terms.target_workers, live.len()),
-            ("peer", 1, if peers.len() == live.len() { 1 } else { 2 }),
+            ("deal that serve", terms.target_workers, deal.live().into()),
+            ("peer", 1, if peers.len() == all { 1 } else { 2 }),
         ] {
             self.expect(limit == 0 || found <= limit.into(), "I6 spread", || {
                 format!("deal {id} has {found} workers in one {what}")
@@ -400,7 +450,7 @@ impl Checker<'_> {
         self.expect(!dear, "I6 spread", || {
             format!("deal {id} pays a worker above its limit")
         });
-        let vacated = terms.target_workers.saturating_sub(deal.workers());
+        let vacated = terms.target_workers.saturating_sub(deal.staying());
         self.expect(deal.vacated <= vacated, "I3 counts", || {
             format!("deal {id} has {} vacated places", deal.vacated)
         });

@@ -262,6 +262,9 @@ fn deals() -> Vec<Call> {
         Call::Worker(worker::Call::Running { worker, artifact }),
         Call::Worker(worker::Call::CannotRun { worker, obstacle }),
         Call::Worker(worker::Call::Report { peer, stopped }),
+        Call::Worker(worker::Call::GiveNotice { worker }),
+        Call::Worker(worker::Call::GiveNoticeOfAll { peer }),
+        Call::Worker(worker::Call::Leave { worker }),
     ]
 }
 

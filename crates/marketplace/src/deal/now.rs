@@ -15,7 +15,7 @@ use crate::peer::{LEASES, Lease};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
 use crate::units::{DealId, Exact, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
-use crate::worker::{self, BY_DEAL, GoneReason, Stage, WORKERS, Worker};
+use crate::worker::{self, BY_DEAL, GoneReason, Run, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -30,17 +30,6 @@ pub(crate) enum Pay {
     AtLeastMinimum,
     /// Nothing, but the minimum charge goes to the treasury.
     ToTreasury,
-}
-
-/// Something with a time; the order among those of one second is that of the variants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Deadline {
-    LeaseLapses(WorkerId),
-    StartTimeout(WorkerId),
-    DurationOver,
-    PaidUntil,
-    HoldOver,
-    PauseOver,
 }
 
 /// A deal as of now.
@@ -73,7 +62,7 @@ impl DealNow {
         if now.deal.due <= cx.clock.passed {
             now.settle(cx, cx.clock.passed)?;
         }
-        now.deal.accrue(cx.now())?;
+        now.deal.accrue(cx.now(), now.terms.hold)?;
         Ok(now)
     }
 
@@ -120,7 +109,7 @@ impl DealNow {
         }
     }
 
-    /// Reads all its workers; at most `max_target_workers`.
+    /// Reads all its workers; at most twice `max_target_workers`, since each may be leaving and have a successor.
     pub(crate) fn load_workers<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         if self.all_loaded {
             return Ok(());
@@ -143,121 +132,6 @@ impl DealNow {
             let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
             place.insert((worker, lease));
         }
-        Ok(())
-    }
-
-    /// Lets deadlines take effect in their order, each at its own second. (T2, T3)
-    fn settle<S: Store>(&mut self, cx: &mut Cx<'_, S>, upto: Time) -> Result<(), Error> {
-        self.load_workers(cx)?;
-        while let Some((at, what)) = self.next_deadline() {
-            if at > upto {
-                break;
-            }
-            self.deal.accrue(at)?;
-            self.meet(at, what)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<(Time, Deadline)> {
-        let mut all = Vec::new();
-        match self.deal.status {
-            Status::Ended { .. } => return None,
-            Status::Paused { since } => {
-                let hold_over = since.after(self.terms.hold);
-                match self.deal.workers() {
-                    0 => all.push((self.pause_over(hold_over), Deadline::PauseOver)),
-                    _ => all.push((hold_over, Deadline::HoldOver)),
-                }
-            }
-            _ => {
-                all.push((self.deal.paid_until(), Deadline::PaidUntil));
-                all.extend(
-                    self.workers
-                        .iter()
-                        .filter_map(|(id, (worker, lease))| worker_deadline(*id, worker, *lease)),
-                );
-            }
-        }
-        all.push((self.deal.ends, Deadline::DurationOver));
-        all.into_iter().filter(|(at, _)| *at != Time::NEVER).min()
-    }
-
-    fn pause_over(&self, hold_over: Time) -> Time {
-        let epochs = Seconds(
-            self.params
-                .pause_epochs
-                .saturating_mul(self.params.epoch_seconds),
-        );
-        hold_over.after(epochs)
-    }
-
-    fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
-        match what {
-            Deadline::LeaseLapses(worker) => {
-                self.gone(worker, GoneReason::Silent, Blame::Provider, Pay::Reported)
-            }
-            Deadline::StartTimeout(worker) => self.gone_at(
-                worker,
-                GoneReason::NeverStarted,
-                Blame::Provider,
-                Pay::Reported,
-                at,
-            ),
-            Deadline::DurationOver => self.end(EndReason::Completed, Blame::Nobody, at),
-            Deadline::PaidUntil => self.pause(at),
-            Deadline::HoldOver => self.release(),
-            Deadline::PauseOver => self.end(EndReason::Unfunded, Blame::Developer, at),
-        }
-    }
-
-    /// The money is used up.
-    fn pause(&mut self, since: Time) -> Result<(), Error> {
-        self.set_status(Status::Paused { since }, since);
-        if self.terms.hold == Seconds::default() {
-            self.release()?;
-        }
-        Ok(())
-    }
-
-    /// A paused deal lets its workers go.
-    fn release(&mut self) -> Result<(), Error> {
-        for id in self.live() {
-            self.gone(id, GoneReason::Unfunded, Blame::Developer, Pay::ToNow)?;
-        }
-        self.deal.vacated = 0;
-        Ok(())
-    }
-
-    /// Leaves a pause now, if the escrow holds the cover. All workers are loaded.
-    pub(crate) fn try_resume(&mut self, now: Time) -> Result<(), Error> {
-        let needed = self.deal.resume_cover(&self.params, &self.terms)?;
-        if !self.deal.paused() || self.deal.uncharged()? < needed {
-            return Ok(());
-        }
-        let kept_until = now.after(Seconds(self.params.lease_seconds));
-        for id in self.live() {
-            let Some((worker, lease)) = self.workers.get_mut(&id) else {
-                continue;
-            };
-            let reached = self.deal.reported(worker, *lease);
-            if let Stage::Running { since, from, .. } = worker.stage {
-                worker.stage = Stage::Running {
-                    since,
-                    from,
-                    reported: reached,
-                    kept_until,
-                };
-                self.changed.insert(id);
-            }
-        }
-        self.deal.at = now;
-        let before = match (self.deal.workers(), self.deal.ran) {
-            (0, _) => Status::Matching,
-            (_, true) => Status::Degraded,
-            (_, false) => Status::Starting,
-        };
-        self.set_status(self.counted_from(before), now);
         Ok(())
     }
 
@@ -301,7 +175,7 @@ impl DealNow {
     /// What the owner may take back: above the prepaid epochs and the cover, rounded down. (M5)
     pub(crate) fn surplus(&self) -> Result<Usdc, Error> {
         let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
-        let floor = prepaid.max(self.deal.cover(&self.params, Rate::ZERO)?);
+        let floor = prepaid.max(self.deal.cover(&self.params, &self.terms, Rate::ZERO)?);
         let above = self
             .deal
             .uncharged()?
@@ -358,7 +232,11 @@ impl DealNow {
     }
 
     /// An assigned worker runs from now on. (W1)
-    pub(crate) fn run(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
+    pub(crate) fn run<S: Store>(&mut self, cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+        if self.deal.draining > 0 {
+            self.load_workers(cx)?;
+        }
+        let now = cx.now();
         let (worker, _) = self.loaded(id)?;
         let (rate, aside) = (worker.rate, self.least_pay(worker)?);
         self.deal.unassign(rate, aside)?;
@@ -367,14 +245,15 @@ impl DealNow {
             self.deal.ends = now.after(duration);
         }
         self.deal.ran = true;
-        let from = self.deal.paid_seconds;
+        let (from, from_held) = (self.deal.paid_seconds, self.deal.held_seconds);
         let kept_until = now.after(Seconds(self.params.lease_seconds));
-        self.loaded_mut(id)?.0.stage = Stage::Running {
+        self.loaded_mut(id)?.0.stage = Stage::Running(Run {
             since: now,
             from,
+            from_held,
             reported: from,
             kept_until,
-        };
+        });
         self.changed.insert(id);
         self.events.push(
             worker::Event::Running {
@@ -384,7 +263,7 @@ impl DealNow {
             .into(),
         );
         self.set_status(self.counted(), now);
-        Ok(())
+        self.release_replaced()
     }
 
     /// A worker is gone now.
@@ -398,7 +277,7 @@ impl DealNow {
         self.gone_at(id, reason, blame, pay, self.deal.at)
     }
 
-    fn gone_at(
+    pub(super) fn gone_at(
         &mut self,
         id: WorkerId,
         reason: GoneReason,
@@ -409,7 +288,9 @@ impl DealNow {
         let (worker, lease) = self.loaded(id)?.clone();
         let (earned, until) = match worker.stage {
             Stage::Assigned { .. } => (self.leave_unstarted(&worker, pay)?, at),
-            Stage::Running { since, .. } => self.leave(&worker, lease, since, pay)?,
+            Stage::Running(run) | Stage::Draining { run, .. } => {
+                self.leave(&worker, lease, run.since, pay, at)?
+            }
             Stage::Gone { .. } => return Err(fault("worker is gone already")),
         };
         let (peer, left) = (worker.peer, keeps_away(reason));
@@ -428,7 +309,10 @@ impl DealNow {
         if left {
             self.exclude(peer);
         }
-        self.deal.vacated = self.deal.vacated.saturating_add(1);
+        // The place of a draining worker was vacated by its notice.
+        if !worker.stage.is_draining() {
+            self.deal.vacated = self.deal.vacated.saturating_add(1);
+        }
         self.woken = true;
         self.set_status(self.counted(), at);
         Ok(())
@@ -459,21 +343,20 @@ impl DealNow {
         lease: Lease,
         since: Time,
         pay: Pay,
+        at: Time,
     ) -> Result<(Usdc, Time), Error> {
         let charged = self.deal.earned(worker, self.deal.paid_seconds)?;
+        let to_now = self.deal.due(worker, self.deal.paid_seconds)?;
         let (due, until) = match pay {
             Pay::Reported => {
                 let reported = self.deal.reported(worker, lease);
-                (
-                    self.deal.earned(worker, reported)?,
-                    lease.reported.max(since),
-                )
+                (self.deal.due(worker, reported)?, lease.reported.max(since))
             }
-            Pay::AtLeastMinimum => (charged.max(self.least_pay(worker)?), self.deal.at),
-            Pay::ToNow | Pay::ToTreasury => (charged, self.deal.at),
+            Pay::AtLeastMinimum => (to_now.max(self.least_pay(worker)?), at),
+            Pay::ToNow | Pay::ToTreasury => (to_now, at),
         };
         let earned = due.floor(self.params.epoch());
-        self.deal.halt(worker.rate)?;
+        self.deal.halt(worker)?;
         self.deal.refund(charged)?;
         self.deal.pay(self.whole(earned)?)?;
         Ok((earned, until))
@@ -504,9 +387,9 @@ impl DealNow {
     }
 
     /// Workers loaded that are not gone.
-    fn live(&self) -> Vec<WorkerId> {
-        let gone = |worker: &Worker| matches!(worker.stage, Stage::Gone { .. });
-        let live = self.workers.iter().filter(|(_, (worker, _))| !gone(worker));
+    pub(super) fn live(&self) -> Vec<WorkerId> {
+        let live = self.workers.iter();
+        let live = live.filter(|(_, (worker, _))| !worker.stage.is_gone());
         live.map(|(id, _)| *id).collect()
     }
 
@@ -524,21 +407,19 @@ impl DealNow {
     /// A worker of the deal, if it is loaded and not gone.
     pub(crate) fn live_worker(&self, id: WorkerId) -> Option<&Worker> {
         let (worker, _) = self.workers.get(&id)?;
-        (!matches!(worker.stage, Stage::Gone { .. })).then_some(worker)
+        (!worker.stage.is_gone()).then_some(worker)
     }
 
     fn counted(&self) -> Status {
         self.counted_from(self.deal.status)
     }
 
-    fn counted_from(&self, status: Status) -> Status {
-        let Deal {
-            running, assigned, ..
-        } = self.deal;
-        money::next(status, running, assigned, self.terms.min_workers)
+    pub(super) fn counted_from(&self, status: Status) -> Status {
+        let (live, assigned) = (self.deal.live(), self.deal.assigned);
+        money::next(status, live, assigned, self.terms.min_workers)
     }
 
-    fn set_status(&mut self, status: Status, at: Time) {
+    pub(super) fn set_status(&mut self, status: Status, at: Time) {
         if self.deal.status != status {
             self.deal.status = status;
             self.events.push(
@@ -558,17 +439,6 @@ impl DealNow {
     }
 }
 
-/// When a worker's time is over if nothing happens before.
-fn worker_deadline(id: WorkerId, worker: &Worker, lease: Lease) -> Option<(Time, Deadline)> {
-    match worker.stage {
-        Stage::Assigned { deadline } => Some((deadline, Deadline::StartTimeout(id))),
-        Stage::Running { kept_until, .. } => {
-            Some((lease.until.max(kept_until), Deadline::LeaseLapses(id)))
-        }
-        Stage::Gone { .. } => None,
-    }
-}
-
 /// Whether a worker that left so keeps its peer away from the deal.
 fn keeps_away(reason: GoneReason) -> bool {
     match reason {
@@ -576,7 +446,10 @@ fn keeps_away(reason: GoneReason) -> bool {
         | GoneReason::NeverStarted
         | GoneReason::Failed
         | GoneReason::Silent
-        | GoneReason::Evicted => true,
+        | GoneReason::Evicted
+        | GoneReason::Declined
+        | GoneReason::Left
+        | GoneReason::NoticeKept => true,
         GoneReason::Stopped
         | GoneReason::Completed
         | GoneReason::Unfunded

@@ -106,3 +106,17 @@ fn a_deadline_that_the_index_has_too_late_is_found() {
         assert!(!found("I5 time", right), "{deal} {status:?} in time");
     }
 }
+
+/// Of the first deal's money fifty epochs are left.
+#[test]
+fn a_warning_that_is_not_true_is_found() {
+    for (warned, right) in [(0, true), (1, false), (2, false)] {
+        let warn = |store: &mut MemoryStore| {
+            let id = DealId(1);
+            let mut deal = DEALS.get(store, &id).expect("no budget").expect("a deal");
+            deal.warned = warned;
+            DEALS.put(store, &id, &deal).expect("no budget");
+        };
+        assert_ne!(found("I5 time", warn), right, "warned {warned} times");
+    }
+}

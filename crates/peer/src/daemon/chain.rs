@@ -5,7 +5,7 @@ use client::{
     AccountKey, Client, Error, PeerKey,
     view::{
         deal::{Deal, Status},
-        worker::{Stage, Worker},
+        worker::Worker,
     },
 };
 use marketplace::{
@@ -152,7 +152,7 @@ fn assignment(worker: &Worker, deals: &BTreeMap<DealId, Deal>) -> Option<Assignm
         deal: DealId(worker.deal),
         artifact: artifact(deal),
         units: worker.units.clone(),
-        is_running: worker.stage == Stage::Running,
+        is_running: worker.is_live(),
         is_paused: deal.status == Status::Paused,
     })
 }

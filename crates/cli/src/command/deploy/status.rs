@@ -73,8 +73,12 @@ impl Shown {
 fn text(deal: &Deal, now: &Time) -> String {
     let mut text = format!("deal {}: {:?}\n", deal.id, deal.status);
     let terms = &deal.terms;
+    let leaving = match deal.draining {
+        0 => String::new(),
+        draining => format!(", {draining} leaving"),
+    };
     text += &format!(
-        "  workers   {} running, {} starting, of {} to {}\n",
+        "  workers   {} running, {} starting{leaving}, of {} to {}\n",
         deal.running, deal.assigned, terms.min_workers, terms.target_workers
     );
     text += &format!(
@@ -92,9 +96,13 @@ fn text(deal: &Deal, now: &Time) -> String {
     for worker in &deal.workers {
         let rate = usdc(worker.rate);
         text += &format!(
-            "  worker {}: {:?} on peer {} of provider {}, {rate} an epoch\n",
+            "  worker {}: {:?} on peer {} of provider {}, {rate} an epoch",
             worker.id, worker.stage, worker.peer, worker.provider
         );
+        if let Some(leaving) = worker.leaving {
+            text += &format!(", leaving by {}", on_the_wall(now, leaving));
+        }
+        text += "\n";
     }
     text
 }

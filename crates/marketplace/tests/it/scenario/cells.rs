@@ -12,6 +12,7 @@ type Story = (&'static str, &'static str);
 /// Ten millionths a second for each worker. D wants two workers, on two peers of P.
 const BEGIN: &str = "
 param min_prepaid_epochs 0
+param hold_ppm 0
 param epoch_seconds 1_000
 param pause_epochs 2
 param max_step_seconds 3_600
