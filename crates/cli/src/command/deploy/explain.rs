@@ -1,5 +1,5 @@
 //! What the market would do with a demand, and what to change if it would do nothing: in words, and in the names of a
-//! plan's fields.
+//! plan's fields. (P9 of `docs/spec/plan.md`)
 
 use crate::amount::usdc;
 use crate::clock::span;
