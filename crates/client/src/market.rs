@@ -11,7 +11,7 @@ use abi::view::{
     offer::Offer,
     params::Parameters,
     peer::Peer,
-    provider::Provider,
+    provider::{Provider, Record},
     time::Time,
     worker::Worker,
 };
@@ -99,6 +99,14 @@ impl Client {
     pub async fn provider(&self, id: ProviderId) -> Result<Provider, Error> {
         self.one("market_provider", json!(id.0), "provider", id)
             .await
+    }
+
+    /// The public record of a provider, removed or not.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn record(&self, id: ProviderId) -> Result<Record, Error> {
+        self.read("market_record", vec![json!(id.0)]).await
     }
 
     /// A page of all providers.

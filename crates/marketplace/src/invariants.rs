@@ -24,6 +24,7 @@ use crate::offer::{OFFER_PEERS, OFFERS, Offer};
 use crate::params::{PARAMS, Params, VERSIONS};
 use crate::peer::{LEASES, Lease, PEERS, Peer, UNITS, Units, Whereabouts};
 use crate::provider::{PROVIDERS, Provider};
+use crate::record::{PAYERS, RECORDS};
 use crate::table::{Key, Table};
 use crate::time::{CLOCK, COUNTERS, Clock, DUE};
 use crate::units::{
@@ -70,6 +71,7 @@ pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Vi
     checker.deposits(&state);
     checker.indexes(&state);
     checker.orphans(&state);
+    checker.records();
     checker.all_are_read();
     checker.violations
 }
@@ -584,6 +586,24 @@ impl Checker<'_> {
         self.expect(right, "I3 counts", || {
             "changes of supply and their blocks disagree".to_owned()
         });
+    }
+
+    /// I3 and S17, for the records of providers.
+    fn records(&mut self) {
+        let mut payers: BTreeMap<ProviderId, u64> = BTreeMap::new();
+        for (provider, _) in self.keys(&PAYERS) {
+            let count = payers.entry(provider).or_default();
+            *count = count.saturating_add(1);
+        }
+        let records = self.all(&RECORDS);
+        for id in payers.keys().chain(records.keys()) {
+            let record = records.get(id).copied().unwrap_or_default();
+            let counted = payers.get(id).copied().unwrap_or_default();
+            let right = record.payers == counted && record.served <= record.assigned;
+            self.expect(right, "I3 counts", || {
+                format!("{counted} payers of provider {id}, and {record:?}")
+            });
+        }
     }
 
     /// I3, for rows that belong to others.

@@ -31,6 +31,7 @@ pub mod offer;
 pub mod params;
 pub mod peer;
 pub mod provider;
+pub mod record;
 pub mod refusal;
 pub mod store;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use crate::{
     datacenter, deal, demand, deposit, governance, ledger, matching, offer, params, peer, provider,
-    time, usdc, worker,
+    record, time, usdc, worker,
 };
 
 macro_rules! tables {
@@ -33,6 +33,8 @@ tables![
     offer::OFFERS,
     offer::OFFER_PEERS,
     datacenter::TENANTS,
+    record::RECORDS,
+    record::PAYERS,
     demand::DEMANDS,
     deal::DEALS,
     worker::WORKERS,

@@ -12,6 +12,7 @@ use crate::cx::Cx;
 use crate::deal::{Blame, DealNow, EndReason, Pay};
 use crate::limits::{MAX_UNITS, MAX_WORKERS_PER_CALL};
 use crate::peer::{self, LEASES, Lease};
+use crate::record::Counted;
 use crate::refusal::{Error, Object, Refusal, ensure, long};
 use crate::store::Store;
 use crate::table::Table;
@@ -157,6 +158,8 @@ pub struct Worker {
     pub stage: Stage,
     /// What was paid out of what it earned, fees included.
     pub paid: Usdc,
+    /// How far its provider's record counts it.
+    pub counted: Counted,
 }
 
 /// Workers until they are gone and paid out.

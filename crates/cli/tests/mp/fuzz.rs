@@ -60,6 +60,7 @@ const METHODS: [&str; 46] = [
     "market_parameters",
     "market_params",
     "market_provider",
+    "market_record",
     "market_providers",
     "market_providersOf",
     "market_datacenters",

@@ -12,9 +12,10 @@ use crate::ledger::Account;
 use crate::limits::MAX_EXCLUDED;
 use crate::params::{self, Params};
 use crate::peer::{LEASES, Lease};
+use crate::record::{Counted, Record};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
-use crate::units::{DealId, Exact, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
+use crate::units::{DealId, Exact, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId};
 use crate::worker::{self, BY_DEAL, GoneReason, Run, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -48,6 +49,8 @@ pub(crate) struct DealNow {
     pub(super) changed: BTreeSet<WorkerId>,
     pub(super) woken: bool,
     pub(super) payments: Vec<(Account, Usdc)>,
+    /// What is added to the records of providers.
+    pub(super) records: BTreeMap<ProviderId, Record>,
     pub(super) events: Vec<event::Event>,
 }
 
@@ -105,6 +108,7 @@ impl DealNow {
             changed: BTreeSet::new(),
             woken: false,
             payments: Vec::new(),
+            records: BTreeMap::new(),
             events: Vec::new(),
         }
     }
@@ -206,7 +210,13 @@ impl DealNow {
     }
 
     /// Places a worker.
-    pub(crate) fn assign(&mut self, id: WorkerId, worker: Worker, now: Time) -> Result<(), Error> {
+    pub(crate) fn assign(
+        &mut self,
+        id: WorkerId,
+        mut worker: Worker,
+        now: Time,
+    ) -> Result<(), Error> {
+        worker.counted.upto = self.deal.paid_seconds;
         self.deal.assign(worker.rate, self.least_pay(&worker)?)?;
         self.deal.vacated = self.deal.vacated.saturating_sub(1);
         if let Stage::Assigned { deadline } = worker.stage {
@@ -285,6 +295,7 @@ impl DealNow {
         pay: Pay,
         at: Time,
     ) -> Result<(), Error> {
+        self.count(id, pay)?.gone(reason, blame);
         let (worker, lease) = self.loaded(id)?.clone();
         let (earned, until) = match worker.stage {
             Stage::Assigned { .. } => (self.leave_unstarted(&worker, pay)?, at),
@@ -316,6 +327,27 @@ impl DealNow {
         self.woken = true;
         self.set_status(self.counted(), at);
         Ok(())
+    }
+
+    /// Counts what a worker served since it was last counted, as far as it is paid so. Gives what its provider's
+    /// record grows by.
+    pub(super) fn count(&mut self, id: WorkerId, pay: Pay) -> Result<&mut Record, Error> {
+        let (worker, lease) = self.loaded(id)?;
+        let charged = match pay {
+            Pay::Reported => self.deal.reported(worker, *lease),
+            Pay::ToNow | Pay::AtLeastMinimum | Pay::ToTreasury => self.deal.paid_seconds,
+        };
+        let from = worker.stage.run().map_or(charged, |run| run.from);
+        let to = Counted {
+            upto: self.deal.paid_seconds,
+            served: Seconds(charged.0.saturating_sub(from.0)),
+        };
+        let (worker, _) = self.loaded_mut(id)?;
+        let from = std::mem::replace(&mut worker.counted, to);
+        let (provider, units) = (worker.provider, worker.units.len());
+        let record = self.records.entry(provider).or_default();
+        record.serve(units, from, to);
+        Ok(record)
     }
 
     /// Money of a worker that leaves before it ran: what it earned.

@@ -1,5 +1,6 @@
 //! Withdrawals of providers.
 
+use super::now::Pay;
 use super::{Deal, DealNow, Status};
 use crate::call::Reply;
 use crate::cx::Cx;
@@ -7,6 +8,7 @@ use crate::ledger::{self, Account};
 use crate::limits::MAX_WORKERS_PER_CALL;
 use crate::params::Params;
 use crate::provider::{self, PROVIDERS};
+use crate::record;
 use crate::refusal::{Error, fault, long};
 use crate::store::Store;
 use crate::units::{Address, DealId, ProviderId, Seconds, Time, Usdc, WorkerId};
@@ -98,7 +100,13 @@ fn pay<S: Store>(
         amount: rest,
         fee,
     });
+    let payers = record::paid_by(cx, provider, now.deal.owner)?;
     let was_gone = now.note_paid(id, amount)?;
+    if !was_gone && now.live_worker(id).is_some() {
+        now.count(id, Pay::Reported)?;
+    }
+    let record = now.records.entry(provider).or_default();
+    record.payers = record.payers.saturating_add(payers);
     if was_gone {
         WORKERS.delete(cx.store, &id)?;
         BY_PROVIDER.delete(cx.store, &(provider, id))?;

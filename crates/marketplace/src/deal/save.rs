@@ -7,6 +7,7 @@ use crate::demand::DEMANDS;
 use crate::ledger::{self, Account};
 use crate::matching::queue;
 use crate::peer;
+use crate::record;
 use crate::refusal::Error;
 use crate::store::Store;
 use crate::time::DUE;
@@ -27,6 +28,9 @@ impl DealNow {
                 let unpaid = save_worker(cx, id, worker)?;
                 self.deal.unpaid = self.deal.unpaid.saturating_add(unpaid);
             }
+        }
+        for (provider, more) in std::mem::take(&mut self.records) {
+            record::add(cx, provider, more)?;
         }
         self.rearm();
         self.reschedule(cx)?;

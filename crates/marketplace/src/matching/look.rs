@@ -9,6 +9,7 @@ use crate::cx::Cx;
 use crate::deal::{DealNow, Queued, Status};
 use crate::limits::MAX_PAUSE_BLOCKS;
 use crate::peer;
+use crate::record::Counted;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::table::Table;
@@ -222,6 +223,7 @@ fn assign<S: Store>(
             assigned: cx.now(),
             notice: fit.notice,
             stage: Stage::Assigned { deadline },
+            counted: Counted::default(),
             paid: Usdc::ZERO,
         };
         now.assign(id, worker, cx.now())?;

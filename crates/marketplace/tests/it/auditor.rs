@@ -6,10 +6,11 @@ use crate::world::ReadOnly;
 use marketplace::deal::{self, Status};
 use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
+use marketplace::record::{self, Record};
 use marketplace::units::{Address, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId};
 use marketplace::worker::{self, GoneReason};
 use marketplace::{Call, Cx, Event, Params, demand, deposit, governance, offer, provider, usdc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 struct Audited {
@@ -36,6 +37,8 @@ struct Hired {
     provider: ProviderId,
     peer: PeerId,
     rate: u128,
+    units: u128,
+    assigned: u64,
     deadline: u64,
     ran: Option<u64>,
     /// Whole millionths earned, once gone.
@@ -43,6 +46,8 @@ struct Hired {
     paid: u128,
     /// Of that, to the treasury.
     fees: u128,
+    /// Seconds in its provider's record.
+    served: u64,
     /// Its peer said at this time that it cannot run.
     cannot: bool,
     named_stopped: bool,
@@ -75,6 +80,8 @@ pub(crate) struct Auditor {
     /// Terms of the call under way, which hold from its event on.
     accepting: Option<offer::Terms>,
     standing: BTreeMap<PeerId, OfferId>,
+    records: BTreeMap<ProviderId, Record>,
+    payers: BTreeSet<(ProviderId, Address)>,
 }
 
 impl Auditor {
@@ -101,6 +108,8 @@ impl Auditor {
             offers: BTreeMap::new(),
             accepting: None,
             standing: BTreeMap::new(),
+            records: BTreeMap::new(),
+            payers: BTreeSet::new(),
         }
     }
 
@@ -346,18 +355,21 @@ impl Auditor {
                 peer,
                 rate,
                 deadline,
-                ..
+                units,
             } => {
                 let hired = Hired {
                     deal: *deal,
                     provider: *provider,
                     peer: *peer,
                     rate: rate.0,
+                    units: units.len() as u128,
+                    assigned: now,
                     deadline: deadline.0,
                     ran: None,
                     earned: None,
                     paid: 0,
                     fees: 0,
+                    served: 0,
                     cannot: false,
                     named_stopped: false,
                     notice: self.offers[&self.standing[peer]].notice.0,
@@ -403,6 +415,7 @@ impl Auditor {
                 fee,
             } => {
                 let due = self.due(*worker, now);
+                self.paid(*worker);
                 let hired = self.workers.get_mut(worker).expect("worker");
                 hired.paid += amount.0 + fee.0;
                 hired.fees += fee.0;
@@ -416,6 +429,65 @@ impl Auditor {
                 let owner = *self.owners.get(provider).expect("provider");
                 self.give(owner, amount.0);
             }
+        }
+    }
+
+    /// What a payment of a worker that may still run adds to its provider's record.
+    fn paid(&mut self, id: WorkerId) {
+        let worker = self.workers.get(&id).expect("worker");
+        let (provider, deal) = (worker.provider, worker.deal);
+        self.payers.insert((provider, self.deals[&deal].owner));
+        if worker.earned.is_none() {
+            let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
+            self.serve(id, self.active(worker, reported));
+        }
+    }
+
+    /// A worker has served so many seconds in all.
+    fn serve(&mut self, id: WorkerId, seconds: u64) {
+        let worker = self.workers.get_mut(&id).expect("worker");
+        let more = seconds.checked_sub(worker.served);
+        let more = more.expect("nobody served less than is in the record");
+        worker.served = seconds;
+        let record = self.records.entry(worker.provider).or_default();
+        record.served += u128::from(more) * worker.units;
+    }
+
+    fn is_gone(&mut self, id: WorkerId, reason: GoneReason) {
+        let provider = self.workers[&id].provider;
+        let record = self.records.entry(provider).or_default();
+        *match reason {
+            GoneReason::NeverStarted => &mut record.never_started,
+            GoneReason::Failed => &mut record.failed,
+            GoneReason::Silent => &mut record.silent,
+            GoneReason::Declined => &mut record.declined,
+            GoneReason::Left => &mut record.left,
+            GoneReason::NoticeKept => &mut record.notices_kept,
+            GoneReason::CannotRun
+            | GoneReason::Evicted
+            | GoneReason::Stopped
+            | GoneReason::Completed
+            | GoneReason::Unfunded
+            | GoneReason::BadArtifact => return,
+        } += 1;
+    }
+
+    /// All but the seconds that workers were placed for are known exactly; those lie within bounds.
+    fn check_records(&self, cx: &mut Cx<'_, ReadOnly<'_>>) {
+        for (id, record) in &self.records {
+            let there = record::get(cx.store, *id).expect("record");
+            let payers = self.payers.iter().filter(|(provider, _)| provider == id);
+            let expected = Record {
+                payers: payers.count() as u64,
+                assigned: there.assigned,
+                ..*record
+            };
+            assert_eq!(there, expected, "record of provider {id}");
+            let of_it = self.workers.values();
+            let of_it = of_it.filter(|worker| worker.provider == *id);
+            let most = of_it.map(|worker| worker.units * u128::from(cx.now().0 - worker.assigned));
+            let bounds = there.served..=most.sum();
+            assert!(bounds.contains(&there.assigned), "{there:?} of {bounds:?}");
         }
     }
 
@@ -485,6 +557,8 @@ impl Auditor {
             self.treasury += least;
             self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
         }
+        self.serve(id, seconds);
+        self.is_gone(id, reason);
         self.workers.get_mut(&id).expect("worker").earned = Some(earned);
     }
 
@@ -603,6 +677,7 @@ impl Auditor {
         assert_eq!(treasury.0, self.treasury, "USDC of the treasury");
         let deposits = deposit::held(cx.store).expect("deposits");
         assert_eq!(deposits.0, self.deposits, "FLT deposited");
+        self.check_records(cx);
         for (id, deal) in &self.deals {
             let paid = deal.paid_to_providers;
             let expected = deal.paid_in - deal.paid_back - deal.to_treasury - paid;

@@ -172,9 +172,21 @@ pub(crate) fn full() -> World {
     world
         .call(address("peer"), &Call::Worker(run))
         .expect("run");
+    // Until it has earned something, for the row of who paid it.
+    for _ in 0..30 {
+        world.end();
+        world.begin(30);
+    }
     world
         .call(address("peer"), &Call::Worker(report))
         .expect("report");
+    let withdraw = provider::Call::Withdraw {
+        provider: ProviderId(1),
+        workers: 1,
+    };
+    world
+        .call(address("owner"), &Call::Provider(withdraw))
+        .expect("withdrawal");
     world
         .call(alice, &post(1, Price(1), artifact))
         .expect("demand");

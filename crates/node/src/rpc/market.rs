@@ -11,7 +11,7 @@ use abi::view::{
     offer::Offer,
     params::Parameters,
     peer::Peer,
-    provider::Provider,
+    provider::{Provider, Record},
     time::Time,
     worker::{Stage, Worker},
 };
@@ -24,7 +24,7 @@ use jsonrpsee::{core::RpcResult, proc_macros::rpc};
 use marketplace::{
     Cx, Error, Refusal, datacenter, deal, governance,
     limits::MAX_PAGE,
-    offer, params, peer, provider, time,
+    offer, params, peer, provider, record, time,
     units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId},
     worker,
 };
@@ -49,6 +49,10 @@ pub(super) trait Market {
 
     #[method(name = "provider", blocking)]
     fn provider(&self, id: u64) -> RpcResult<Option<Provider>>;
+
+    /// The public record of a provider, removed or not.
+    #[method(name = "record", blocking)]
+    fn record(&self, id: u64) -> RpcResult<Record>;
 
     #[method(name = "providers", blocking)]
     fn providers(&self, after: Option<u64>, limit: u16) -> RpcResult<Vec<Provider>>;
@@ -203,6 +207,12 @@ impl MarketServer for Source {
     fn provider(&self, id: u64) -> RpcResult<Option<Provider>> {
         let id = ProviderId(id);
         self.read(|cx| Ok(provider::get(cx.store, id)?.map(|provider| (id, provider).into())))
+    }
+
+    fn record(&self, id: u64) -> RpcResult<Record> {
+        Ok(self
+            .read(|cx| record::get(cx.store, ProviderId(id)))?
+            .into())
     }
 
     fn providers(&self, after: Option<u64>, limit: u16) -> RpcResult<Vec<Provider>> {

@@ -9,7 +9,11 @@ use crate::printer::Printer;
 use client::Client;
 use client::marketplace::units::{DatacenterId, OfferId, PeerId, ProviderId};
 use client::view::{
-    datacenter::Datacenter, offer::Offer, peer::Peer, provider::Provider, time::Time,
+    datacenter::Datacenter,
+    offer::Offer,
+    peer::Peer,
+    provider::{Provider, Record},
+    time::Time,
     worker::Worker,
 };
 use serde::Serialize;
@@ -17,6 +21,7 @@ use serde::Serialize;
 #[derive(Serialize)]
 struct Status {
     provider: Provider,
+    record: Record,
     datacenters: Vec<Datacenter>,
     offers: Vec<Offer>,
     peers: Vec<Peer>,
@@ -50,6 +55,7 @@ async fn status(client: &Client, provider: Provider) -> anyhow::Result<Status> {
         workers.extend(client.workers_of(PeerId(peer.id.0)).await?);
     }
     Ok(Status {
+        record: client.record(id).await?,
         provider,
         datacenters: all(datacenters, |datacenter| datacenter.id).await?,
         offers: all(offers, |offer| offer.id).await?,
@@ -58,9 +64,28 @@ async fn status(client: &Client, provider: Provider) -> anyhow::Result<Status> {
     })
 }
 
+fn record(record: &Record) -> String {
+    let Record {
+        assigned,
+        served,
+        never_started,
+        failed,
+        silent,
+        declined,
+        left,
+        notices_kept,
+        payers,
+    } = record;
+    format!(
+        "  record: {served} of {assigned} CU-seconds served, paid by {payers} owners of deals; {notices_kept} notices kept\n  \
+         faults: {never_started} never started, {failed} failed, {silent} silent, {declined} declined, {left} left\n"
+    )
+}
+
 impl Status {
     fn text(&self, now: &Time) -> String {
         let mut text = format!("provider {} {}\n", self.provider.id, self.provider.name);
+        text += &record(&self.record);
         for each in &self.datacenters {
             text += &format!(
                 "  datacenter {} {} ({} {})\n",

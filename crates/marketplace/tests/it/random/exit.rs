@@ -18,6 +18,8 @@ const STAYS: &[&str] = &[
     "allowances",
     "permit_nonces",
     "authorizations",
+    "records",
+    "payers",
     "sweep",
     "versions",
     "changes",

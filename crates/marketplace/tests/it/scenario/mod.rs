@@ -12,7 +12,7 @@ use marketplace::units::{
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
-use marketplace::{deal, deposit, governance, ledger, offer, worker};
+use marketplace::{deal, deposit, governance, ledger, offer, record, worker};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -138,7 +138,7 @@ impl Stage {
                 self.pending.clear();
             }
             "balance" | "deal" | "worker" | "unpaid" | "look" | "price" | "deposits"
-            | "parameter" | "pending" => {
+            | "parameter" | "pending" | "record" => {
                 let what = action.split_whitespace().next().unwrap_or_default();
                 let found = self.read(what, &mut words)?;
                 expect(outcome, &found)?;
@@ -381,6 +381,23 @@ impl Stage {
                     _ => None,
                 });
                 Ok(flt.sum::<i128>().to_string())
+            }
+            "record" => {
+                let id = known(&self.providers, name)?;
+                let record = world.read(|cx| record::get(cx.store, id));
+                let count: u128 = match words.next()? {
+                    "assigned" => record.assigned,
+                    "served" => record.served,
+                    "never-started" => record.never_started.into(),
+                    "failed" => record.failed.into(),
+                    "silent" => record.silent.into(),
+                    "declined" => record.declined.into(),
+                    "left" => record.left.into(),
+                    "notices-kept" => record.notices_kept.into(),
+                    "payers" => record.payers.into(),
+                    other => return Err(format!("what is {other} of a record?")),
+                };
+                Ok(count.to_string())
             }
             "parameter" => {
                 let table = world.read(|cx| Ok(cx.params.table()));
