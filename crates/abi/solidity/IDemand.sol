@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Requirement} from "./Types.sol";
+import {Providers, Requirement, Spread} from "./Types.sol";
 
 /// Demands: a developer's willingness to pay. A demand is a deal that has no workers yet, under one id.
 interface IDemand {
@@ -24,15 +24,6 @@ interface IDemand {
 
     enum Pricing { Epoch, Request }
 
-    /// How far workers must lie apart; zero: no limit.
-    struct Spread {
-        uint16 maxPerProvider;
-        uint16 maxPerDatacenter;
-        uint16 maxPerCountry;
-        uint16 minProviders;
-        uint16 minCountries;
-    }
-
     struct DemandTerms {
         Artifact artifact;
         uint16 unitsPerWorker;
@@ -47,6 +38,7 @@ interface IDemand {
         string[] effectors;
         uint32 protocolVersion;
         Spread spread;
+        Providers providers;
         /// Seconds.
         uint64 hold;
         /// An account that may evict workers and nothing else; zero: none.

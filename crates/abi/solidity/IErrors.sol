@@ -5,7 +5,7 @@ pragma solidity ^0.8.20;
 enum ObjectKind { Provider, Datacenter, Peer, Offer, Deal, Worker }
 
 /// Who may make a call.
-enum Role { ProviderOwner, Operator, ProviderOrOperator, DealOwner, DealOwnerOrMonitor }
+enum Role { ProviderOwner, Operator, ProviderOrOperator, DealOwner, DealOwnerOrMonitor, OfferedOwner }
 
 /// Why a call is refused. Ids of peers are their keys, all other ids are numbers.
 interface IErrors {

@@ -5,7 +5,7 @@ import {Fault} from "./Types.sol";
 
 /// Workers: units of one peer serving one deal. The peer's operator key makes all calls.
 interface IWorker {
-    enum GoneReason { CannotRun, NeverStarted, Failed, Silent, Evicted, Stopped, Completed, Unfunded, BadArtifact }
+    enum GoneReason { CannotRun, NeverStarted, Failed, Silent, Evicted, Unwanted, Stopped, Completed, Unfunded, BadArtifact }
     enum Obstacle { Unavailable, Invalid, Unsupported }
     enum WorkerStage { Assigned, Running, Gone }
 

@@ -39,3 +39,18 @@ struct Requirement {
 
 /// Who is to blame.
 enum Fault { Nobody, Developer, Provider }
+
+/// How far workers must lie apart; zero: no limit.
+struct Spread {
+    uint16 maxPerProvider;
+    uint16 maxPerDatacenter;
+    uint16 maxPerCountry;
+    uint16 minProviders;
+    uint16 minCountries;
+}
+
+/// Which providers may serve: those allowed, or all if none are named; and none of those denied. At most 64 of each.
+struct Providers {
+    uint64[] allow;
+    uint64[] deny;
+}

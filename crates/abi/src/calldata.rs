@@ -2,11 +2,11 @@
 
 use crate::refusal::Revert;
 use crate::sol::{
-    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls, IErrors::UnknownCall,
-    IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
-    IWorker::IWorkerCalls,
+    IChange::IChangeCalls, IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
+    IErrors::UnknownCall, IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls,
+    ITime::ITimeCalls, IWorker::IWorkerCalls,
 };
-use crate::{datacenter, deal, demand, offer, peer, provider, time, worker};
+use crate::{change, datacenter, deal, demand, offer, peer, provider, time, worker};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
 use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
@@ -68,6 +68,7 @@ pub fn decode(data: &[u8]) -> Result<Request, Revert> {
         IOfferCalls => offer::decode,
         IDemandCalls => demand::decode,
         IDealCalls => deal::decode,
+        IChangeCalls => change::decode,
         IWorkerCalls => worker::decode,
         ITimeCalls => time::decode,
     }
@@ -97,6 +98,7 @@ pub fn encode(call: &Call) -> Vec<u8> {
         Call::Offer(call) => offer::encode(call),
         Call::Demand(call) => demand::encode(call),
         Call::Deal(call) => deal::encode(call),
+        Call::Change(call) => change::encode(call),
         Call::Worker(call) => worker::encode(call),
     }
 }

@@ -3,13 +3,16 @@
 use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IDemand::{self as i, IDemandCalls as Calls};
+use crate::sol::{Providers as SolProviders, Spread as SolSpread};
 use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use marketplace::attribute::Predicate;
-use marketplace::demand::{Artifact, Call, DEMANDS, Event, Pricing, Source, Spread, Terms};
+use marketplace::demand::{
+    Artifact, Call, DEMANDS, Event, Pricing, Providers, Source, Spread, Terms,
+};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
-use marketplace::units::{Address, DealId, Hash, PeerId, Price, Seconds, Usdc};
+use marketplace::units::{Address, DealId, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
 use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
@@ -84,7 +87,7 @@ impl From<i::Artifact> for Artifact {
     }
 }
 
-impl From<Spread> for i::Spread {
+impl From<Spread> for SolSpread {
     fn from(spread: Spread) -> Self {
         Self {
             maxPerProvider: spread.max_per_provider,
@@ -96,8 +99,8 @@ impl From<Spread> for i::Spread {
     }
 }
 
-impl From<i::Spread> for Spread {
-    fn from(spread: i::Spread) -> Self {
+impl From<SolSpread> for Spread {
+    fn from(spread: SolSpread) -> Self {
         Self {
             max_per_provider: spread.maxPerProvider,
             max_per_datacenter: spread.maxPerDatacenter,
@@ -106,6 +109,36 @@ impl From<i::Spread> for Spread {
             min_countries: spread.minCountries,
         }
     }
+}
+
+impl From<Providers> for SolProviders {
+    fn from(providers: Providers) -> Self {
+        let ids = |list: Vec<ProviderId>| list.into_iter().map(|id| id.0).collect();
+        Self {
+            allow: ids(providers.allow),
+            deny: ids(providers.deny),
+        }
+    }
+}
+
+impl From<SolProviders> for Providers {
+    fn from(providers: SolProviders) -> Self {
+        let ids = |list: Vec<u64>| list.into_iter().map(ProviderId).collect();
+        Self {
+            allow: ids(providers.allow),
+            deny: ids(providers.deny),
+        }
+    }
+}
+
+/// The account at an address; zero: none.
+pub(crate) fn account(address: SolAddress) -> Option<Address> {
+    (address != SolAddress::ZERO).then_some(Address(address.into_array()))
+}
+
+/// The address of an account, or zero.
+pub(crate) fn account_to(account: Option<Address>) -> SolAddress {
+    account.unwrap_or_default().0.into()
 }
 
 impl From<Terms> for i::DemandTerms {
@@ -125,8 +158,9 @@ impl From<Terms> for i::DemandTerms {
             effectors: terms.effectors,
             protocolVersion: terms.protocol_version,
             spread: terms.spread.into(),
+            providers: terms.providers.into(),
             hold: terms.hold.0,
-            monitor: terms.monitor.unwrap_or_default().0.into(),
+            monitor: account_to(terms.monitor),
         }
     }
 }
@@ -140,7 +174,6 @@ impl TryFrom<i::DemandTerms> for Terms {
             .into_iter()
             .map(TryInto::try_into)
             .collect();
-        let monitor = (terms.monitor != SolAddress::ZERO).then_some(terms.monitor);
         Ok(Self {
             artifact: terms.artifact.into(),
             units_per_worker: terms.unitsPerWorker,
@@ -160,8 +193,9 @@ impl TryFrom<i::DemandTerms> for Terms {
             effectors: terms.effectors,
             protocol_version: terms.protocolVersion,
             spread: terms.spread.into(),
+            providers: terms.providers.into(),
             hold: Seconds(terms.hold),
-            monitor: monitor.map(|monitor| Address(monitor.into_array())),
+            monitor: account(terms.monitor),
         })
     }
 }

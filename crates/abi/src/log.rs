@@ -1,6 +1,8 @@
 //! Events as logs.
 
-use crate::{MARKETPLACE, USDC, datacenter, deal, demand, offer, peer, provider, usdc, worker};
+use crate::{
+    MARKETPLACE, USDC, change, datacenter, deal, demand, offer, peer, provider, usdc, worker,
+};
 use alloy_primitives::Log;
 use marketplace::Event;
 
@@ -15,6 +17,7 @@ pub fn of(event: &Event) -> Log {
         Event::Offer(event) => (MARKETPLACE, offer::log(event)),
         Event::Demand(event) => (MARKETPLACE, demand::log(event)),
         Event::Deal(event) => (MARKETPLACE, deal::log(event)),
+        Event::Change(event) => (MARKETPLACE, change::log(event)),
         Event::Worker(event) => (MARKETPLACE, worker::log(event)),
     };
     Log { address, data }

@@ -64,7 +64,8 @@ roles!(
     Operator,
     ProviderOrOperator,
     DealOwner,
-    DealOwnerOrMonitor
+    DealOwnerOrMonitor,
+    OfferedOwner
 );
 
 impl From<Refusal> for Revert {

@@ -134,6 +134,7 @@ fn gone_reason(reason: GoneReason) -> i::GoneReason {
         GoneReason::Failed => i::GoneReason::Failed,
         GoneReason::Silent => i::GoneReason::Silent,
         GoneReason::Evicted => i::GoneReason::Evicted,
+        GoneReason::Unwanted => i::GoneReason::Unwanted,
         GoneReason::Stopped => i::GoneReason::Stopped,
         GoneReason::Completed => i::GoneReason::Completed,
         GoneReason::Unfunded => i::GoneReason::Unfunded,

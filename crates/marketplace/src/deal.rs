@@ -102,6 +102,8 @@ pub enum Queued {
 pub struct Deal {
     /// Who pays.
     pub owner: Address,
+    /// Who may become its owner.
+    pub offered_to: Option<Address>,
     /// Where it stands.
     pub status: Status,
     /// When it was posted.
@@ -128,8 +130,8 @@ pub struct Deal {
     pub replaced: (Epoch, u16),
     /// Peers that left it, and the epoch up to which they are no candidates.
     pub excluded: Vec<(PeerId, Epoch)>,
-    /// Whether any worker ever ran its artifact.
-    pub ran: bool,
+    /// When its first worker began to run.
+    pub began: Option<Time>,
     /// Providers who said that they cannot run it, before any did; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
@@ -335,7 +337,7 @@ fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
     Ok(())
 }
 
-fn refuse_ended(now: &DealNow) -> Result<(), Error> {
+pub(crate) fn refuse_ended(now: &DealNow) -> Result<(), Error> {
     let object = Object::Deal(now.id);
     ensure(
         !now.deal.ended(),

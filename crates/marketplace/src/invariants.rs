@@ -7,10 +7,11 @@
 //! - I4 whereabouts: a unit serves the worker that lists it, and no other.
 //! - I5 time: a deal's next deadline, of money, duration, workers and their leases or a pause, is in the index, not
 //!   later than it is due; no deal is charged beyond now.
-//! - I6 spread: no cap and no target is exceeded, no worker costs more than the limit.
+//! - I6 target: no deal has more workers than its target, or two on one peer. (Price and spread bind a worker when
+//!   it is placed, and may be changed later: rows do not show them.)
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
-use crate::datacenter::{Country, DATACENTERS, Datacenter};
+use crate::datacenter::{DATACENTERS, Datacenter};
 use crate::deal::{DEALS, Deal, Queued, Status};
 use crate::demand::{DEMANDS, Terms};
 use crate::ledger::{Account, BALANCES, HELD};
@@ -129,11 +130,6 @@ impl State {
     fn live(&self, deal: DealId) -> impl Iterator<Item = &Worker> {
         self.workers_of(deal).filter(|worker| !gone(worker))
     }
-
-    fn country(&self, worker: &Worker) -> Option<Country> {
-        let peer = self.peers.get(&worker.peer)?;
-        Some(self.datacenters.get(&peer.datacenter)?.country)
-    }
 }
 
 /// When a pause is over: with workers at the end of the hold.
@@ -237,7 +233,7 @@ impl Checker<'_> {
         self.escrow(state, id, deal);
         self.counts(state, id, deal);
         self.deadlines(state, id, deal, terms);
-        self.spread(state, id, deal, terms);
+        self.target(state, id, deal, terms);
         let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
         self.expect(wants == queued, "I3 counts", || {
@@ -339,49 +335,14 @@ impl Checker<'_> {
     }
 
     /// I6.
-    fn spread(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
-        let live: Vec<_> = state.live(id).collect();
-        let most = |values: Vec<Option<u64>>| {
-            let each = |value| values.iter().filter(|other| **other == value).count();
-            values.iter().map(|value| each(*value)).max().unwrap_or(0)
-        };
-        let provider = |worker: &&Worker| Some(worker.provider.0);
-        let place = |worker: &&Worker| Some(state.peers.get(&worker.peer)?.datacenter.0);
-        let country = |worker: &&Worker| {
-            let [a, b] = state.country(worker)?.0;
-            Some(u64::from(u16::from_be_bytes([a, b])))
-        };
-        let peers: BTreeSet<_> = live.iter().map(|worker| worker.peer).collect();
-        for (what, limit, found) in [
-            (
-                "provider",
-                terms.spread.max_per_provider,
-                most(live.iter().map(provider).collect()),
-            ),
-            (
-                "datacenter",
-                terms.spread.max_per_datacenter,
-                most(live.iter().map(place).collect()),
-            ),
-            (
-                "country",
-                terms.spread.max_per_country,
-                most(live.iter().map(country).collect()),
-            ),
-            ("deal", terms.target_workers, live.len()),
-            ("peer", 1, if peers.len() == live.len() { 1 } else { 2 }),
-        ] {
-            self.expect(limit == 0 || found <= limit.into(), "I6 spread", || {
-                format!("deal {id} has {found} workers in one {what}")
-            });
-        }
-        let limit = terms
-            .limit_price
-            .of_units(terms.units_per_worker)
-            .unwrap_or_default();
-        let dear = live.iter().any(|worker| worker.rate > limit);
-        self.expect(!dear, "I6 spread", || {
-            format!("deal {id} pays a worker above its limit")
+    fn target(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
+        let live = state.live(id).count();
+        let peers: BTreeSet<_> = state.live(id).map(|worker| worker.peer).collect();
+        self.expect(live <= terms.target_workers.into(), "I6 target", || {
+            format!("deal {id} has {live} workers")
+        });
+        self.expect(live == peers.len(), "I6 target", || {
+            format!("deal {id} has {live} workers on {} peers", peers.len())
         });
         let vacated = terms.target_workers.saturating_sub(deal.workers());
         self.expect(deal.vacated <= vacated, "I3 counts", || {
@@ -470,6 +431,10 @@ impl Checker<'_> {
         for (id, deal) in &state.deals {
             entries(*id, deal, &mut queue, &mut asleep, &mut wake);
         }
+        let places: BTreeSet<_> = state.deals.values().map(|deal| deal.place).collect();
+        self.expect(places.len() == state.deals.len(), "I3 counts", || {
+            "two deals have one place".to_owned()
+        });
         let right = (self.all(&QUEUE), self.all(&ASLEEP), self.all(&WAKE)) == (queue, asleep, wake);
         self.expect(right, "I3 counts", || "queue and deals disagree".to_owned());
         let fresh: BTreeSet<_> = self.all(&FRESH).into_keys().collect();

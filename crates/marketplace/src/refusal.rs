@@ -66,6 +66,8 @@ pub enum Role {
     DealOwner,
     /// The deal's owner or its monitor.
     DealOwnerOrMonitor,
+    /// The account that ownership is offered to.
+    OfferedOwner,
 }
 
 /// Why a call is refused: what, with which values, and (in [`fmt::Display`]) what to do about it.
@@ -221,6 +223,7 @@ impl fmt::Display for Role {
             Self::ProviderOrOperator => "the provider's owner or the peer's operator key",
             Self::DealOwner => "the deal's owner",
             Self::DealOwnerOrMonitor => "the deal's owner or its monitor",
+            Self::OfferedOwner => "the account that it is offered to",
         })
     }
 }
@@ -240,9 +243,7 @@ impl Refusal {
             Self::AllowanceTooLow { .. } => "let the owner approve a larger amount",
             Self::SupplyTooLarge => "ask for less",
             Self::AuthorizationUsed => "sign a new authorization with a fresh nonce",
-            Self::EscrowTooSmall { .. } => {
-                "raise the escrow, or lower limit price, units or target"
-            }
+            Self::EscrowTooSmall { .. } => "pay in more, or lower limit price, units or target",
             Self::SurplusTooSmall { .. } => "take at most the surplus, or stop the deal",
             Self::BadPeerSignature => "sign chain id, provider and peer with the peer's own key",
             Self::PeerTaken(_) => "use a new key, or remove the peer where it is registered",

@@ -159,6 +159,12 @@ impl Exact {
         Usdc(self.0.checked_div(u128::from(epoch.0)).unwrap_or(0))
     }
 
+    /// The whole millionths that hold it, rounded up.
+    #[must_use]
+    pub fn ceil(self, epoch: Seconds) -> Usdc {
+        Usdc(self.0.div_ceil(u128::from(epoch.0.max(1))))
+    }
+
     /// What [`Self::floor`] leaves, less than one millionth.
     #[must_use]
     pub fn remainder(self, epoch: Seconds) -> Self {

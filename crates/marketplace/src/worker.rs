@@ -61,6 +61,8 @@ pub enum GoneReason {
     Silent,
     /// The developer or the monitor ended it.
     Evicted,
+    /// The developer wants fewer workers.
+    Unwanted,
     /// The developer stopped the deal.
     Stopped,
     /// The deal's duration is over.
@@ -245,10 +247,10 @@ fn cannot_run<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, obstacle: Obstacle) ->
     }
     now.gone(id, GoneReason::CannotRun, Blame::Nobody, Pay::ToTreasury)?;
     // Once somebody ran it, nobody's word makes the artifact bad.
-    if !now.deal.ran && !now.deal.cannot_run.contains(&worker.provider) {
+    if now.deal.began.is_none() && !now.deal.cannot_run.contains(&worker.provider) {
         now.deal.cannot_run.push(worker.provider);
     }
-    if !now.deal.ran && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
+    if now.deal.began.is_none() && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
         now.load_workers(cx)?;
         now.end(EndReason::BadArtifact, Blame::Developer, cx.now())?;
     }

@@ -31,6 +31,16 @@ pub struct Spread {
     pub min_countries: u16,
 }
 
+/// Which providers may serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Providers {
+    /// Only these; empty: all.
+    pub allow: Vec<u64>,
+    /// None of these.
+    pub deny: Vec<u64>,
+}
+
 /// What a developer wants and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,6 +72,8 @@ pub struct Demand {
     pub protocol_version: u32,
     /// How far workers must lie apart.
     pub spread: Spread,
+    /// Which providers may serve.
+    pub providers: Providers,
     /// Seconds that workers are kept after the money is used up.
     pub hold: u64,
     /// An account that may evict workers and nothing else.
@@ -97,6 +109,10 @@ impl From<domain::Terms> for Demand {
                 max_per_country: terms.spread.max_per_country,
                 min_providers: terms.spread.min_providers,
                 min_countries: terms.spread.min_countries,
+            },
+            providers: Providers {
+                allow: terms.providers.allow.into_iter().map(|id| id.0).collect(),
+                deny: terms.providers.deny.into_iter().map(|id| id.0).collect(),
             },
             hold: terms.hold.0,
             monitor: terms.monitor.map(|monitor| monitor.0.into()),

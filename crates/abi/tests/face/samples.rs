@@ -2,7 +2,8 @@
 
 use abi::{Request, calldata, usdc};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
-use marketplace::demand::{Artifact, Pricing, Source, Spread};
+use marketplace::change::{self, Change};
+use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
 use marketplace::peer::Registration;
 use marketplace::units::{
     Address, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds, Time, Usdc,
@@ -152,6 +153,10 @@ fn demand_terms() -> demand::Terms {
             min_countries: 2,
             ..Spread::default()
         },
+        providers: Providers {
+            allow: vec![ProviderId(1), ProviderId(2)],
+            deny: vec![ProviderId(3)],
+        },
         hold: Seconds(60),
         monitor: Some(Address([6; 20])),
     }
@@ -175,9 +180,33 @@ fn deals() -> Vec<Call> {
     ]
 }
 
+fn changes() -> Vec<Call> {
+    let (deal, to) = (DealId(5), Some(Address([7; 20])));
+    let terms = demand_terms();
+    let changes = [
+        Change::Target(3),
+        Change::LimitPrice(Price(9)),
+        Change::Requirements {
+            requirements: terms.requirements,
+            effectors: terms.effectors,
+            protocol_version: 2,
+        },
+        Change::Spread(terms.spread),
+        Change::Duration(Some(Seconds(9))),
+        Change::Providers(terms.providers),
+        Change::Monitor(None),
+    ];
+    let changes = changes.map(|change| change::Call::Terms { deal, change });
+    let calls = changes.into_iter().chain([
+        change::Call::Offer { deal, to },
+        change::Call::Accept { deal },
+    ]);
+    calls.map(Call::Change).collect()
+}
+
 /// One of every call of the marketplace's address.
 pub(crate) fn calls() -> Vec<Call> {
-    [supply(), deals()].concat()
+    [supply(), deals(), changes()].concat()
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Deal {
     pub(crate) fn posted(owner: Address, place: u64, now: Time) -> Self {
         Self {
             owner,
+            offered_to: None,
             status: Status::Matching,
             posted: now,
             place,
@@ -51,7 +52,7 @@ impl Deal {
             vacated: 0,
             replaced: (Epoch::default(), 0),
             excluded: Vec::new(),
-            ran: false,
+            began: None,
             cannot_run: Vec::new(),
             free: Exact::ZERO,
             set_aside: Exact::ZERO,

@@ -56,6 +56,8 @@ pub(crate) struct DealNow {
     pub(super) due_before: Time,
     pub(super) queued_before: Queued,
     pub(super) changed: BTreeSet<WorkerId>,
+    pub(super) place_before: u64,
+    pub(super) terms_changed: bool,
     pub(super) woken: bool,
     pub(super) payments: Vec<(Account, Usdc)>,
     pub(super) events: Vec<event::Event>,
@@ -101,6 +103,7 @@ impl DealNow {
 
     /// A deal that is not written yet.
     pub(crate) fn new<S: Store>(cx: &Cx<'_, S>, id: DealId, deal: Deal, terms: Terms) -> Self {
+        let place_before = deal.place;
         Self {
             id,
             deal,
@@ -111,6 +114,8 @@ impl DealNow {
             due_before: Time::NEVER,
             queued_before: Queued::No,
             changed: BTreeSet::new(),
+            place_before,
+            terms_changed: false,
             woken: false,
             payments: Vec::new(),
             events: Vec::new(),
@@ -249,10 +254,10 @@ impl DealNow {
             }
         }
         self.deal.at = now;
-        let before = match (self.deal.workers(), self.deal.ran) {
+        let before = match (self.deal.workers(), self.deal.began) {
             (0, _) => Status::Matching,
-            (_, true) => Status::Degraded,
-            (_, false) => Status::Starting,
+            (_, Some(_)) => Status::Degraded,
+            (_, None) => Status::Starting,
         };
         self.set_status(self.counted_from(before), now);
         Ok(())
@@ -297,14 +302,30 @@ impl DealNow {
 
     /// What the owner may take back: above the prepaid epochs and the cover, rounded down. (M5)
     pub(crate) fn surplus(&self) -> Result<Usdc, Error> {
-        let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
-        let floor = prepaid.max(self.deal.cover(&self.params, Rate::ZERO)?);
+        let floor = self.floor()?;
         let above = self
             .deal
             .uncharged()?
             .checked_sub(floor)
             .unwrap_or_default();
         Ok(above.floor(self.params.epoch()))
+    }
+
+    /// What stays in the escrow whatever the owner takes back. (M5)
+    fn floor(&self) -> Result<Exact, Error> {
+        let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
+        Ok(prepaid.max(self.deal.cover(&self.params, Rate::ZERO)?))
+    }
+
+    /// Refuses unless the escrow holds the floor of the terms as they are now. (D9)
+    pub(crate) fn require_floor(&self) -> Result<(), Error> {
+        let (needed, epoch) = (self.floor()?, self.params.epoch());
+        let given = self.deal.uncharged()?;
+        let refusal = Refusal::EscrowTooSmall {
+            needed: needed.ceil(epoch),
+            given: given.floor(epoch),
+        };
+        ensure(given >= needed, refusal)
     }
 
     /// Pays surplus back to the owner.
@@ -360,10 +381,10 @@ impl DealNow {
         let (rate, aside) = (worker.rate, self.least_pay(worker)?);
         self.deal.unassign(rate, aside)?;
         self.deal.start(rate)?;
-        if let (Time::NEVER, Some(duration)) = (self.deal.ends, self.terms.duration) {
-            self.deal.ends = now.after(duration);
+        if self.deal.began.is_none() {
+            self.deal.began = Some(now);
+            self.set_end();
         }
-        self.deal.ran = true;
         let from = self.deal.paid_seconds;
         let kept_until = now.after(Seconds(self.params.lease_seconds));
         self.loaded_mut(id)?.0.stage = Stage::Running {
@@ -382,6 +403,28 @@ impl DealNow {
         );
         self.set_status(self.counted(), now);
         Ok(())
+    }
+
+    /// The end of its duration follows from its beginning. (M9)
+    pub(crate) fn set_end(&mut self) {
+        let end = self.deal.began.zip(self.terms.duration);
+        self.deal.ends = end.map_or(Time::NEVER, |(began, duration)| began.after(duration));
+    }
+
+    /// Sets other terms, and gives those of before; clearing looks again.
+    pub(crate) fn change_terms(&mut self, terms: Terms) -> Terms {
+        self.terms_changed = true;
+        self.woken = true;
+        std::mem::replace(&mut self.terms, terms)
+    }
+
+    /// Places that workers left are no more than those that are open.
+    pub(crate) fn limit_vacated(&mut self) {
+        let open = self
+            .terms
+            .target_workers
+            .saturating_sub(self.deal.workers());
+        self.deal.vacated = self.deal.vacated.min(open);
     }
 
     /// A worker is gone now.
@@ -425,7 +468,9 @@ impl DealNow {
         if left {
             self.exclude(peer);
         }
-        self.deal.vacated = self.deal.vacated.saturating_add(1);
+        if reason != GoneReason::Unwanted {
+            self.deal.vacated = self.deal.vacated.saturating_add(1);
+        }
         self.woken = true;
         self.set_status(self.counted(), at);
         Ok(())
@@ -501,14 +546,14 @@ impl DealNow {
     }
 
     /// Workers loaded that are not gone.
-    fn live(&self) -> Vec<WorkerId> {
+    pub(crate) fn live(&self) -> Vec<WorkerId> {
         let gone = |worker: &Worker| matches!(worker.stage, Stage::Gone { .. });
         let live = self.workers.iter().filter(|(_, (worker, _))| !gone(worker));
         live.map(|(id, _)| *id).collect()
     }
 
     /// A worker that was read before, with its peer's lease.
-    pub(super) fn loaded(&self, id: WorkerId) -> Result<&(Worker, Lease), Error> {
+    pub(crate) fn loaded(&self, id: WorkerId) -> Result<&(Worker, Lease), Error> {
         let worker = self.workers.get(&id);
         worker.ok_or_else(|| fault("worker is not loaded"))
     }
@@ -574,7 +619,8 @@ fn keeps_away(reason: GoneReason) -> bool {
         | GoneReason::Failed
         | GoneReason::Silent
         | GoneReason::Evicted => true,
-        GoneReason::Stopped
+        GoneReason::Unwanted
+        | GoneReason::Stopped
         | GoneReason::Completed
         | GoneReason::Unfunded
         | GoneReason::BadArtifact => false,

@@ -35,6 +35,8 @@ pub enum Reason {
     ServesAlready,
     /// A worker of this deal left it not long ago.
     Excluded,
+    /// The demand does not take this provider.
+    Provider,
     /// It does not speak the protocol version.
     Version,
     /// The offer does not take deals of this duration.
@@ -82,6 +84,10 @@ impl Candidate<'_> {
             (self.peer.idle < terms.units_per_worker, Reason::Units),
             (serves, Reason::ServesAlready),
             (deal.excluded.iter().any(excluded), Reason::Excluded),
+            (
+                !terms.providers.admit(self.offer.provider),
+                Reason::Provider,
+            ),
             (!versions.contains(&terms.protocol_version), Reason::Version),
             (
                 !accepts_duration(&self.offer.terms, terms),

@@ -67,7 +67,7 @@ pub(super) fn look<S: Store>(
 ) -> Result<u64, Error> {
     let mut now = DealNow::load(cx, id)?;
     now.load_workers(cx)?;
-    let existing = existing(cx, &now)?;
+    let existing: Vec<_> = existing(cx, &now)?.into_values().collect();
     let mut survey = survey(cx, book, &now)?;
     let mut arcs = 0;
     let chosen = choose(cx, &now, &existing, &survey, &mut arcs);
@@ -108,18 +108,22 @@ pub(super) fn look<S: Store>(
 }
 
 /// Where the workers stand that the deal has.
-fn existing<S: Store>(cx: &mut Cx<'_, S>, now: &DealNow) -> Result<Vec<Site>, Error> {
-    let mut sites = Vec::new();
-    for (worker, _) in now.workers.values() {
+pub(super) fn existing<S: Store>(
+    cx: &mut Cx<'_, S>,
+    now: &DealNow,
+) -> Result<BTreeMap<WorkerId, Site>, Error> {
+    let mut sites = BTreeMap::new();
+    for (id, (worker, _)) in &now.workers {
         let datacenter = PEERS.must(cx.store, &worker.peer)?.datacenter;
-        sites.push(Site {
+        let site = Site {
             provider: worker.provider,
             datacenter,
             country: DATACENTERS.must(cx.store, &datacenter)?.country,
             offer: worker.offer,
             offer_cap: u32::MAX,
             ask: Price::ZERO,
-        });
+        };
+        sites.insert(*id, site);
     }
     Ok(sites)
 }

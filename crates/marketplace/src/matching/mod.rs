@@ -16,11 +16,13 @@ mod book;
 mod candidate;
 mod choose;
 mod flow;
+mod keep;
 mod look;
 pub mod queue;
 
 pub use book::Book;
 pub use candidate::Reason;
+pub(crate) use keep::keep;
 pub use look::{LOOKS, Look};
 
 use crate::cx::Cx;

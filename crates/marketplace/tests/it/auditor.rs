@@ -2,11 +2,14 @@
 //! and compares. Its way is the slow one: every amount is summed from the whole history, as a fraction with
 //! the epoch as its denominator.
 
+mod orders;
+
 use crate::world::ReadOnly;
+use marketplace::datacenter::{self, Country};
 use marketplace::deal::{self, Status};
 use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
-use marketplace::units::{Address, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
+use marketplace::units::{Address, DatacenterId, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
 use marketplace::worker::{self, GoneReason};
 use marketplace::{Call, Cx, Event, Params, demand, provider, usdc};
 use std::collections::BTreeMap;
@@ -56,6 +59,10 @@ pub(crate) struct Auditor {
     /// A report of the call under way, which counts after its events.
     reporting: Option<(PeerId, u64)>,
     posting: Option<Terms>,
+    places: BTreeMap<PeerId, DatacenterId>,
+    countries: BTreeMap<DatacenterId, Country>,
+    /// Who is to go, as fewer workers are wanted.
+    must_go: Vec<WorkerId>,
 }
 
 impl Auditor {
@@ -76,6 +83,9 @@ impl Auditor {
             reports: BTreeMap::new(),
             reporting: None,
             posting: None,
+            places: BTreeMap::new(),
+            countries: BTreeMap::new(),
+            must_go: Vec::new(),
         }
     }
 
@@ -83,6 +93,7 @@ impl Auditor {
     pub(crate) fn call(&mut self, now: u64, call: &Call) {
         match call {
             Call::Demand(demand::Call::Post { terms, .. }) => self.posting = Some(terms.clone()),
+            Call::Change(call) => self.order(call),
             Call::Worker(worker::Call::Report { peer, stopped }) => {
                 self.reporting = Some((*peer, now));
                 for id in stopped {
@@ -136,7 +147,20 @@ impl Auditor {
                 self.deals.insert(*deal, audited);
                 self.take(*owner, escrow.0);
             }
+            Event::Datacenter(datacenter::Event::Registered {
+                datacenter,
+                country,
+                ..
+            }) => {
+                self.countries.insert(*datacenter, *country);
+            }
+            Event::Peer(marketplace::peer::Event::Registered {
+                peer, datacenter, ..
+            }) => {
+                self.places.insert(*peer, *datacenter);
+            }
             Event::Deal(event) => self.deal_event(event),
+            Event::Change(event) => self.ordered(event),
             Event::Worker(event) => self.worker_event(now, event),
             _ => {}
         }
@@ -243,6 +267,7 @@ impl Auditor {
                     cannot: false,
                     named_stopped: false,
                 };
+                self.check_placed(&hired);
                 self.deals
                     .get_mut(deal)
                     .expect("deal")
@@ -265,6 +290,9 @@ impl Auditor {
                 earned,
                 ..
             } => {
+                if *reason == GoneReason::Unwanted {
+                    self.unwanted(*worker);
+                }
                 self.gone(*worker, *reason, at.0, earned.0);
             }
             worker::Event::Paid {
@@ -312,9 +340,13 @@ impl Auditor {
                 );
                 span(last)
             }
-            (GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact, _) => {
-                span(at).max(self.least)
-            }
+            (
+                GoneReason::Evicted
+                | GoneReason::Unwanted
+                | GoneReason::Stopped
+                | GoneReason::BadArtifact,
+                _,
+            ) => span(at).max(self.least),
             (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };

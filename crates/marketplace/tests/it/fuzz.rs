@@ -3,6 +3,8 @@
 //!
 //! A fuzz test: see `tests/dice.rs` for how a run is repeated or lengthened.
 
+mod change;
+
 use crate::dice::{Dice, Fuzz};
 use crate::world::{World, address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
@@ -179,7 +181,7 @@ impl<'d> Run<'d> {
     }
 
     fn any_call(&mut self) -> (&'static str, Address, Call) {
-        match self.dice.number(40) {
+        match self.dice.number(44) {
             0 => self.provider(),
             1 => self.datacenter(),
             2 | 3 => self.peer(),
@@ -190,6 +192,7 @@ impl<'d> Run<'d> {
             16..=19 => self.deal(),
             20 => self.evict(),
             21..=29 => self.worker(),
+            30..=33 => self.change(),
             _ => self.report(),
         }
     }
@@ -366,6 +369,7 @@ impl<'d> Run<'d> {
             effectors: Vec::new(),
             protocol_version: 1,
             spread,
+            providers: demand::Providers::default(),
             hold: Seconds(self.dice.of(&[0, 0, 40])),
             monitor: Some(address("erin")),
         };

@@ -72,6 +72,7 @@ fn demand_terms() -> Terms {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(60),
         monitor: Some(address("monitor")),
     }

@@ -61,7 +61,9 @@ impl World {
         });
         match &result {
             Ok(_) => {
-                self.auditor.call(self.now, call);
+                if self.audited {
+                    self.auditor.call(self.now, call);
+                }
                 self.heard(events);
             }
             Err(Error::Refused(_)) => {

@@ -1,11 +1,12 @@
 //! How lines become calls.
 
 use super::Stage;
+use super::change::{effectors, is_change, requirements, spread};
 use super::words::{Words, attributes, known, value};
 use crate::world::{address, peer_id, registration};
 use marketplace::attribute::{Predicate, Subject, Test};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{Artifact, Pricing, Terms};
 use marketplace::units::{Hash, Price, Seconds, Time, Usdc, WorkerId};
 use marketplace::worker::Obstacle;
 use marketplace::{Call, Event};
@@ -34,6 +35,7 @@ impl Stage {
                 self.supply(verb, name, words)
             }
             "demand" => self.demand(name, words),
+            verb if is_change(verb) => self.change(verb, &name, words),
             "run" | "cannot-run" | "report" => self.work(verb, name, words),
             "withdraw" => {
                 let workers = words.number_option("workers")?.unwrap_or(256);
@@ -178,18 +180,6 @@ impl Stage {
         let owner = words.option("of").unwrap_or("alice").to_owned();
         let workers = words.option("workers").unwrap_or("1..1");
         let (min, target) = workers.split_once("..").ok_or("workers min..target")?;
-        let mut requirements = Vec::new();
-        while let Some(text) = words.option("need") {
-            requirements.push(requirement(text)?);
-        }
-        let effectors = words.option("effectors").unwrap_or_default().split(',');
-        let spread = Spread {
-            max_per_provider: words.number_option("per-provider")?.unwrap_or(0),
-            max_per_datacenter: words.number_option("per-datacenter")?.unwrap_or(0),
-            max_per_country: words.number_option("per-country")?.unwrap_or(0),
-            min_providers: words.number_option("providers")?.unwrap_or(0),
-            min_countries: words.number_option("countries")?.unwrap_or(0),
-        };
         let terms = Terms {
             artifact: Artifact {
                 hash: Hash([7; 32]),
@@ -205,13 +195,11 @@ impl Stage {
                 _ => Pricing::Epoch,
             },
             duration: words.number_option("duration")?.map(Seconds),
-            requirements,
-            effectors: effectors
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            requirements: requirements(words)?,
+            effectors: effectors(words),
             protocol_version: words.number_option("version")?.unwrap_or(1),
-            spread,
+            spread: spread(words)?,
+            providers: self.named(words)?,
             hold: Seconds(words.number_option("hold")?.unwrap_or(0)),
             monitor: words.option("monitor").map(address),
         };
@@ -310,7 +298,7 @@ impl Stage {
 }
 
 /// `subject:key`, `subject:key=value`, `!=`, `<`, `<=`, `>`, `>=`, `~member` (has), `@a|b` (in)
-fn requirement(text: &str) -> Result<Predicate, String> {
+pub(super) fn requirement(text: &str) -> Result<Predicate, String> {
     let (subject, rest) = text.split_once(':').ok_or("requirement: subject:key…")?;
     let subject = match subject {
         "offer" => Subject::Offer,

@@ -1,6 +1,7 @@
 //! Runs the text tables in `tests/scenarios`; their language is explained in the README there.
 
 mod calls;
+mod change;
 mod words;
 
 use crate::world::{World, address};
@@ -378,6 +379,8 @@ impl Stage {
                     .to_string()
             }
             "paid-until" => until(view.paid_until),
+            "ends" => until(view.deal.ends),
+            "target" => view.terms.target_workers.to_string(),
             "surplus" => view.surplus.to_string(),
             other => return Err(format!("what is {other} of a deal?")),
         })
