@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Providers, Requirement, Spread} from "./Types.sol";
+import {Artifact, Providers, Requirement, Rollout, Spread} from "./Types.sol";
 
 /// Change orders: what the owner of a deal may change while it stands. They bind workers to come; only a lower target
 /// and a shorter duration end any. More workers, a higher price and less to be met go behind the demands that wait.
 interface IChange {
-    enum ChangeKind { Target, LimitPrice, Requirements, Spread, Duration, Providers, Monitor }
+    enum ChangeKind { Artifact, Target, LimitPrice, Requirements, Spread, Duration, Providers, Monitor }
 
     event DealTermsChanged(uint64 indexed deal, ChangeKind kind);
+    /// The deal changes to another artifact, the version-th it has; see DealRecord.
+    event DealRolloutChanged(uint64 indexed deal, uint32 version, Rollout rollout, uint64 worker);
+    /// A running worker changed to this artifact.
+    event WorkerSwitched(uint64 indexed worker, uint64 indexed deal, bytes32 artifact);
     /// to: zero: to nobody any more.
     event DealOffered(uint64 indexed deal, address indexed to);
     event DealOwnerChanged(uint64 indexed deal, address indexed owner);
 
+    /// Running workers change to it one at a time, in the order of their ids; new ones begin with it. The same artifact
+    /// again lets a rollout that stopped go on; that of before rolls back.
+    function setArtifact(uint64 deal, Artifact calldata artifact) external;
     /// Not fewer than the least workers. Fewer than there are: the dearest go at once, then the youngest. More: the
     /// escrow must hold the floor for them.
     function setTarget(uint64 deal, uint16 targetWorkers) external;

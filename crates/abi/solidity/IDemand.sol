@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Providers, Requirement, Spread} from "./Types.sol";
+import {Artifact, Providers, Requirement, Spread} from "./Types.sol";
 
 /// Demands: a developer's willingness to pay. A demand is a deal that has no workers yet, under one id.
 interface IDemand {
-    /// Who holds the bytes of an artifact.
-    struct Source {
-        /// Overlay key.
-        bytes32 key;
-        /// host:port.
-        string endpoint;
-    }
-
-    struct Artifact {
-        /// BLAKE3.
-        bytes32 hash;
-        /// Bytes.
-        uint64 size;
-        /// At most 4.
-        Source[] sources;
-    }
-
     enum Pricing { Epoch, Request }
 
     struct DemandTerms {

@@ -18,6 +18,8 @@ interface IWorker {
         uint128 rate;
         uint64 assigned;
         WorkerStage stage;
+        /// What it runs, or is to run first.
+        bytes32 artifact;
         uint128 paid;
     }
 
@@ -32,10 +34,10 @@ interface IWorker {
     );
     event WorkerPaid(uint64 indexed worker, uint64 indexed provider, uint128 amount);
 
-    /// The worker runs this artifact from now on.
+    /// The worker runs this artifact from now on: the first, or in its turn of a rollout that of now.
     function reportRunning(uint64 worker, bytes32 artifact) external;
-    /// The worker cannot be run.
-    function reportCannotRun(uint64 worker, Obstacle obstacle) external;
+    /// The worker cannot run this artifact. In its turn of a rollout it runs on as before, and the rollout stops.
+    function reportCannotRun(uint64 worker, bytes32 artifact, Obstacle obstacle) external;
     /// All workers of the peer run, but for those named; renews the peer's lease.
     function report(bytes32 peer, uint64[] calldata stopped) external;
 

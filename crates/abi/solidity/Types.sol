@@ -54,3 +54,24 @@ struct Providers {
     uint64[] allow;
     uint64[] deny;
 }
+
+/// Who holds the bytes of an artifact.
+struct Source {
+    /// Overlay key.
+    bytes32 key;
+    /// host:port.
+    string endpoint;
+}
+
+struct Artifact {
+    /// BLAKE3.
+    bytes32 hash;
+    /// Bytes.
+    uint64 size;
+    /// At most 4.
+    Source[] sources;
+}
+
+/// How far a deal's workers are with its artifact: all run it; one is next to change to it; it stopped at one that cannot
+/// run it (and runs on as before), or that went by its provider's fault.
+enum Rollout { Done, Rolling, StoppedCannotRun, StoppedGone }

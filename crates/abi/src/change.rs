@@ -4,15 +4,18 @@ use crate::calldata::Request;
 use crate::demand::{account, account_to};
 use crate::refusal::Revert;
 use crate::sol::IChange::{self as i, IChangeCalls as Calls};
+use crate::sol::Rollout as SolRollout;
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use marketplace::Refusal;
 use marketplace::attribute::Predicate;
 use marketplace::change::{Call, Change, Event, Kind};
+use marketplace::deal::{Halt, Rollout};
 use marketplace::units::{DealId, Price, Seconds};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let (deal, change) = match calls {
+        Calls::setArtifact(c) => (c.deal, Change::Artifact(c.artifact.into())),
         Calls::setTarget(c) => (c.deal, Change::Target(c.targetWorkers)),
         Calls::setLimitPrice(c) => (c.deal, Change::LimitPrice(Price(c.limitPrice))),
         Calls::setRequirements(c) => (c.deal, requirements(c)?),
@@ -66,6 +69,10 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
 
 fn encode_change(deal: u64, change: Change) -> Vec<u8> {
     match change {
+        Change::Artifact(artifact) => {
+            let artifact = artifact.into();
+            i::setArtifactCall { deal, artifact }.abi_encode()
+        }
         Change::Target(target) => i::setTargetCall {
             deal,
             targetWorkers: target,
@@ -112,6 +119,30 @@ pub(crate) fn log(event: &Event) -> LogData {
             let (deal, kind) = (deal.0, kind_to(kind));
             i::DealTermsChanged { deal, kind }.encode_log_data()
         }
+        Event::RolloutChanged {
+            deal,
+            version,
+            rollout: now,
+        } => {
+            let (deal, (rollout, worker)) = (deal.0, rollout(now));
+            i::DealRolloutChanged {
+                deal,
+                version,
+                rollout,
+                worker,
+            }
+            .encode_log_data()
+        }
+        Event::Switched {
+            deal,
+            worker,
+            artifact,
+        } => i::WorkerSwitched {
+            worker: worker.0,
+            deal: deal.0,
+            artifact: artifact.0.into(),
+        }
+        .encode_log_data(),
         Event::Offered { deal, to } => {
             let (deal, to) = (deal.0, account_to(to));
             i::DealOffered { deal, to }.encode_log_data()
@@ -123,8 +154,21 @@ pub(crate) fn log(event: &Event) -> LogData {
     }
 }
 
+/// A rollout, and the worker that it is about.
+pub(crate) fn rollout(rollout: Rollout) -> (SolRollout, u64) {
+    match rollout {
+        Rollout::Done => (SolRollout::Done, 0),
+        Rollout::Rolling { next } => (SolRollout::Rolling, next.0),
+        Rollout::Stopped { worker, why } => match why {
+            Halt::CannotRun(_) => (SolRollout::StoppedCannotRun, worker.0),
+            Halt::Gone(_) => (SolRollout::StoppedGone, worker.0),
+        },
+    }
+}
+
 fn kind_to(kind: Kind) -> i::ChangeKind {
     match kind {
+        Kind::Artifact => i::ChangeKind::Artifact,
         Kind::Target => i::ChangeKind::Target,
         Kind::LimitPrice => i::ChangeKind::LimitPrice,
         Kind::Requirements => i::ChangeKind::Requirements,

@@ -3,7 +3,9 @@
 use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IDemand::{self as i, IDemandCalls as Calls};
-use crate::sol::{Providers as SolProviders, Spread as SolSpread};
+use crate::sol::{
+    Artifact as SolArtifact, Providers as SolProviders, Source as SolSource, Spread as SolSpread,
+};
 use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use marketplace::attribute::Predicate;
@@ -59,9 +61,9 @@ pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Vec<u8>
     Ok(i::getDemandCall::abi_encode_returns(&terms.into()))
 }
 
-impl From<Artifact> for i::Artifact {
+impl From<Artifact> for SolArtifact {
     fn from(artifact: Artifact) -> Self {
-        let source = |source: Source| i::Source {
+        let source = |source: Source| SolSource {
             key: source.key.0.into(),
             endpoint: source.endpoint,
         };
@@ -73,9 +75,9 @@ impl From<Artifact> for i::Artifact {
     }
 }
 
-impl From<i::Artifact> for Artifact {
-    fn from(artifact: i::Artifact) -> Self {
-        let source = |source: i::Source| Source {
+impl From<SolArtifact> for Artifact {
+    fn from(artifact: SolArtifact) -> Self {
+        let source = |source: SolSource| Source {
             key: PeerId(source.key.0),
             endpoint: source.endpoint,
         };

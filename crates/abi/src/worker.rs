@@ -20,6 +20,7 @@ pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
         },
         Calls::reportCannotRun(c) => Call::CannotRun {
             worker: WorkerId(c.worker),
+            artifact: Hash(c.artifact.0),
             obstacle: obstacle(c.obstacle)?,
         },
         Calls::report(c) => Call::Report {
@@ -38,8 +39,13 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             artifact: artifact.0.into(),
         }
         .abi_encode(),
-        Call::CannotRun { worker, obstacle } => i::reportCannotRunCall {
+        Call::CannotRun {
+            worker,
+            artifact,
+            obstacle,
+        } => i::reportCannotRunCall {
             worker: worker.0,
+            artifact: artifact.0.into(),
             obstacle: obstacle_to(*obstacle),
         }
         .abi_encode(),
@@ -163,6 +169,7 @@ impl From<Worker> for i::WorkerRecord {
                 Stage::Running { .. } => i::WorkerStage::Running,
                 Stage::Gone { .. } => i::WorkerStage::Gone,
             },
+            artifact: worker.artifact.0.into(),
             paid: worker.paid.0,
         }
     }

@@ -8,17 +8,19 @@
 use crate::attribute::Predicate;
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::deal::{Blame, DealNow, EndReason, Pay, refuse_ended};
-use crate::demand::{self, Providers, Spread, Terms};
+use crate::deal::{Blame, DealNow, EndReason, Pay, Rollout, refuse_ended};
+use crate::demand::{self, Artifact, Providers, Spread, Terms};
 use crate::matching;
 use crate::refusal::{Error, Refusal, Role, ensure, within};
 use crate::store::Store;
-use crate::units::{Address, DealId, Price, Seconds};
+use crate::units::{Address, DealId, Hash, Price, Seconds, WorkerId};
 use crate::worker::GoneReason;
 
 /// What is to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// What workers run: those there are change to it one at a time. The same again lets a rollout that stopped go on.
+    Artifact(Artifact),
     /// As many workers as wanted, not fewer than the least. Fewer end the dearest at once, then the youngest.
     Target(u16),
     /// Highest price of workers to come.
@@ -69,6 +71,8 @@ pub enum Call {
 /// The kind of a [`Change`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// What workers run.
+    Artifact,
     /// As many workers as wanted.
     Target,
     /// Highest price.
@@ -94,6 +98,24 @@ pub enum Event {
         deal: DealId,
         /// Which of them.
         kind: Kind,
+    },
+    /// It changes to another artifact.
+    RolloutChanged {
+        /// Which.
+        deal: DealId,
+        /// How many artifacts it had.
+        version: u32,
+        /// How far its workers are.
+        rollout: Rollout,
+    },
+    /// A running worker runs another artifact.
+    Switched {
+        /// Of which deal.
+        deal: DealId,
+        /// Which.
+        worker: WorkerId,
+        /// What it runs now.
+        artifact: Hash,
     },
     /// It is offered to another account, or to none any more.
     Offered {
@@ -135,7 +157,9 @@ fn terms<S: Store>(cx: &mut Cx<'_, S>, deal: DealId, change: Change) -> Result<(
     let mut terms = now.terms.clone();
     change.write(&mut terms);
     check(cx, &terms, kind)?;
-    if terms == now.terms {
+    let stopped = matches!(now.deal.rollout, Rollout::Stopped { .. });
+    let goes_on = kind == Kind::Artifact && stopped;
+    if terms == now.terms && !goes_on {
         return Ok(());
     }
     let before = now.change_terms(terms);
@@ -145,8 +169,12 @@ fn terms<S: Store>(cx: &mut Cx<'_, S>, deal: DealId, change: Change) -> Result<(
     if widens(kind, &before, &now.terms) {
         now.deal.place = demand::next_place(cx.store)?;
     }
+    if !matches!(kind, Kind::Artifact | Kind::Monitor) {
+        now.wake();
+    }
     now.emit(Event::TermsChanged { deal, kind });
     match kind {
+        Kind::Artifact => now.roll_out(cx, before.artifact)?,
         Kind::Target => shrink(cx, &mut now)?,
         Kind::Duration => last(cx, &mut now)?,
         _ => {}
@@ -157,6 +185,7 @@ fn terms<S: Store>(cx: &mut Cx<'_, S>, deal: DealId, change: Change) -> Result<(
 /// Refuses terms of which the part that was changed is beyond its limits.
 fn check<S: Store>(cx: &Cx<'_, S>, terms: &Terms, kind: Kind) -> Result<(), Error> {
     match kind {
+        Kind::Artifact => terms.artifact.check(),
         Kind::Target => {
             let least = terms.min_workers.into();
             let most = cx.params.max_target_workers.into();
@@ -191,7 +220,7 @@ fn widens(kind: Kind, before: &Terms, after: &Terms) -> bool {
         }
         Kind::Spread => is_looser(after.spread, before.spread),
         Kind::Providers => admits_more(&after.providers, &before.providers),
-        Kind::Duration | Kind::Monitor => false,
+        Kind::Artifact | Kind::Duration | Kind::Monitor => false,
     }
 }
 
@@ -281,6 +310,7 @@ impl Change {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Artifact(_) => Kind::Artifact,
             Self::Target(_) => Kind::Target,
             Self::LimitPrice(_) => Kind::LimitPrice,
             Self::Requirements { .. } => Kind::Requirements,
@@ -294,6 +324,7 @@ impl Change {
     /// Writes it into terms.
     pub fn write(self, terms: &mut Terms) {
         match self {
+            Self::Artifact(artifact) => terms.artifact = artifact,
             Self::Target(target) => terms.target_workers = target,
             Self::LimitPrice(price) => terms.limit_price = price,
             Self::Requirements {

@@ -13,11 +13,13 @@
 mod money;
 mod now;
 mod payout;
+mod rollout;
 mod save;
 mod view;
 
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
+pub use rollout::{Halt, PREVIOUS, Rollout};
 pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
 
 use crate::call::Reply;
@@ -130,9 +132,13 @@ pub struct Deal {
     pub replaced: (Epoch, u16),
     /// Peers that left it, and the epoch up to which they are no candidates.
     pub excluded: Vec<(PeerId, Epoch)>,
+    /// How many artifacts it had.
+    pub version: u32,
+    /// How far its workers are with the one of now.
+    pub rollout: Rollout,
     /// When its first worker began to run.
     pub began: Option<Time>,
-    /// Providers who said that they cannot run it, before any did; two end the deal.
+    /// Providers who said that they cannot run its artifact, before any ran one; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
     /// Escrow that is nobody's yet, as of `at`.
@@ -332,6 +338,7 @@ fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
     ensure(deal.unpaid == 0, Refusal::WrongState { object, state })?;
     DEALS.delete(cx.store, &id)?;
     DEMANDS.delete(cx.store, &id)?;
+    PREVIOUS.delete(cx.store, &id)?;
     LOOKS.delete(cx.store, &id)?;
     cx.emit(Event::Removed { deal: id });
     Ok(())

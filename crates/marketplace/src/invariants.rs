@@ -9,10 +9,12 @@
 //!   later than it is due; no deal is charged beyond now.
 //! - I6 target: no deal has more workers than its target, or two on one peer. (Price and spread bind a worker when
 //!   it is placed, and may be changed later: rows do not show them.)
+//! - I8 rollout: the worker whose turn it is is the first that runs something else than its deal's artifact; only in a
+//!   rollout does any. What to go back to is kept for the deals that had another artifact.
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
 use crate::datacenter::{DATACENTERS, Datacenter};
-use crate::deal::{DEALS, Deal, Queued, Status};
+use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status};
 use crate::demand::{DEMANDS, Terms};
 use crate::ledger::{Account, BALANCES, HELD};
 use crate::matching::LOOKS;
@@ -94,6 +96,7 @@ struct State {
     deals: BTreeMap<DealId, Deal>,
     workers: BTreeMap<WorkerId, Worker>,
     by_deal: BTreeMap<DealId, Vec<WorkerId>>,
+    previous: BTreeSet<DealId>,
 }
 
 impl State {
@@ -119,6 +122,7 @@ impl State {
             deals: checker.all(&DEALS),
             workers,
             by_deal,
+            previous: checker.all(&PREVIOUS).into_keys().collect(),
         }
     }
 
@@ -234,6 +238,7 @@ impl Checker<'_> {
         self.counts(state, id, deal);
         self.deadlines(state, id, deal, terms);
         self.target(state, id, deal, terms);
+        self.rollout(state, id, deal, terms);
         let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
         self.expect(wants == queued, "I3 counts", || {
@@ -350,6 +355,30 @@ impl Checker<'_> {
         });
     }
 
+    /// I8.
+    fn rollout(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
+        let behind = |worker: &Worker| {
+            let running = matches!(worker.stage, Stage::Running { .. });
+            running && worker.artifact != terms.artifact.hash
+        };
+        let ids = state.by_deal.get(&id).into_iter().flatten();
+        let first = ids
+            .copied()
+            .find(|id| state.workers.get(id).is_some_and(behind));
+        let right = match deal.rollout {
+            Rollout::Done => first.is_none(),
+            Rollout::Rolling { next } => first == Some(next),
+            Rollout::Stopped { .. } => first.is_some(),
+        };
+        self.expect(right, "I8 rollout", || {
+            format!("deal {id}: {:?}, worker {first:?} is behind", deal.rollout)
+        });
+        let had_another = state.previous.contains(&id);
+        self.expect(had_another == (deal.version > 1), "I8 rollout", || {
+            format!("deal {id} has version {}", deal.version)
+        });
+    }
+
     /// I3 and I4, for peers, units and offers.
     fn supply(&mut self, state: &State) {
         for (id, peer) in &state.peers {
@@ -451,8 +480,10 @@ impl Checker<'_> {
         let mut orphans = Vec::new();
         let known = |id: &DealId| state.deals.contains_key(id);
         let looks = self.all(&LOOKS);
-        for id in state.demands.keys().chain(looks.keys()) {
-            orphans.extend((!known(id)).then(|| format!("terms or a look of deal {id}")));
+        let of_deals = state.demands.keys().chain(looks.keys());
+        for id in of_deals.chain(&state.previous) {
+            orphans
+                .extend((!known(id)).then(|| format!("terms, a look or an artifact of deal {id}")));
         }
         let peers = state.units.keys().map(|(peer, _)| peer);
         for id in peers.chain(state.leases.keys()) {

@@ -34,6 +34,7 @@ tables![
     worker::BY_DEAL,
     worker::BY_PEER,
     worker::BY_PROVIDER,
+    deal::PREVIOUS,
     matching::queue::QUEUE,
     matching::queue::ASLEEP,
     matching::queue::WAKE,

@@ -41,6 +41,18 @@ pub struct Providers {
     pub deny: Vec<u64>,
 }
 
+/// What workers run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// BLAKE3 hash.
+    pub hash: B256,
+    /// Size in bytes.
+    pub size: u64,
+    /// Who holds the bytes.
+    pub sources: Vec<Source>,
+}
+
 /// What a developer wants and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,12 +92,27 @@ pub struct Demand {
     pub monitor: Option<Address>,
 }
 
-impl From<domain::Terms> for Demand {
-    fn from(terms: domain::Terms) -> Self {
-        let source = |source: domain::Source| Source {
+impl From<domain::Artifact> for Artifact {
+    fn from(artifact: domain::Artifact) -> Self {
+        Self {
+            hash: artifact.hash.0.into(),
+            size: artifact.size,
+            sources: artifact.sources.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<domain::Source> for Source {
+    fn from(source: domain::Source) -> Self {
+        Self {
             key: source.key.0.into(),
             endpoint: source.endpoint,
-        };
+        }
+    }
+}
+
+impl From<domain::Terms> for Demand {
+    fn from(terms: domain::Terms) -> Self {
         let pricing = match terms.pricing {
             domain::Pricing::Epoch => "epoch",
             domain::Pricing::Request => "request",
@@ -93,7 +120,7 @@ impl From<domain::Terms> for Demand {
         Self {
             artifact: terms.artifact.hash.0.into(),
             artifact_size: terms.artifact.size,
-            sources: terms.artifact.sources.into_iter().map(source).collect(),
+            sources: terms.artifact.sources.into_iter().map(Into::into).collect(),
             units_per_worker: terms.units_per_worker,
             min_workers: terms.min_workers,
             target_workers: terms.target_workers,

@@ -175,7 +175,11 @@ fn deals() -> Vec<Call> {
         Call::Deal(deal::Call::Stop { deal }),
         Call::Deal(deal::Call::Remove { deal }),
         Call::Worker(worker::Call::Running { worker, artifact }),
-        Call::Worker(worker::Call::CannotRun { worker, obstacle }),
+        Call::Worker(worker::Call::CannotRun {
+            worker,
+            artifact,
+            obstacle,
+        }),
         Call::Worker(worker::Call::Report { peer, stopped }),
     ]
 }
@@ -184,6 +188,7 @@ fn changes() -> Vec<Call> {
     let (deal, to) = (DealId(5), Some(Address([7; 20])));
     let terms = demand_terms();
     let changes = [
+        Change::Artifact(terms.artifact),
         Change::Target(3),
         Change::LimitPrice(Price(9)),
         Change::Requirements {

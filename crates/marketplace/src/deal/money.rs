@@ -5,7 +5,7 @@
 //! is rounded down once and everything else it was charged returns to `free`, so that the three always add up
 //! to the deal's account.
 
-use super::{Deal, Queued, Status};
+use super::{Deal, Queued, Rollout, Status};
 use crate::demand::Terms;
 use crate::params::Params;
 use crate::peer::Lease;
@@ -52,6 +52,8 @@ impl Deal {
             vacated: 0,
             replaced: (Epoch::default(), 0),
             excluded: Vec::new(),
+            version: 1,
+            rollout: Rollout::Done,
             began: None,
             cannot_run: Vec::new(),
             free: Exact::ZERO,

@@ -4,7 +4,7 @@
 //! time, and a call that is refused after the reading has written nothing.
 
 use super::money::{self, exact};
-use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Status};
+use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Rollout, Status};
 use crate::cx::Cx;
 use crate::demand::{DEMANDS, Terms};
 use crate::event;
@@ -14,7 +14,7 @@ use crate::params::Params;
 use crate::peer::{LEASES, Lease};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
-use crate::units::{DealId, Exact, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
+use crate::units::{DealId, Exact, Hash, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
 use crate::worker::{self, BY_DEAL, GoneReason, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -128,18 +128,25 @@ impl DealNow {
             return Ok(());
         }
         for ((_, id), ()) in BY_DEAL.list(cx.store, &self.id, None, usize::from(u16::MAX))? {
-            self.load_worker(cx, id)?;
+            self.read_worker(cx, id)?;
         }
         self.all_loaded = true;
         Ok(())
     }
 
-    /// Reads one of its workers.
+    /// Reads one of its workers; all of them, if a rollout may go on with another.
     pub(crate) fn load_worker<S: Store>(
         &mut self,
         cx: &mut Cx<'_, S>,
         id: WorkerId,
     ) -> Result<(), Error> {
+        if self.deal.rollout != Rollout::Done {
+            self.load_workers(cx)?;
+        }
+        self.read_worker(cx, id)
+    }
+
+    fn read_worker<S: Store>(&mut self, cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
         if let Entry::Vacant(place) = self.workers.entry(id) {
             let worker = WORKERS.must(cx.store, &id)?;
             let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
@@ -224,6 +231,7 @@ impl DealNow {
 
     /// A paused deal lets its workers go.
     fn release(&mut self) -> Result<(), Error> {
+        self.end_rollout();
         for id in self.live() {
             self.gone(id, GoneReason::Unfunded, Blame::Developer, Pay::ToNow)?;
         }
@@ -271,6 +279,7 @@ impl DealNow {
             EndReason::Completed => (GoneReason::Completed, Pay::ToNow),
             EndReason::Unfunded => (GoneReason::Unfunded, Pay::ToNow),
         };
+        self.end_rollout();
         self.set_status(Status::Ended { reason, at }, at);
         for id in self.live() {
             self.gone_at(id, gone, blame, pay, at)?;
@@ -376,7 +385,7 @@ impl DealNow {
     }
 
     /// An assigned worker runs from now on. (W1)
-    pub(crate) fn run(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
+    pub(crate) fn run(&mut self, id: WorkerId, artifact: Hash, now: Time) -> Result<(), Error> {
         let (worker, _) = self.loaded(id)?;
         let (rate, aside) = (worker.rate, self.least_pay(worker)?);
         self.deal.unassign(rate, aside)?;
@@ -387,13 +396,16 @@ impl DealNow {
         }
         let from = self.deal.paid_seconds;
         let kept_until = now.after(Seconds(self.params.lease_seconds));
-        self.loaded_mut(id)?.0.stage = Stage::Running {
+        let (worker, _) = self.loaded_mut(id)?;
+        worker.artifact = artifact;
+        worker.stage = Stage::Running {
             since: now,
             from,
             reported: from,
             kept_until,
         };
         self.changed.insert(id);
+        self.begins_with(id, artifact);
         self.events.push(
             worker::Event::Running {
                 worker: id,
@@ -411,11 +423,15 @@ impl DealNow {
         self.deal.ends = end.map_or(Time::NEVER, |(began, duration)| began.after(duration));
     }
 
-    /// Sets other terms, and gives those of before; clearing looks again.
+    /// Sets other terms, and gives those of before.
     pub(crate) fn change_terms(&mut self, terms: Terms) -> Terms {
         self.terms_changed = true;
-        self.woken = true;
         std::mem::replace(&mut self.terms, terms)
+    }
+
+    /// Clearing looks again.
+    pub(crate) fn wake(&mut self) {
+        self.woken = true;
     }
 
     /// Places that workers left are no more than those that are open.
@@ -472,6 +488,7 @@ impl DealNow {
             self.deal.vacated = self.deal.vacated.saturating_add(1);
         }
         self.woken = true;
+        self.roll_without(id, reason, blame);
         self.set_status(self.counted(), at);
         Ok(())
     }

@@ -262,6 +262,7 @@ fn assign<S: Store>(
         stage: Stage::Assigned {
             deadline: cx.now().after(Seconds(cx.params.start_timeout_seconds)),
         },
+        artifact: now.terms.artifact.hash,
         paid: Usdc::ZERO,
     };
     now.assign(id, worker, cx.now())

@@ -9,7 +9,9 @@ use marketplace::datacenter::{self, Country};
 use marketplace::deal::{self, Status};
 use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
-use marketplace::units::{Address, DatacenterId, DealId, PeerId, ProviderId, Time, Usdc, WorkerId};
+use marketplace::units::{
+    Address, DatacenterId, DealId, Hash, PeerId, ProviderId, Time, Usdc, WorkerId,
+};
 use marketplace::worker::{self, GoneReason};
 use marketplace::{Call, Cx, Event, Params, demand, provider, usdc};
 use std::collections::BTreeMap;
@@ -43,6 +45,8 @@ struct Hired {
     /// Its peer said at this time that it cannot run.
     cannot: bool,
     named_stopped: bool,
+    /// What it runs, or is to run first.
+    runs: Hash,
 }
 
 /// See the module.
@@ -94,6 +98,9 @@ impl Auditor {
         match call {
             Call::Demand(demand::Call::Post { terms, .. }) => self.posting = Some(terms.clone()),
             Call::Change(call) => self.order(call),
+            Call::Worker(worker::Call::Running { worker, artifact }) => {
+                self.says_it_runs(*worker, *artifact);
+            }
             Call::Worker(worker::Call::Report { peer, stopped }) => {
                 self.reporting = Some((*peer, now));
                 for id in stopped {
@@ -266,6 +273,7 @@ impl Auditor {
                     paid: 0,
                     cannot: false,
                     named_stopped: false,
+                    runs: self.deals.get(deal).expect("deal").terms.artifact.hash,
                 };
                 self.check_placed(&hired);
                 self.deals
@@ -447,6 +455,7 @@ impl Auditor {
             rate => now + u64::try_from(free / rate).unwrap_or(u64::MAX - now),
         };
         assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
+        self.check_due(id, deal, &view);
         let placed = self.live(id).count();
         assert!(
             placed <= deal.terms.target_workers.into(),

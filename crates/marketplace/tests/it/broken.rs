@@ -2,14 +2,15 @@
 
 use crate::snapshot::full;
 use crate::world::{peer_id, rows};
-use marketplace::deal::{DEALS, Status};
+use marketplace::deal::{DEALS, PREVIOUS, Rollout, Status};
 use marketplace::demand::DEMANDS;
 use marketplace::matching::LOOKS;
 use marketplace::offer::OFFER_PEERS;
 use marketplace::peer::{LEASES, UNITS};
 use marketplace::store::MemoryStore;
 use marketplace::time::DUE;
-use marketplace::units::{DealId, OfferId, Time};
+use marketplace::units::{DealId, Hash, OfferId, Time, WorkerId};
+use marketplace::worker::WORKERS;
 use marketplace::{TABLES, invariants};
 
 /// Whether breaking the full marketplace so is found, by this invariant.
@@ -52,6 +53,7 @@ fn a_row_of_nothing_is_found() {
     let moves = [
         (DEMANDS.key(&DealId(1)), DEMANDS.key(&DealId(9))),
         (LOOKS.key(&DealId(1)), LOOKS.key(&DealId(9))),
+        (PREVIOUS.key(&DealId(1)), PREVIOUS.key(&DealId(9))),
         (UNITS.key(&(peer, 0)), UNITS.key(&(nobody, 0))),
         (LEASES.key(&peer), LEASES.key(&nobody)),
         (
@@ -104,5 +106,39 @@ fn a_deadline_that_the_index_has_too_late_is_found() {
         assert!(found("I5 time", late), "{deal} {status:?} too late");
         let right = due_at(deal, status, deadline);
         assert!(!found("I5 time", right), "{deal} {status:?} in time");
+    }
+}
+
+/// A worker that runs something else than its deal's artifact does so in a rollout, and in its order.
+#[test]
+fn a_worker_that_runs_something_else_is_found() {
+    let change = |artifact: u8, rollout: Rollout, version: u32| {
+        move |store: &mut MemoryStore| {
+            let (deal_id, worker_id) = (DealId(1), WorkerId(1));
+            let mut worker = WORKERS.must(store, &worker_id).expect("a worker");
+            worker.artifact = Hash([artifact; 32]);
+            WORKERS.put(store, &worker_id, &worker).expect("no budget");
+            let mut deal = DEALS.must(store, &deal_id).expect("a deal");
+            (deal.rollout, deal.version) = (rollout, version);
+            DEALS.put(store, &deal_id, &deal).expect("no budget");
+        }
+    };
+    let next = |worker| Rollout::Rolling {
+        next: WorkerId(worker),
+    };
+    let had = DEALS.get(&mut full().store, &DealId(1)).expect("no budget");
+    let had = had.expect("a deal").version;
+    assert!(!found("I8 rollout", change(7, Rollout::Done, had)));
+    assert!(!found("I8 rollout", change(8, next(1), had)));
+    for (artifact, rollout, version) in [
+        (8, Rollout::Done, had),
+        (8, next(2), had),
+        (7, next(1), had),
+        (7, Rollout::Done, 1),
+    ] {
+        assert!(
+            found("I8 rollout", change(artifact, rollout, version)),
+            "{artifact} {rollout:?} {version}"
+        );
     }
 }

@@ -474,10 +474,16 @@ impl<'d> Run<'d> {
                 ..
             })
         );
-        let artifact = Hash([if self.dice.one_in(10) { 8 } else { 7 }; 32]);
+        let due = self.world.read(|cx| deal::worker(cx, worker));
+        let due = due.map_or(Hash([7; 32]), |view| view.due);
+        let artifact = match self.dice.number(10) {
+            0 => Hash([self.dice.of(&[7, 8, 9]); 32]),
+            _ => due,
+        };
         if self.dice.one_in(if assigned { 8 } else { 20 }) {
             let call = worker::Call::CannotRun {
                 worker,
+                artifact,
                 obstacle: Obstacle::Unavailable,
             };
             return ("cannot run", operator, Call::Worker(call));

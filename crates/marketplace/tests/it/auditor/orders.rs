@@ -2,8 +2,9 @@
 
 use super::{Audited, Auditor, Hired};
 use marketplace::change::{Call, Change, Event};
+use marketplace::deal::{Rollout, View};
 use marketplace::demand::Terms;
-use marketplace::units::{DealId, WorkerId};
+use marketplace::units::{DealId, Hash, WorkerId};
 
 impl Auditor {
     pub(super) fn order(&mut self, call: &Call) {
@@ -15,6 +16,7 @@ impl Auditor {
         }
         let terms = &mut self.deals.get_mut(deal).expect("deal").terms;
         match change.clone() {
+            Change::Artifact(artifact) => terms.artifact = artifact,
             Change::Target(target) => terms.target_workers = target,
             Change::LimitPrice(price) => terms.limit_price = price,
             Change::Requirements {
@@ -50,6 +52,51 @@ impl Auditor {
         live.retain(|id| hired(id).earned.is_none());
         live.sort_by_key(|id| (hired(id).rate, *id));
         live.split_off(target.min(live.len()))
+    }
+
+    /// A worker changes to the artifact of now only after all before it; and begins with that, or the one it was placed
+    /// with.
+    pub(super) fn says_it_runs(&mut self, id: WorkerId, artifact: Hash) {
+        let worker = self.workers.get(&id).expect("worker");
+        let deal = self.deals.get(&worker.deal).expect("deal");
+        let current = deal.terms.artifact.hash;
+        if artifact != worker.runs {
+            assert_eq!(artifact, current, "worker {id} runs what nobody asked for");
+            let before = deal.workers.iter().filter(|other| **other < id);
+            let mut before = before.map(|id| self.workers.get(id).expect("worker"));
+            let is_behind = |other: &Hired| {
+                other.ran.is_some() && other.earned.is_none() && other.runs != current
+            };
+            assert!(
+                worker.ran.is_none() || !before.any(is_behind),
+                "worker {id} changes before its turn"
+            );
+        }
+        self.workers.get_mut(&id).expect("worker").runs = artifact;
+    }
+
+    /// What workers are told to run: those to begin, and the first that is behind, the artifact of now; others what
+    /// they run.
+    pub(super) fn check_due(&self, id: DealId, deal: &Audited, view: &View) {
+        let current = deal.terms.artifact.hash;
+        let hired = |id: &WorkerId| self.workers.get(id).expect("worker");
+        let behind = |id: &&WorkerId| {
+            let worker = hired(id);
+            worker.ran.is_some() && worker.earned.is_none() && worker.runs != current
+        };
+        let first = deal.workers.iter().find(behind);
+        let stopped = matches!(view.deal.rollout, Rollout::Stopped { .. });
+        for worker in &view.workers {
+            let known = hired(&worker.id);
+            let turn = known.ran.is_none() || (first == Some(&worker.id) && !stopped);
+            let due = if turn { current } else { known.runs };
+            assert_eq!(
+                worker.due, due,
+                "what worker {} of deal {id} is to run",
+                worker.id
+            );
+            assert_eq!(worker.worker.artifact, known.runs, "what it runs");
+        }
     }
 
     /// A worker that goes because fewer are wanted is one of those; but distinct minima may save some of them.

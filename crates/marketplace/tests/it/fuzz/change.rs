@@ -4,8 +4,8 @@ use super::Run;
 use crate::world::address;
 use marketplace::attribute::{Predicate, Subject, Test, Value};
 use marketplace::change::{self, Change};
-use marketplace::demand::{Providers, Spread};
-use marketplace::units::{Address, DealId, Price, ProviderId, Seconds};
+use marketplace::demand::{Artifact, Providers, Spread};
+use marketplace::units::{Address, DealId, Hash, Price, ProviderId, Seconds};
 use marketplace::{Call, deal};
 
 impl Run<'_> {
@@ -38,7 +38,7 @@ impl Run<'_> {
     }
 
     fn any_change(&mut self) -> Change {
-        match self.dice.number(9) {
+        match self.dice.number(12) {
             0..=2 => Change::Target(self.dice.small(6)),
             3 => Change::LimitPrice(Price(self.dice.amount(250_000).0)),
             4 => Change::Requirements {
@@ -73,6 +73,11 @@ impl Run<'_> {
                 };
                 Change::Providers(Providers { allow, deny })
             }
+            8..=10 => Change::Artifact(Artifact {
+                hash: Hash([self.dice.of(&[7, 7, 8, 9]); 32]),
+                size: 9,
+                sources: Vec::new(),
+            }),
             _ => Change::Monitor(Some(address(self.dice.of(&["erin", "dave"])))),
         }
     }

@@ -261,6 +261,7 @@ impl Stage {
             },
             _ => worker::Call::CannotRun {
                 worker,
+                artifact: Hash([artifact; 32]),
                 obstacle: Obstacle::Invalid,
             },
         };

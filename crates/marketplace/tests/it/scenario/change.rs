@@ -6,12 +6,14 @@ use super::words::{Words, known};
 use crate::world::address;
 use marketplace::Call;
 use marketplace::change::{self, Change};
-use marketplace::demand::{Providers, Spread};
-use marketplace::units::{Address, Price, ProviderId, Seconds};
+use marketplace::deal::Rollout;
+use marketplace::demand::{Artifact, Providers, Spread};
+use marketplace::units::{Address, DealId, Hash, Price, ProviderId, Seconds};
 
 /// Whether a line that begins so changes a deal.
 pub(super) fn is_change(verb: &str) -> bool {
     let verbs = [
+        "artifact",
         "target",
         "limit",
         "require",
@@ -39,6 +41,11 @@ impl Stage {
                 return Ok(call(change::Call::Offer { deal, to }));
             }
             "accept" => return Ok(call(change::Call::Accept { deal })),
+            "artifact" => Change::Artifact(Artifact {
+                hash: Hash([words.small()?; 32]),
+                size: words.number_option("size")?.unwrap_or(1_000),
+                sources: Vec::new(),
+            }),
             "target" => Change::Target(words.small()?),
             "limit" => Change::LimitPrice(Price(words.number()?)),
             "require" => Change::Requirements {
@@ -105,4 +112,44 @@ pub(super) fn spread(words: &mut Words<'_>) -> Result<Spread, String> {
         min_providers: words.number_option("providers")?.unwrap_or(0),
         min_countries: words.number_option("countries")?.unwrap_or(0),
     })
+}
+
+impl Stage {
+    /// What changes of a deal did, in words.
+    pub(super) fn tell_change(&self, event: &change::Event) -> Option<String> {
+        match event {
+            change::Event::RolloutChanged {
+                deal,
+                version,
+                rollout,
+            } => {
+                let rollout = self.rollout(*deal, *rollout);
+                Some(format!(
+                    "{} version {version}: {rollout}",
+                    self.deal_name(*deal)
+                ))
+            }
+            change::Event::Switched {
+                deal,
+                worker,
+                artifact,
+            } => Some(format!(
+                "{} changes to {}",
+                self.worker_name(*deal, *worker),
+                artifact.0[0]
+            )),
+            _ => None,
+        }
+    }
+
+    pub(super) fn rollout(&self, deal: DealId, rollout: Rollout) -> String {
+        match rollout {
+            Rollout::Done => "done".to_owned(),
+            Rollout::Rolling { next } => format!("next {}", self.worker_name(deal, next)),
+            Rollout::Stopped { worker, why } => {
+                let worker = self.worker_name(deal, worker);
+                format!("stopped at {worker}: {why:?}")
+            }
+        }
+    }
 }
