@@ -105,6 +105,11 @@ impl Fuzz {
         self.rounds += 1;
         Some(&mut self.dice)
     }
+
+    /// Whether the time is over, for a test that throws dice of its own.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
 }
 
 /// Says how far it came, also when a round fails.

@@ -6,7 +6,7 @@ use crate::refusal::Revert;
 use crate::sol::IPeer::{self as i, IPeerCalls as Calls};
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolCall as _, SolEvent as _};
-use marketplace::peer::{Call, Event, PEERS, Peer, Registration};
+use marketplace::peer::{Call, Event, PEERS, Peer, Registration, Units, units};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
 use marketplace::units::{Address, DatacenterId, OfferId, PeerId};
@@ -108,12 +108,13 @@ pub(crate) fn log(event: &Event) -> LogData {
 
 pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Vec<u8>, Error> {
     let unknown = Refusal::Unknown(Object::Peer(id));
-    let record = PEERS.get(cx.store, &id)?.ok_or(unknown)?;
+    let peer = PEERS.get(cx.store, &id)?.ok_or(unknown)?;
+    let record = (peer, units(cx.store, id)?);
     Ok(i::getPeerCall::abi_encode_returns(&record.into()))
 }
 
-impl From<Peer> for i::PeerRecord {
-    fn from(peer: Peer) -> Self {
+impl From<(Peer, Units)> for i::PeerRecord {
+    fn from((peer, units): (Peer, Units)) -> Self {
         Self {
             provider: peer.provider.0,
             datacenter: peer.datacenter.0,
@@ -123,8 +124,8 @@ impl From<Peer> for i::PeerRecord {
             newestVersion: peer.newest_version,
             attributes: attribute::encode(peer.attributes),
             offer: peer.offer.unwrap_or(OfferId(0)).0,
-            units: peer.units,
-            idle: peer.idle,
+            units: units.registered(),
+            idle: units.idle(),
         }
     }
 }

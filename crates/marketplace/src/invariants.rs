@@ -21,7 +21,7 @@ use crate::matching::LOOKS;
 use crate::matching::queue::{ASLEEP, CHANGED, FRESH, QUEUE, SWEEP, WAKE};
 use crate::offer::{OFFER_PEERS, OFFERS, Offer};
 use crate::params::{PARAMS, Params};
-use crate::peer::{LEASES, Lease, PEERS, Peer, UNITS, Whereabouts};
+use crate::peer::{LEASES, Lease, PEERS, Peer, UNITS, Units, Whereabouts};
 use crate::provider::{PROVIDERS, Provider};
 use crate::table::{Key, Table};
 use crate::time::{CLOCK, COUNTERS, Clock, DUE};
@@ -88,7 +88,7 @@ struct State {
     providers: BTreeMap<ProviderId, Provider>,
     datacenters: BTreeMap<DatacenterId, Datacenter>,
     peers: BTreeMap<PeerId, Peer>,
-    units: BTreeMap<(PeerId, u16), Whereabouts>,
+    units: BTreeMap<PeerId, Units>,
     leases: BTreeMap<PeerId, Lease>,
     offers: BTreeMap<OfferId, Offer>,
     offer_peers: BTreeSet<(OfferId, PeerId)>,
@@ -382,16 +382,8 @@ impl Checker<'_> {
     /// I3 and I4, for peers, units and offers.
     fn supply(&mut self, state: &State) {
         for (id, peer) in &state.peers {
-            let whole = (*id, 0)..=(*id, u16::MAX);
-            let units: Vec<_> = state.units.range(whole).map(|(_, unit)| *unit).collect();
-            let idle = units
-                .iter()
-                .filter(|unit| **unit == Whereabouts::Idle)
-                .count();
-            let right = units.len() == peer.units.into() && idle == peer.idle.into();
-            self.expect(right, "I3 counts", || {
-                format!("peer {id} counts its units wrong")
-            });
+            let units = state.units.contains_key(id);
+            self.expect(units, "I3 counts", || format!("peer {id} has no units"));
             let member = peer
                 .offer
                 .is_none_or(|offer| state.offer_peers.contains(&(offer, *id)));
@@ -426,14 +418,15 @@ impl Checker<'_> {
                 });
             }
         }
-        let units = state
-            .units
-            .iter()
-            .filter_map(|(unit, whereabouts)| match whereabouts {
-                Whereabouts::Serving(worker) => Some((*unit, *worker)),
-                Whereabouts::Idle => None,
-            });
-        let right = units.collect::<BTreeMap<_, _>>() == serving;
+        let mut listed = BTreeMap::new();
+        for (id, units) in &state.units {
+            for (unit, index) in units.0.iter().zip(0_u16..) {
+                if let Whereabouts::Serving(worker) = unit {
+                    listed.insert((*id, index), *worker);
+                }
+            }
+        }
+        let right = listed == serving;
         self.expect(right, "I4 whereabouts", || {
             "units and workers disagree".to_owned()
         });
@@ -485,10 +478,9 @@ impl Checker<'_> {
             orphans
                 .extend((!known(id)).then(|| format!("terms, a look or an artifact of deal {id}")));
         }
-        let peers = state.units.keys().map(|(peer, _)| peer);
-        for id in peers.chain(state.leases.keys()) {
+        for id in state.units.keys().chain(state.leases.keys()) {
             let known = state.peers.contains_key(id);
-            orphans.extend((!known).then(|| format!("a unit or a lease of peer {id}")));
+            orphans.extend((!known).then(|| format!("units or a lease of peer {id}")));
         }
         for (offer, id) in &state.offer_peers {
             let there = state.peers.get(id).and_then(|peer| peer.offer);

@@ -7,7 +7,7 @@
 //! Promises (`docs/spec/supply.md`):
 //! - S3: a peer is registered once, under the ed25519 key of its endpoint, with that key's signature.
 //! - S4: a peer stands in one datacenter and in at most one offer.
-//! - S5: a unit serves at most one worker; `idle` counts the units that serve none.
+//! - S5: a unit serves at most one worker; a worker gets the lowest idle units of its peer.
 //! - S6: a unit that serves, and a peer that has units or stands in an offer, cannot be removed.
 
 use crate::attribute::{Attribute, check_all};
@@ -43,10 +43,6 @@ pub struct Peer {
     pub attributes: Vec<Attribute>,
     /// The offer it stands in.
     pub offer: Option<OfferId>,
-    /// How many units it has; they have the indices below.
-    pub units: u16,
-    /// How many of them serve no worker.
-    pub idle: u16,
 }
 
 /// What a new peer says of itself.
@@ -81,6 +77,36 @@ pub enum Whereabouts {
     Serving(WorkerId),
 }
 
+/// The units of a peer: where each is, by its index. One row, so that a million idle units are a few thousand rows and
+/// a worker that takes some of them writes one.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Units(pub Vec<Whereabouts>);
+
+impl Units {
+    /// How many there are.
+    #[must_use]
+    pub fn registered(&self) -> u16 {
+        count(self.0.len())
+    }
+
+    /// How many of them serve no worker.
+    #[must_use]
+    pub fn idle(&self) -> u16 {
+        let idle = self.0.iter().filter(|unit| **unit == Whereabouts::Idle);
+        count(idle.count())
+    }
+
+    /// How many at the end of the list serve no worker.
+    fn idle_at_the_end(&self) -> u16 {
+        let last = self.0.iter().rev();
+        count(last.take_while(|unit| **unit == Whereabouts::Idle).count())
+    }
+}
+
+fn count(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
 /// A peer's sign of life.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
@@ -92,8 +118,8 @@ pub struct Lease {
 
 /// Peers by key.
 pub const PEERS: Table<PeerId, Peer> = Table::new(0x12, "peers");
-/// Units by peer and index.
-pub const UNITS: Table<(PeerId, u16), Whereabouts> = Table::new(0x13, "units");
+/// Units by peer: every peer has a row.
+pub const UNITS: Table<PeerId, Units> = Table::new(0x13, "units");
 /// Leases by peer.
 pub const LEASES: Table<PeerId, Lease> = Table::new(0x14, "leases");
 
@@ -223,7 +249,7 @@ fn register<S: Store>(cx: &mut Cx<'_, S>, new: Registration) -> Result<(), Error
     ensure(signed, Refusal::BadPeerSignature)?;
 
     let (id, operator, units) = (new.peer, new.operator, new.units);
-    let mut peer = Peer {
+    let peer = Peer {
         provider,
         datacenter: new.datacenter,
         operator,
@@ -232,8 +258,6 @@ fn register<S: Store>(cx: &mut Cx<'_, S>, new: Registration) -> Result<(), Error
         newest_version: new.newest_version,
         attributes: new.attributes,
         offer: None,
-        units: 0,
-        idle: 0,
     };
     let datacenter = peer.datacenter;
     cx.emit(Event::Registered {
@@ -242,7 +266,8 @@ fn register<S: Store>(cx: &mut Cx<'_, S>, new: Registration) -> Result<(), Error
         datacenter,
         operator,
     });
-    grow(cx, id, &mut peer, units)
+    PEERS.put(cx.store, &id, &peer)?;
+    grow(cx, id, Units::default(), units)
 }
 
 /// Whether the peer's key signed its registration. (S3)
@@ -307,98 +332,100 @@ fn set_attributes<S: Store>(
 }
 
 fn add_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
-    let mut peer = owned(cx, id)?;
-    let room = MAX_UNITS.saturating_sub(peer.units);
+    owned(cx, id)?;
+    let units = UNITS.must(cx.store, &id)?;
+    let room = MAX_UNITS.saturating_sub(units.registered());
     within("units to add", count.into(), 1, room.into())?;
-    grow(cx, id, &mut peer, count)
+    grow(cx, id, units, count)
 }
 
 /// Adds idle units after the last one.
 fn grow<S: Store>(
     cx: &mut Cx<'_, S>,
     id: PeerId,
-    peer: &mut Peer,
+    mut units: Units,
     count: u16,
 ) -> Result<(), Error> {
-    let units = peer.units.saturating_add(count);
-    for index in peer.units..units {
-        UNITS.put(cx.store, &(id, index), &Whereabouts::Idle)?;
-    }
-    peer.units = units;
-    peer.idle = peer.idle.saturating_add(count);
-    PEERS.put(cx.store, &id, peer)?;
-    cx.emit(Event::UnitsChanged { peer: id, units });
-    queue::supply_changed(cx, id)
+    let more = std::iter::repeat_n(Whereabouts::Idle, count.into());
+    units.0.extend(more);
+    resized(cx, id, &units)
 }
 
 fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
-    let mut peer = owned(cx, id)?;
-    within("units to remove", count.into(), 1, peer.units.into())?;
-    let units = peer.units.saturating_sub(count);
-    for index in (units..peer.units).rev() {
-        let whereabouts = UNITS.must(cx.store, &(id, index))?;
-        let idle = peer.units.saturating_sub(index).saturating_sub(1);
-        let free = whereabouts == Whereabouts::Idle;
-        ensure(free, Refusal::UnitsServing { asked: count, idle })?;
-    }
-    for index in units..peer.units {
-        UNITS.delete(cx.store, &(id, index))?;
-    }
-    peer.units = units;
-    peer.idle = peer.idle.saturating_sub(count);
-    PEERS.put(cx.store, &id, &peer)?;
-    cx.emit(Event::UnitsChanged { peer: id, units });
+    owned(cx, id)?;
+    let mut units = UNITS.must(cx.store, &id)?;
+    within(
+        "units to remove",
+        count.into(),
+        1,
+        units.registered().into(),
+    )?;
+    let idle = units.idle_at_the_end();
+    ensure(idle >= count, Refusal::UnitsServing { asked: count, idle })?;
+    units.0.truncate(units.0.len().saturating_sub(count.into()));
+    resized(cx, id, &units)
+}
+
+fn resized<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, units: &Units) -> Result<(), Error> {
+    UNITS.put(cx.store, &id, units)?;
+    cx.emit(Event::UnitsChanged {
+        peer: id,
+        units: units.registered(),
+    });
     queue::supply_changed(cx, id)
 }
 
 fn remove<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<(), Error> {
     let peer = owned(cx, id)?;
-    let empty = peer.units == 0 && peer.offer.is_none();
+    let empty = UNITS.must(cx.store, &id)?.0.is_empty() && peer.offer.is_none();
     ensure(empty, Refusal::PeerNotEmpty(id))?;
     PEERS.delete(cx.store, &id)?;
+    UNITS.delete(cx.store, &id)?;
     LEASES.delete(cx.store, &id)?;
     cx.emit(Event::Removed { peer: id });
     Ok(())
 }
 
-/// Gives the lowest idle units of a peer to a worker. (S5)
+/// Gives the lowest idle units of a peer to a worker. Gives their indices, and how many are idle still. (S5)
 pub(crate) fn take_units<S: Store>(
     store: &mut S,
     id: PeerId,
     count: u16,
     worker: WorkerId,
-) -> Result<Vec<u16>, Error> {
-    let mut peer = PEERS.must(store, &id)?;
+) -> Result<(Vec<u16>, u16), Error> {
+    let mut units = UNITS.must(store, &id)?;
     let mut taken = Vec::new();
-    for index in 0..peer.units {
-        if taken.len() >= usize::from(count) {
-            break;
+    let mut idle: u16 = 0;
+    for (unit, index) in units.0.iter_mut().zip(0..) {
+        if *unit != Whereabouts::Idle {
+            continue;
         }
-        if UNITS.must(store, &(id, index))? == Whereabouts::Idle {
-            UNITS.put(store, &(id, index), &Whereabouts::Serving(worker))?;
+        if taken.len() < usize::from(count) {
+            *unit = Whereabouts::Serving(worker);
             taken.push(index);
+        } else {
+            idle = idle.saturating_add(1);
         }
     }
-    peer.idle = peer
-        .idle
-        .checked_sub(count)
-        .ok_or_else(|| fault("too few idle units"))?;
-    PEERS.put(store, &id, &peer)?;
-    Ok(taken)
+    if taken.len() < usize::from(count) {
+        return Err(fault("too few idle units"));
+    }
+    UNITS.put(store, &id, &units)?;
+    Ok((taken, idle))
 }
 
 /// Takes units back from a worker that is gone.
 pub(crate) fn free_units<S: Store>(
     cx: &mut Cx<'_, S>,
     id: PeerId,
-    units: &[u16],
+    indices: &[u16],
 ) -> Result<(), Error> {
-    let mut peer = PEERS.must(cx.store, &id)?;
-    for index in units {
-        UNITS.put(cx.store, &(id, *index), &Whereabouts::Idle)?;
-        peer.idle = peer.idle.saturating_add(1);
+    let mut units = UNITS.must(cx.store, &id)?;
+    for index in indices {
+        let unit = units.0.get_mut(usize::from(*index));
+        *unit.ok_or_else(|| fault("a worker's unit is missing"))? = Whereabouts::Idle;
     }
-    PEERS.put(cx.store, &id, &peer)?;
+    UNITS.put(cx.store, &id, &units)?;
     queue::supply_changed(cx, id)
 }
 
@@ -440,16 +467,12 @@ pub fn list<S: Store>(
     PEERS.page(store, &(), after.as_ref(), limit)
 }
 
-/// The peer's units by index.
+/// The peer's units; none if there is no such peer.
 ///
 /// # Errors
 /// Out of work.
-pub fn units<S: Store>(store: &mut S, id: PeerId) -> Result<Vec<(u16, Whereabouts)>, Error> {
-    let rows = UNITS.page(store, &id, None, MAX_UNITS.into())?;
-    Ok(rows
-        .into_iter()
-        .map(|((_, index), unit)| (index, unit))
-        .collect())
+pub fn units<S: Store>(store: &mut S, id: PeerId) -> Result<Units, Error> {
+    Ok(UNITS.get(store, &id)?.unwrap_or_default())
 }
 
 /// The peer's lease; zero if it never reported.

@@ -38,8 +38,10 @@ pub struct Peer {
     pub lease_until: u64,
 }
 
-impl From<(PeerId, domain::Peer, domain::Lease)> for Peer {
-    fn from((id, peer, lease): (PeerId, domain::Peer, domain::Lease)) -> Self {
+impl From<(PeerId, domain::Peer, domain::Units, domain::Lease)> for Peer {
+    fn from(
+        (id, peer, units, lease): (PeerId, domain::Peer, domain::Units, domain::Lease),
+    ) -> Self {
         Self {
             id: id.0.into(),
             provider: peer.provider.0,
@@ -50,8 +52,8 @@ impl From<(PeerId, domain::Peer, domain::Lease)> for Peer {
             newest_version: peer.newest_version,
             attributes: attribute::all(peer.attributes),
             offer: peer.offer.map(|offer| offer.0),
-            units: peer.units,
-            idle: peer.idle,
+            units: units.registered(),
+            idle: units.idle(),
             reported: lease.reported.0,
             lease_until: lease.until.0,
         }

@@ -4,7 +4,7 @@
 use super::candidate::Candidate;
 use crate::datacenter::{DATACENTERS, Datacenter};
 use crate::offer::{OFFERS, Offer};
-use crate::peer::{PEERS, Peer};
+use crate::peer::{PEERS, Peer, UNITS, Units};
 use crate::provider::{PROVIDERS, Provider};
 use crate::units::{DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,8 @@ pub struct Book {
     datacenters: BTreeMap<DatacenterId, Datacenter>,
     offers: BTreeMap<OfferId, Offer>,
     peers: BTreeMap<PeerId, Peer>,
+    /// Idle units of each peer that has some.
+    idle: BTreeMap<PeerId, u16>,
     /// Peers of each offer, as their rows say.
     members: BTreeMap<OfferId, BTreeSet<PeerId>>,
     /// Offers whose raise is still to come, by its epoch.
@@ -49,6 +51,9 @@ impl Book {
             self.set_datacenter(id, row.and_then(|row| DATACENTERS.decode_row(row)));
         } else if let Some(id) = PEERS.decode_key(key) {
             self.set_peer(id, row.and_then(|row| PEERS.decode_row(row)));
+        } else if let Some(id) = UNITS.decode_key(key) {
+            let units = row.and_then(|row| UNITS.decode_row(row));
+            self.set_idle(id, units.as_ref().map_or(0, Units::idle));
         } else if let Some(id) = OFFERS.decode_key(key) {
             self.set_offer(id, row.and_then(|row| OFFERS.decode_row(row)));
         }
@@ -82,6 +87,15 @@ impl Book {
             self.members.entry(offer).or_default().insert(id);
         }
         self.peers.insert(id, peer);
+        self.list(id);
+    }
+
+    pub(super) fn set_idle(&mut self, id: PeerId, idle: u16) {
+        self.unlist(id);
+        match idle {
+            0 => self.idle.remove(&id),
+            idle => self.idle.insert(id, idle),
+        };
         self.list(id);
     }
 
@@ -134,8 +148,7 @@ impl Book {
     }
 
     fn list(&mut self, id: PeerId) {
-        let idle = self.peers.get(&id).is_some_and(|peer| peer.idle > 0);
-        if let (true, Some(entry)) = (idle, self.entry(id)) {
+        if let (true, Some(entry)) = (self.idle.contains_key(&id), self.entry(id)) {
             self.by_ask.insert(entry);
         }
     }
@@ -168,6 +181,7 @@ impl Book {
         Some(Candidate {
             id,
             peer,
+            idle: self.idle.get(&id).copied().unwrap_or(0),
             offer_id,
             offer,
             ask: offer.ask(self.epoch),

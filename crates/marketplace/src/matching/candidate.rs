@@ -15,6 +15,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 pub(super) struct Candidate<'b> {
     pub(super) id: PeerId,
     pub(super) peer: &'b Peer,
+    pub(super) idle: u16,
     pub(super) offer_id: OfferId,
     pub(super) offer: &'b Offer,
     pub(super) ask: Price,
@@ -81,7 +82,7 @@ impl Candidate<'_> {
                     .is_some_and(|until| until < now),
                 Reason::Expired,
             ),
-            (self.peer.idle < terms.units_per_worker, Reason::Units),
+            (self.idle < terms.units_per_worker, Reason::Units),
             (serves, Reason::ServesAlready),
             (deal.excluded.iter().any(excluded), Reason::Excluded),
             (

@@ -249,8 +249,8 @@ fn assign<S: Store>(
     fit: &Fit,
 ) -> Result<(), Error> {
     let id = WorkerId(time::next_id(cx.store, worker::COUNTER)?);
-    let units = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
-    book.set_peer(fit.peer, peer::get(cx.store, fit.peer)?);
+    let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
+    book.set_idle(fit.peer, idle);
     let worker = Worker {
         deal: now.id,
         peer: fit.peer,

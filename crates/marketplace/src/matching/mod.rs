@@ -107,6 +107,7 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
         }
     }
     book.set_peer(id, row);
+    book.set_idle(id, peer::units(cx.store, id)?.idle());
     Ok(())
 }
 
@@ -140,7 +141,7 @@ fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Res
             break;
         };
         let candidate = book.candidate(at.1);
-        let left = match candidate.filter(|candidate| candidate.peer.idle > 0) {
+        let left = match candidate.filter(|candidate| candidate.idle > 0) {
             Some(candidate) => show(cx, candidate, shown, budget, &mut spent)?,
             None => None,
         };

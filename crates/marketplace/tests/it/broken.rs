@@ -54,7 +54,7 @@ fn a_row_of_nothing_is_found() {
         (DEMANDS.key(&DealId(1)), DEMANDS.key(&DealId(9))),
         (LOOKS.key(&DealId(1)), LOOKS.key(&DealId(9))),
         (PREVIOUS.key(&DealId(1)), PREVIOUS.key(&DealId(9))),
-        (UNITS.key(&(peer, 0)), UNITS.key(&(nobody, 0))),
+        (UNITS.key(&peer), UNITS.key(&nobody)),
         (LEASES.key(&peer), LEASES.key(&nobody)),
         (
             OFFER_PEERS.key(&(OfferId(1), peer)),

@@ -3,9 +3,10 @@
 mod auditor;
 mod broken;
 mod budget;
+mod calls;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
-mod fuzz;
+mod random;
 mod scenario;
 mod snapshot;
 mod work;

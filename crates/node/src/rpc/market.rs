@@ -136,7 +136,8 @@ fn filtered<K: Copy, V>(
 }
 
 fn peer_view(cx: &mut Reading<'_, '_>, id: PeerId, peer: peer::Peer) -> Result<Peer, Error> {
-    Ok((id, peer, peer::lease(cx.store, id)?).into())
+    let (units, lease) = (peer::units(cx.store, id)?, peer::lease(cx.store, id)?);
+    Ok((id, peer, units, lease).into())
 }
 
 fn offer_view(cx: &mut Reading<'_, '_>, id: OfferId, offer: offer::Offer) -> Result<Offer, Error> {

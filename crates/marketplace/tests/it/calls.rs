@@ -1,0 +1,73 @@
+//! Every call there is, by name. Whoever adds one is told here what else it needs: a random call (`random`) and
+//! what other lists by call ask for.
+
+use marketplace::Call;
+use marketplace::{change, datacenter, deal, demand, offer, peer, provider, usdc, worker};
+
+macro_rules! calls {
+    ($($outer:ident($noun:ident) { $($variant:ident: $name:literal,)* })*) => {
+        /// The names of all calls.
+        pub(crate) const NAMES: &[&str] = &[$($($name),*),*];
+
+        /// The name of a call.
+        pub(crate) fn name(call: &Call) -> &'static str {
+            match call {
+                $(Call::$outer(call) => match call {
+                    $($noun::Call::$variant { .. } => $name,)*
+                },)*
+            }
+        }
+    };
+}
+
+calls! {
+    Usdc(usdc) {
+        Transfer: "usdc transfer",
+        Approve: "usdc approve",
+        TransferFrom: "usdc transfer-from",
+        Faucet: "usdc faucet",
+    }
+    Provider(provider) {
+        Register: "provider register",
+        Update: "provider update",
+        Withdraw: "provider withdraw",
+    }
+    Datacenter(datacenter) {
+        Register: "datacenter register",
+    }
+    Peer(peer) {
+        Register: "peer register",
+        SetEndpoints: "peer set-endpoints",
+        SetAttributes: "peer set-attributes",
+        AddUnits: "peer add-units",
+        RemoveUnits: "peer remove-units",
+        Remove: "peer remove",
+    }
+    Offer(offer) {
+        Post: "offer post",
+        SetPrice: "offer set-price",
+        AddPeer: "offer add-peer",
+        RemovePeer: "offer remove-peer",
+        Close: "offer close",
+    }
+    Demand(demand) {
+        Post: "demand post",
+    }
+    Deal(deal) {
+        TopUp: "deal top-up",
+        WithdrawSurplus: "deal withdraw-surplus",
+        Evict: "deal evict",
+        Stop: "deal stop",
+        Remove: "deal remove",
+    }
+    Change(change) {
+        Terms: "change terms",
+        Offer: "change offer",
+        Accept: "change accept",
+    }
+    Worker(worker) {
+        Running: "worker running",
+        CannotRun: "worker cannot-run",
+        Report: "worker report",
+    }
+}

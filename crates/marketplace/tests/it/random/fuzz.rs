@@ -1,0 +1,87 @@
+//! The runs of the test suite.
+//!
+//! `MP_STEPS` says how many steps they make in all, `MP_SEED` repeats a run: run *n* of a seed is the first of seed + *n*
+//! (see `tests/dice.rs`).
+
+use super::{Run, Tally};
+use crate::dice::{Dice, Fuzz, environment};
+use marketplace::Params;
+
+fn params() -> Params {
+    Params {
+        epoch_seconds: 997,
+        max_step_seconds: 60,
+        min_prepaid_epochs: 1,
+        min_charge_seconds: 20,
+        start_timeout_seconds: 30,
+        lease_seconds: 80,
+        exclude_epochs: 1,
+        max_replacements_per_epoch: 5,
+        pause_epochs: 1,
+        max_target_workers: 6,
+        max_hold_seconds: 100,
+        look_budget: 40,
+        faucet_usdc: 1_000_000,
+        ..Params::default()
+    }
+}
+
+/// Anybody may always do this.
+const NEVER_REFUSED: &[&str] = &["usdc approve"];
+
+/// Makes runs until they have made so many steps and the time of fuzz tests is over. Gives what they did.
+fn run_all(params: &Params, steps: u64) -> Tally {
+    let seed: u64 = environment("MP_SEED", 1);
+    let fuzz = Fuzz::begin();
+    let (mut tally, mut done) = (Tally::new(), 0);
+    for number in 0.. {
+        if done >= steps && fuzz.is_over() {
+            break;
+        }
+        let seed = seed.wrapping_add(number);
+        println!("run {number}, after {done} steps: MP_SEED={seed}");
+        let mut dice = Dice::new(seed);
+        let length = dice.of(&[300, 1_000, 3_000]);
+        let mut run = Run::new(params.clone(), dice);
+        for _ in 0..length {
+            run.step();
+        }
+        done += length;
+        run.settle_up();
+        for (name, (accepted, refused)) in run.tally {
+            let sum = tally.entry(name).or_default();
+            *sum = (sum.0 + accepted, sum.1 + refused);
+        }
+    }
+    tally
+}
+
+#[test]
+fn random_calls_keep_every_promise() {
+    let tally = run_all(&params(), environment("MP_STEPS", 20_000));
+    let (mut accepted, mut refused) = (0, 0);
+    for name in crate::calls::NAMES {
+        let (yes, no) = tally.get(name).copied().unwrap_or_default();
+        println!("{name}: {yes} accepted, {no} refused");
+        let enough = yes > 0 && (no > 0 || NEVER_REFUSED.contains(name));
+        assert!(enough, "{name}: {yes} accepted, {no} refused");
+        (accepted, refused) = (accepted + yes, refused + no);
+    }
+    println!("{accepted} accepted, {refused} refused");
+    let all = accepted + refused;
+    assert!(
+        accepted * 5 > all * 2 && refused * 5 > all * 2,
+        "about half of each"
+    );
+}
+
+/// With a clock that brings one deal up in each half of a block, events come late, and nothing else changes.
+#[test]
+fn random_calls_with_a_drained_clock_keep_every_invariant() {
+    let params = Params {
+        due_budget: 1,
+        clearing_budget: 10,
+        ..params()
+    };
+    run_all(&params, 2_000);
+}

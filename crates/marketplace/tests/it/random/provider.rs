@@ -1,0 +1,56 @@
+//! Providers and their datacenters.
+
+use super::{Made, PEOPLE, Run};
+use crate::world::address;
+use marketplace::datacenter::{self, Country, Datacenter};
+use marketplace::units::{Address, Hash, ProviderId};
+use marketplace::{Call, provider};
+
+impl Run {
+    pub(super) fn owner(&self, id: ProviderId) -> Address {
+        let provider = self.world.read(|cx| provider::get(cx.store, id));
+        provider.map_or(address("nobody"), |provider| provider.owner)
+    }
+
+    pub(super) fn register_provider(&mut self) -> Made {
+        let name = if self.odd(2) { "" } else { "some" };
+        let call = provider::Call::Register {
+            name: name.to_owned(),
+            metadata: Hash::default(),
+            attributes: Vec::new(),
+        };
+        (address(self.dice.of(&PEOPLE[..4])), Call::Provider(call))
+    }
+
+    pub(super) fn update_provider(&mut self) -> Made {
+        let provider = self.any_provider();
+        let metadata = Hash([self.dice.of(&[0, 1, 2]); 32]);
+        let call = provider::Call::Update { provider, metadata };
+        (self.owner(provider), Call::Provider(call))
+    }
+
+    pub(super) fn withdraw(&mut self) -> Made {
+        let provider = self.any_provider();
+        let workers = self.small(5);
+        let call = provider::Call::Withdraw { provider, workers };
+        (self.owner(provider), Call::Provider(call))
+    }
+
+    pub(super) fn register_datacenter(&mut self) -> Made {
+        let provider = self.any_provider();
+        let country = match self.odd(2) {
+            true => *b"de",
+            false => self.dice.of(&[*b"DE", *b"US", *b"FR"]),
+        };
+        let datacenter = Datacenter {
+            provider,
+            country: Country(country),
+            city: "ABC".to_owned(),
+            name: "hall".to_owned(),
+            certifications: Vec::new(),
+            attributes: Vec::new(),
+        };
+        let call = datacenter::Call::Register(datacenter);
+        (self.owner(provider), Call::Datacenter(call))
+    }
+}
