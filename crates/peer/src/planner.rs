@@ -175,8 +175,10 @@ pub struct Planner {
 struct Worker {
     process: Option<(Process, Phase)>,
     attempts: Attempts,
-    /// When the chain was last told about it.
-    told: Option<u64>,
+    /// What the attempts are about: another artifact begins with all of them.
+    tried: Hash,
+    /// What the chain was last told about it, and when.
+    told: Option<(Call, u64)>,
 }
 
 /// Where a process stands.

@@ -4,6 +4,7 @@ use super::attribute::Requirement;
 use super::decimal;
 use alloy_primitives::{Address, B256};
 use marketplace::demand as domain;
+use marketplace::units::{Hash, PeerId};
 use serde::{Deserialize, Serialize};
 
 /// Who holds the bytes of an artifact.
@@ -98,6 +99,32 @@ impl From<domain::Artifact> for Artifact {
             hash: artifact.hash.0.into(),
             size: artifact.size,
             sources: artifact.sources.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Artifact> for domain::Artifact {
+    fn from(artifact: Artifact) -> Self {
+        let source = |source: Source| domain::Source {
+            key: PeerId(source.key.0),
+            endpoint: source.endpoint,
+        };
+        Self {
+            hash: Hash(artifact.hash.0),
+            size: artifact.size,
+            sources: artifact.sources.into_iter().map(source).collect(),
+        }
+    }
+}
+
+impl Demand {
+    /// What workers run.
+    #[must_use]
+    pub fn artifact(&self) -> Artifact {
+        Artifact {
+            hash: self.artifact,
+            size: self.artifact_size,
+            sources: self.sources.clone(),
         }
     }
 }

@@ -5,7 +5,10 @@ use crate::chain::{Chain, all};
 use crate::clock::on_the_wall;
 use crate::printer::Printer;
 use client::marketplace::units::DealId;
-use client::view::{deal::Deal, time::Time};
+use client::view::{
+    deal::{Deal, Rollout},
+    time::Time,
+};
 use serde::Serialize;
 
 /// A deal, with its times on the wall, in milliseconds of the Unix epoch.
@@ -55,6 +58,15 @@ impl Shown {
     }
 }
 
+/// How far a rollout is, in words.
+pub(super) fn rollout(rollout: &Rollout) -> String {
+    match rollout {
+        Rollout::Done => "all that run run it".to_owned(),
+        Rollout::Rolling { worker } => format!("worker {worker} is next to change to it"),
+        Rollout::Stopped { worker, why } => format!("stopped at worker {worker}, {why}"),
+    }
+}
+
 fn text(deal: &Deal, now: &Time) -> String {
     let mut text = format!("deal {}: {:?}\n", deal.id, deal.status);
     let terms = &deal.terms;
@@ -68,6 +80,15 @@ fn text(deal: &Deal, now: &Time) -> String {
         usdc(deal.free),
         usdc(deal.surplus)
     );
+    text += &format!(
+        "  function  {}, version {}: {}\n",
+        terms.artifact,
+        deal.version,
+        rollout(&deal.rollout)
+    );
+    if let Some(to) = deal.offered_to {
+        text += &format!("  offered   to {to}\n");
+    }
     if let Some(paid_until) = deal.paid_until {
         text += &format!("  paid      until {}\n", on_the_wall(now, paid_until));
     }
@@ -80,6 +101,9 @@ fn text(deal: &Deal, now: &Time) -> String {
             "  worker {}: {:?} on peer {} of provider {}, {rate} an epoch\n",
             worker.id, worker.stage, worker.peer, worker.provider
         );
+        if worker.runs != terms.artifact {
+            text += &format!("    runs {}\n", worker.runs);
+        }
     }
     text
 }
