@@ -115,7 +115,9 @@ impl Fuzz {
 /// Says how far it came, also when a round fails.
 impl Drop for Fuzz {
     fn drop(&mut self) {
-        println!("{}: {} rounds", test(), self.rounds);
+        if self.rounds > 0 {
+            println!("{}: {} rounds", test(), self.rounds);
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Artifact, Providers, Requirement, Spread} from "./Types.sol";
+import {Artifact, Pricing, Providers, Requirement, Spread} from "./Types.sol";
 
 /// Demands: a developer's willingness to pay. A demand is a deal that has no workers yet, under one id.
 interface IDemand {
-    enum Pricing { Epoch, Request }
 
     struct DemandTerms {
         Artifact artifact;

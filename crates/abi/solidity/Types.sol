@@ -37,6 +37,9 @@ struct Requirement {
     Value[] values;
 }
 
+/// What is paid for: time of units, or requests (not supported yet).
+enum Pricing { Epoch, Request }
+
 /// Who is to blame.
 enum Fault { Nobody, Developer, Provider }
 

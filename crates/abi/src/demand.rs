@@ -4,7 +4,8 @@ use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IDemand::{self as i, IDemandCalls as Calls};
 use crate::sol::{
-    Artifact as SolArtifact, Providers as SolProviders, Source as SolSource, Spread as SolSpread,
+    Artifact as SolArtifact, Pricing as SolPricing, Providers as SolProviders, Source as SolSource,
+    Spread as SolSpread,
 };
 use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
@@ -113,6 +114,28 @@ impl From<SolSpread> for Spread {
     }
 }
 
+impl From<Pricing> for SolPricing {
+    fn from(pricing: Pricing) -> Self {
+        match pricing {
+            Pricing::Epoch => Self::Epoch,
+            Pricing::Request => Self::Request,
+        }
+    }
+}
+
+impl TryFrom<SolPricing> for Pricing {
+    type Error = Refusal;
+
+    fn try_from(pricing: SolPricing) -> Result<Self, Refusal> {
+        let what = "pricing: by epoch or by request";
+        match pricing {
+            SolPricing::Epoch => Ok(Self::Epoch),
+            SolPricing::Request => Ok(Self::Request),
+            SolPricing::__Invalid => Err(Refusal::Malformed { what }),
+        }
+    }
+}
+
 impl From<Providers> for SolProviders {
     fn from(providers: Providers) -> Self {
         let ids = |list: Vec<ProviderId>| list.into_iter().map(|id| id.0).collect();
@@ -151,10 +174,7 @@ impl From<Terms> for i::DemandTerms {
             minWorkers: terms.min_workers,
             targetWorkers: terms.target_workers,
             limitPrice: terms.limit_price.0,
-            pricing: match terms.pricing {
-                Pricing::Epoch => i::Pricing::Epoch,
-                Pricing::Request => i::Pricing::Request,
-            },
+            pricing: terms.pricing.into(),
             duration: terms.duration.unwrap_or_default().0,
             requirements: terms.requirements.into_iter().map(Into::into).collect(),
             effectors: terms.effectors,
@@ -182,14 +202,7 @@ impl TryFrom<i::DemandTerms> for Terms {
             min_workers: terms.minWorkers,
             target_workers: terms.targetWorkers,
             limit_price: Price(terms.limitPrice),
-            pricing: match terms.pricing {
-                i::Pricing::Epoch => Pricing::Epoch,
-                i::Pricing::Request => Pricing::Request,
-                i::Pricing::__Invalid => {
-                    let what = "pricing: by epoch or by request";
-                    return Err(Refusal::Malformed { what });
-                }
-            },
+            pricing: terms.pricing.try_into()?,
             duration: (terms.duration != 0).then_some(Seconds(terms.duration)),
             requirements: requirements?,
             effectors: terms.effectors,

@@ -4,25 +4,30 @@ use crate::attribute;
 use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IOffer::{self as i, IOfferCalls as Calls};
-use alloy_primitives::LogData;
+use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
-use marketplace::offer::{Call, Event, OFFERS, Offer, Terms};
+use marketplace::demand::Pricing;
+use marketplace::offer::{Call, Curve, Event, OFFERS, Offer, Terms};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
-use marketplace::units::{DatacenterId, OfferId, PeerId, Price, Seconds, Time};
+use marketplace::units::{Address, DatacenterId, Epoch, OfferId, PeerId, Price, Seconds, Time};
 use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
         Calls::postOffer(c) => Call::Post {
             datacenter: DatacenterId(c.datacenter),
-            price: Price(c.price),
+            curve: c.curve.into(),
             terms: c.terms.try_into()?,
             peers: c.peers.iter().map(|peer| PeerId(peer.0)).collect(),
         },
         Calls::setOfferPrice(c) => Call::SetPrice {
             offer: OfferId(c.offer),
-            price: Price(c.price),
+            curve: c.curve.into(),
+        },
+        Calls::setOfferTerms(c) => Call::SetTerms {
+            offer: OfferId(c.offer),
+            terms: c.terms.try_into()?,
         },
         Calls::addOfferPeer(c) => Call::AddPeer {
             offer: OfferId(c.offer),
@@ -44,19 +49,23 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
     match call.clone() {
         Call::Post {
             datacenter,
-            price,
+            curve,
             terms,
             peers,
         } => i::postOfferCall {
             datacenter: datacenter.0,
-            price: price.0,
+            curve: curve.into(),
             terms: terms.into(),
             peers: peers.into_iter().map(|peer| peer.0.into()).collect(),
         }
         .abi_encode(),
-        Call::SetPrice { offer, price } => {
-            let (offer, price) = (offer.0, price.0);
-            i::setOfferPriceCall { offer, price }.abi_encode()
+        Call::SetPrice { offer, curve } => {
+            let (offer, curve) = (offer.0, curve.into());
+            i::setOfferPriceCall { offer, curve }.abi_encode()
+        }
+        Call::SetTerms { offer, terms } => {
+            let (offer, terms) = (offer.0, terms.into());
+            i::setOfferTermsCall { offer, terms }.abi_encode()
         }
         Call::AddPeer { offer, peer } => {
             let (offer, peer) = (offer.0, peer.0.into());
@@ -76,20 +85,21 @@ pub(crate) fn log(event: &Event) -> LogData {
             offer,
             provider,
             datacenter,
-            price,
+            curve,
         } => i::OfferPosted {
             offer: offer.0,
             provider: provider.0,
             datacenter: datacenter.0,
-            price: price.0,
+            curve: curve.into(),
         }
         .encode_log_data(),
-        Event::PriceSet { offer, price, from } => i::OfferPriceSet {
+        Event::PriceSet { offer, curve, from } => i::OfferPriceSet {
             offer: offer.0,
-            price: price.0,
+            curve: curve.into(),
             fromEpoch: from.0,
         }
         .encode_log_data(),
+        Event::TermsSet { offer } => i::OfferTermsSet { offer: offer.0 }.encode_log_data(),
         Event::PeerAdded { offer, peer } => {
             let (offer, peer) = (offer.0, peer.0.into());
             i::OfferPeerAdded { offer, peer }.encode_log_data()
@@ -110,21 +120,44 @@ pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<Vec<u8
 
 impl From<Offer> for i::OfferRecord {
     fn from(offer: Offer) -> Self {
-        let (from, raised) = offer.raise.unwrap_or_default();
+        let none = (Epoch(0), Curve::flat(Price::ZERO));
+        let (from, raised) = offer.raise.unwrap_or(none);
         Self {
             provider: offer.provider.0,
             datacenter: offer.datacenter.0,
-            price: offer.price.0,
+            curve: offer.curve.into(),
             raiseFromEpoch: from.0,
-            raisedPrice: raised.0,
+            raised: raised.into(),
             terms: offer.terms.into(),
+        }
+    }
+}
+
+impl From<Curve> for i::Curve {
+    fn from(curve: Curve) -> Self {
+        Self {
+            floor: curve.floor.0,
+            slope: curve.slope.0,
+        }
+    }
+}
+
+impl From<i::Curve> for Curve {
+    fn from(curve: i::Curve) -> Self {
+        Self {
+            floor: Price(curve.floor),
+            slope: Price(curve.slope),
         }
     }
 }
 
 impl From<Terms> for i::OfferTerms {
     fn from(terms: Terms) -> Self {
+        let address = |developer: Address| developer.0.into();
         Self {
+            pricing: terms.pricing.into_iter().map(Into::into).collect(),
+            allowed: terms.allowed.into_iter().map(address).collect(),
+            denied: terms.denied.into_iter().map(address).collect(),
             minDuration: terms.min_duration.0,
             maxDuration: terms.max_duration.unwrap_or_default().0,
             maxUnitsPerDeal: terms.max_units_per_deal.unwrap_or(0),
@@ -141,7 +174,13 @@ impl TryFrom<i::OfferTerms> for Terms {
 
     fn try_from(terms: i::OfferTerms) -> Result<Self, Refusal> {
         let some = |number: u64| (number != 0).then_some(number);
+        let address = |developer: SolAddress| Address(developer.into_array());
+        let pricing: Result<Vec<Pricing>, Refusal> =
+            terms.pricing.into_iter().map(TryInto::try_into).collect();
         Ok(Self {
+            pricing: pricing?,
+            allowed: terms.allowed.into_iter().map(address).collect(),
+            denied: terms.denied.into_iter().map(address).collect(),
             min_duration: Seconds(terms.minDuration),
             max_duration: some(terms.maxDuration).map(Seconds),
             max_units_per_deal: (terms.maxUnitsPerDeal != 0).then_some(terms.maxUnitsPerDeal),

@@ -10,6 +10,13 @@
 //! name = "Zurich 1"
 //! certifications = ["iso27001"]
 //!
+//! [datacenters.offer]                 # of all its peers; without it, `mp provider offer` makes one
+//! price = "1.2"                       # USDC per CU and epoch while none of them serves
+//! slope = "0.3"                       # and up to so much more, in proportion to those that do
+//! allow = ["0x5a…"]                   # the only developers it serves; `deny` names some it does not serve
+//! max_duration = "30d"                # likewise min_duration, notice and max_hold
+//! max_units_per_deal = 16
+//!
 //! [[datacenters.peers]]
 //! key = "peer-0.json"                 # from here; `mp key new --peer` makes it
 //! endpoints = ["203.0.113.7:4100"]
@@ -17,12 +24,14 @@
 //! attributes = { "cpu.arch" = "x86_64", "net.mbps" = 1000 }
 //! ```
 
-use crate::amount::parse_flt;
+use crate::amount::{parse_flt, parse_usdc};
 use crate::document::{self, Finding, Findings, clip};
+use alloy_primitives::Address;
 use anyhow::Context as _;
 use client::marketplace::attribute::{Attribute, Value};
 use client::marketplace::datacenter::{self, Country};
-use client::marketplace::units::{Flt, ProviderId};
+use client::marketplace::offer::{Curve, Terms};
+use client::marketplace::units::{self, Flt, Price, ProviderId, Seconds};
 use client::view::attribute as view;
 use serde::Deserialize;
 use std::{
@@ -54,8 +63,26 @@ pub(crate) struct Datacenter {
     pub(crate) name: String,
     #[serde(default)]
     certifications: Vec<String>,
+    pub(crate) offer: Option<Offer>,
     #[serde(default)]
     pub(crate) peers: Vec<Peer>,
+}
+
+/// What is asked and accepted for the peers of a datacenter.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Offer {
+    price: String,
+    slope: Option<String>,
+    #[serde(default)]
+    allow: Vec<Address>,
+    #[serde(default)]
+    deny: Vec<Address>,
+    min_duration: Option<String>,
+    max_duration: Option<String>,
+    max_units_per_deal: Option<u32>,
+    notice: Option<String>,
+    max_hold: Option<String>,
 }
 
 /// A peer.
@@ -110,7 +137,7 @@ impl Supply {
         toml::from_str(text).map_err(|error| Finding {
             line: Findings::new(text).line(&error.span().unwrap_or(0..0)),
             what: clip(error.message()),
-            hint: "fields are `name`, `operator_flt` and [[datacenters]] with its [[datacenters.peers]]".into(),
+            hint: "fields are `name`, `operator_flt` and [[datacenters]] with its [datacenters.offer] and [[datacenters.peers]]".into(),
         })
     }
 
@@ -138,6 +165,48 @@ impl Datacenter {
             attributes: Vec::new(),
         })
     }
+}
+
+impl Offer {
+    /// What it asks.
+    pub(crate) fn curve(&self) -> anyhow::Result<Curve> {
+        let price = |field: &str, text: &str| {
+            let amount = parse_usdc(text).map_err(|problem| anyhow::anyhow!("{field}: {problem}"));
+            amount.map(|amount| Price(amount.0))
+        };
+        let slope = self.slope.as_deref().unwrap_or("0");
+        Ok(Curve {
+            floor: price("price", &self.price)?,
+            slope: price("slope", slope)?,
+        })
+    }
+
+    /// What it accepts.
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        let address = |each: &Address| units::Address(each.into_array());
+        let zero = Seconds(0);
+        Ok(Terms {
+            allowed: self.allow.iter().map(address).collect(),
+            denied: self.deny.iter().map(address).collect(),
+            min_duration: span("min_duration", self.min_duration.as_ref())?.unwrap_or(zero),
+            max_duration: span("max_duration", self.max_duration.as_ref())?,
+            max_units_per_deal: self.max_units_per_deal,
+            notice: span("notice", self.notice.as_ref())?.unwrap_or(zero),
+            max_hold: span("max_hold", self.max_hold.as_ref())?.unwrap_or(zero),
+            ..Terms::any()
+        })
+    }
+}
+
+fn span(field: &str, text: Option<&String>) -> anyhow::Result<Option<Seconds>> {
+    let Some(text) = text else { return Ok(None) };
+    let span = humantime::parse_duration(text).map_err(|_| {
+        let text = clip(text);
+        anyhow::anyhow!(
+            "{field}: {text:?} is no length of time\nhint: write one like \"30d\" or \"12h\""
+        )
+    })?;
+    Ok(Some(Seconds(span.as_secs())))
 }
 
 impl Peer {

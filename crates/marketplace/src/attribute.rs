@@ -27,7 +27,7 @@ pub struct Attribute {
 }
 
 /// Whose attribute a predicate looks at.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The offer.
     Offer,
@@ -40,7 +40,7 @@ pub enum Subject {
 }
 
 /// What must hold for the value.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Test {
     /// Equal (=).
     Is(Value),
@@ -63,7 +63,7 @@ pub enum Test {
 }
 
 /// One requirement. A missing attribute makes it false, whatever the test.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Predicate {
     /// Whose attribute.
     pub subject: Subject,

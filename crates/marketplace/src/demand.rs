@@ -45,7 +45,7 @@ pub struct Artifact {
 }
 
 /// What is paid for.
-#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pricing {
     /// Time of units.
     Epoch,

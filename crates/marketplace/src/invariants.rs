@@ -57,7 +57,8 @@ impl fmt::Display for Violation {
 pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Violation> {
     let mut checker = Checker::default();
     for (key, row) in rows {
-        checker.rows.insert(key, row);
+        let table = key.first().copied().unwrap_or(FIRST_OF_OTHERS);
+        checker.rows.entry(table).or_default().push((key, row));
     }
     let state = State::read(&mut checker);
     checker.conservation(&state);
@@ -71,9 +72,13 @@ pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Vi
     checker.violations
 }
 
+/// Key and value of a row.
+type Row<'r> = (&'r [u8], &'r [u8]);
+
 #[derive(Default)]
 struct Checker<'r> {
-    rows: BTreeMap<&'r [u8], &'r [u8]>,
+    /// By table.
+    rows: BTreeMap<u8, Vec<Row<'r>>>,
     /// Ids of the tables read so far.
     read: BTreeSet<u8>,
     violations: Vec<Violation>,
@@ -186,11 +191,7 @@ impl Checker<'_> {
         self.read.insert(table.id);
         let mut decoded = BTreeMap::new();
         let mut broken: u64 = 0;
-        for (key, row) in self
-            .rows
-            .iter()
-            .filter(|(key, _)| key.first() == Some(&table.id))
-        {
+        for (key, row) in self.rows.get(&table.id).into_iter().flatten() {
             match (table.decode_key(key), table.decode_row(row)) {
                 (Some(key), Some(row)) => _ = decoded.insert(key, row),
                 _ => broken = broken.saturating_add(1),
@@ -400,7 +401,7 @@ impl Checker<'_> {
                 .iter()
                 .filter(|(offer, _)| offer == id)
                 .count();
-            let right = peers == offer.peers.into() && offer.price > Price::ZERO;
+            let right = peers == offer.peers.into() && offer.curve.floor > Price::ZERO;
             self.expect(right, "I3 counts", || {
                 format!("offer {id} counts its peers wrong")
             });
@@ -505,8 +506,10 @@ impl Checker<'_> {
         self.all(&NONCES);
         self.all(&AUTHORIZATIONS);
         self.all(&SWEEP);
-        let ids = self.rows.keys().filter_map(|key| key.first().copied());
-        let unread: BTreeSet<_> = ids
+        let unread: BTreeSet<_> = self
+            .rows
+            .keys()
+            .copied()
             .filter(|id| *id < FIRST_OF_OTHERS && !self.read.contains(id))
             .collect();
         self.expect(unread.is_empty(), "I7 rows", || {

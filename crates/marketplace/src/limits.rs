@@ -26,6 +26,10 @@ pub const MAX_UNITS: u16 = 256;
 pub const MAX_PEERS_PER_CALL: usize = 64;
 /// Peers of one offer; a larger datacenter has several.
 pub const MAX_PEERS_PER_OFFER: u16 = 256;
+/// Developers that an offer names as the only ones it serves, and as those it does not serve.
+pub const MAX_DEVELOPERS: usize = 64;
+/// Kinds of pricing that an offer accepts.
+pub const MAX_PRICINGS: usize = 2;
 /// Peers that a deal keeps away from for a while.
 pub const MAX_EXCLUDED: usize = 64;
 /// Workers paid out, or named as stopped, in one call.

@@ -1,27 +1,49 @@
 //! Offers: a provider's willingness to accept, for peers of one datacenter.
 //!
 //! Promises (`docs/spec/supply.md`):
-//! - S7: a raise of the price takes effect at the next epoch, a cut at once; workers keep their price.
+//! - S7: a raise of the price or of its slope takes effect at the next epoch, a cut at once; workers keep their price.
 //! - S8: a demand is matched only if the offer's terms allow it.
 //! - S9: an expired offer, and a peer taken out of its offer, get no new workers; those they have stay.
+//! - S11: the ask rises with the part of the offer's units that serve, and is the same all through a block.
+//! - S12: new terms bind new workers only.
 
 use crate::attribute::{Attribute, check_all};
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::limits::{MAX_DURATION, MAX_PEERS_PER_CALL, MAX_PEERS_PER_OFFER, MAX_PRICE};
+use crate::demand::Pricing;
+use crate::limits::{
+    MAX_DEVELOPERS, MAX_DURATION, MAX_PEERS_PER_CALL, MAX_PEERS_PER_OFFER, MAX_PRICE, MAX_PRICINGS,
+};
 use crate::matching::queue;
 use crate::peer::{self, PEERS, Peer};
 use crate::refusal::{Error, Object, Refusal, ensure, long, within};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId, Seconds, Time};
+use crate::units::{
+    Address, DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId, Seconds, Time,
+};
 use crate::{datacenter, provider, time};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeSet;
 
+/// What an offer asks per unit and epoch, by how many of its units serve.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Curve {
+    /// While none serves; above zero.
+    pub floor: Price,
+    /// What is asked beyond the floor when all serve. Zero: the floor is always asked.
+    pub slope: Price,
+}
+
 /// What an offer accepts.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
+    /// How it may be paid for, each once; [`Pricing::Request`] is not supported yet.
+    pub pricing: Vec<Pricing>,
+    /// The only developers it serves, at most 64; empty: all.
+    pub allowed: Vec<Address>,
+    /// Developers it does not serve, at most 64.
+    pub denied: Vec<Address>,
     /// Shortest duration of a deal; a deal without an end is longer than any.
     pub min_duration: Seconds,
     /// Longest duration of a deal; None: any, also without an end.
@@ -45,24 +67,63 @@ pub struct Offer {
     pub provider: ProviderId,
     /// Where its peers stand.
     pub datacenter: DatacenterId,
-    /// Price in force; see [`Offer::ask`].
-    pub price: Price,
-    /// A raise, and the epoch from which it holds.
-    pub raise: Option<(Epoch, Price)>,
+    /// Curve in force; see [`Offer::ask`].
+    pub curve: Curve,
+    /// A raise of floor or slope, and the epoch from which it holds.
+    pub raise: Option<(Epoch, Curve)>,
     /// What it accepts.
     pub terms: Terms,
     /// How many peers it has.
     pub peers: u16,
 }
 
-impl Offer {
-    /// The price asked in `epoch`.
+impl Curve {
+    /// The same price however many serve.
     #[must_use]
-    pub fn ask(&self, epoch: Epoch) -> Price {
-        match self.raise {
-            Some((from, price)) if from <= epoch => price,
-            _ => self.price,
+    pub const fn flat(floor: Price) -> Self {
+        let slope = Price::ZERO;
+        Self { floor, slope }
+    }
+
+    /// What is asked while `serving` of `registered` units serve: `floor + slope × serving / registered`, rounded
+    /// down. (S11)
+    #[must_use]
+    pub fn ask(self, serving: u32, registered: u32) -> Price {
+        let serving = serving.min(registered);
+        let risen = self.slope.0.saturating_mul(serving.into());
+        let risen = risen.checked_div(registered.into()).unwrap_or(0);
+        Price(self.floor.0.saturating_add(risen))
+    }
+
+    /// The lower floor and the lower slope of both: dearer than neither, however many serve.
+    fn least(self, other: Self) -> Self {
+        Self {
+            floor: self.floor.min(other.floor),
+            slope: self.slope.min(other.slope),
         }
+    }
+
+    fn check(self) -> Result<(), Error> {
+        within("price", self.floor.0, 1, MAX_PRICE.0)?;
+        let room = MAX_PRICE.0.saturating_sub(self.floor.0);
+        within("slope", self.slope.0, 0, room)
+    }
+}
+
+impl Offer {
+    /// The curve in force in `epoch`.
+    #[must_use]
+    pub fn curve(&self, epoch: Epoch) -> Curve {
+        match self.raise {
+            Some((from, curve)) if from <= epoch => curve,
+            _ => self.curve,
+        }
+    }
+
+    /// The price asked in `epoch`, while `serving` of the `registered` units of its peers serve.
+    #[must_use]
+    pub fn ask(&self, epoch: Epoch, serving: u32, registered: u32) -> Price {
+        self.curve(epoch).ask(serving, registered)
     }
 }
 
@@ -79,19 +140,26 @@ pub enum Call {
     Post {
         /// Where its peers stand; names the provider too.
         datacenter: DatacenterId,
-        /// Price per unit and epoch.
-        price: Price,
+        /// What it asks.
+        curve: Curve,
         /// What it accepts.
         terms: Terms,
         /// Its peers, at most 64; more can be added.
         peers: Vec<PeerId>,
     },
-    /// Asks another price: more from the next epoch on, less at once.
+    /// Asks another price: floor and slope rise from the next epoch on, and fall at once.
     SetPrice {
         /// Which.
         offer: OfferId,
-        /// Price per unit and epoch.
-        price: Price,
+        /// What it asks.
+        curve: Curve,
+    },
+    /// Accepts something else from now on; its workers keep what they were assigned under.
+    SetTerms {
+        /// Which.
+        offer: OfferId,
+        /// All that it accepts.
+        terms: Terms,
     },
     /// Adds a peer of its datacenter that stands in no offer.
     AddPeer {
@@ -125,17 +193,22 @@ pub enum Event {
         provider: ProviderId,
         /// Where.
         datacenter: DatacenterId,
-        /// Price per unit and epoch.
-        price: Price,
+        /// What it asks.
+        curve: Curve,
     },
     /// It asks another price.
     PriceSet {
         /// Which.
         offer: OfferId,
-        /// Price per unit and epoch.
-        price: Price,
+        /// What it asks.
+        curve: Curve,
         /// From this epoch on.
         from: Epoch,
+    },
+    /// It accepts something else.
+    TermsSet {
+        /// Which.
+        offer: OfferId,
     },
     /// It has one more peer.
     PeerAdded {
@@ -163,13 +236,14 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
     match call {
         Call::Post {
             datacenter,
-            price,
+            curve,
             terms,
             peers,
         } => {
-            return post(cx, datacenter, price, terms, &peers);
+            return post(cx, datacenter, curve, terms, &peers);
         }
-        Call::SetPrice { offer, price } => set_price(cx, offer, price),
+        Call::SetPrice { offer, curve } => set_price(cx, offer, curve),
+        Call::SetTerms { offer, terms } => set_terms(cx, offer, terms),
         Call::AddPeer { offer, peer } => add_peer(cx, offer, peer),
         Call::RemovePeer { offer, peer } => remove_peer(cx, offer, peer),
         Call::Close { offer } => close(cx, offer),
@@ -180,7 +254,7 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
 fn post<S: Store>(
     cx: &mut Cx<'_, S>,
     datacenter: DatacenterId,
-    price: Price,
+    curve: Curve,
     terms: Terms,
     peers: &[PeerId],
 ) -> Result<Reply, Error> {
@@ -188,17 +262,10 @@ fn post<S: Store>(
     let place = place.ok_or(Refusal::Unknown(Object::Datacenter(datacenter)))?;
     let provider = place.provider;
     provider::owned(cx, provider)?;
-    check_price(price)?;
+    curve.check()?;
     terms.check()?;
     long("peers in one call", peers.len(), 0, MAX_PEERS_PER_CALL)?;
-    let distinct: BTreeSet<_> = peers.iter().collect();
-    let once = distinct.len() == peers.len();
-    ensure(
-        once,
-        Refusal::Malformed {
-            what: "peers: each once",
-        },
-    )?;
+    each_once(peers, "peers: each once")?;
     let mut joining = Vec::new();
     for id in peers {
         joining.push((*id, joinable(cx, *id, datacenter)?));
@@ -208,7 +275,7 @@ fn post<S: Store>(
     let mut offer = Offer {
         provider,
         datacenter,
-        price,
+        curve,
         raise: None,
         terms,
         peers: 0,
@@ -217,7 +284,7 @@ fn post<S: Store>(
         offer: id,
         provider,
         datacenter,
-        price,
+        curve,
     });
     for (peer_id, peer) in joining {
         join(cx, id, &mut offer, peer_id, peer)?;
@@ -226,12 +293,46 @@ fn post<S: Store>(
     Ok(Reply::Offer(id))
 }
 
-fn check_price(price: Price) -> Result<(), Error> {
-    within("price", price.0, 1, MAX_PRICE.0)
+fn each_once<T: Ord>(list: &[T], what: &'static str) -> Result<(), Error> {
+    let distinct: BTreeSet<_> = list.iter().collect();
+    ensure(distinct.len() == list.len(), Refusal::Malformed { what })
 }
 
 impl Terms {
+    /// Any deal that is paid by time and has no hold, until the offer is closed.
+    #[must_use]
+    pub fn any() -> Self {
+        Self {
+            pricing: vec![Pricing::Epoch],
+            allowed: Vec::new(),
+            denied: Vec::new(),
+            min_duration: Seconds(0),
+            max_duration: None,
+            max_units_per_deal: None,
+            notice: Seconds(0),
+            max_hold: Seconds(0),
+            valid_until: None,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Whether it serves this developer. (S8)
+    #[must_use]
+    pub fn serves(&self, developer: Address) -> bool {
+        let allowed = self.allowed.is_empty() || self.allowed.contains(&developer);
+        allowed && !self.denied.contains(&developer)
+    }
+
     fn check(&self) -> Result<(), Error> {
+        long("accepted pricing", self.pricing.len(), 1, MAX_PRICINGS)?;
+        let what = "request pricing";
+        let epoch = self.pricing.iter().all(|each| *each == Pricing::Epoch);
+        ensure(epoch, Refusal::NotYet { what })?;
+        each_once(&self.pricing, "accepted pricing: each once")?;
+        long("allowed developers", self.allowed.len(), 0, MAX_DEVELOPERS)?;
+        each_once(&self.allowed, "allowed developers: each once")?;
+        long("denied developers", self.denied.len(), 0, MAX_DEVELOPERS)?;
+        each_once(&self.denied, "denied developers: each once")?;
         let longest = self.max_duration.map_or(MAX_DURATION, |longest| longest.0);
         within("longest duration", longest.into(), 1, MAX_DURATION.into())?;
         within(
@@ -285,22 +386,42 @@ fn join<S: Store>(
     queue::supply_changed(cx, peer_id)
 }
 
-fn set_price<S: Store>(cx: &mut Cx<'_, S>, id: OfferId, price: Price) -> Result<(), Error> {
+fn set_price<S: Store>(cx: &mut Cx<'_, S>, id: OfferId, curve: Curve) -> Result<(), Error> {
     let mut offer = owned(cx, id)?;
-    check_price(price)?;
+    curve.check()?;
     let epoch = cx.epoch();
-    let asked = offer.ask(epoch);
-    let from = if price > asked { epoch.plus(1) } else { epoch };
-    (offer.price, offer.raise) = match price > asked {
-        true => (asked, Some((from, price))),
-        false => (price, None),
-    };
+    let asked = offer.curve(epoch);
+    offer.curve = asked.least(curve);
+    offer.raise = (offer.curve != curve).then_some((epoch.plus(1), curve));
     OFFERS.put(cx.store, &id, &offer)?;
-    cx.emit(Event::PriceSet {
-        offer: id,
-        price,
-        from,
-    });
+    if offer.raise.is_none() || offer.curve != asked {
+        cx.emit(Event::PriceSet {
+            offer: id,
+            curve: offer.curve,
+            from: epoch,
+        });
+    }
+    if let Some((from, curve)) = offer.raise {
+        cx.emit(Event::PriceSet {
+            offer: id,
+            curve,
+            from,
+        });
+    }
+    changed(cx, id)
+}
+
+fn set_terms<S: Store>(cx: &mut Cx<'_, S>, id: OfferId, terms: Terms) -> Result<(), Error> {
+    let mut offer = owned(cx, id)?;
+    terms.check()?;
+    offer.terms = terms;
+    OFFERS.put(cx.store, &id, &offer)?;
+    cx.emit(Event::TermsSet { offer: id });
+    changed(cx, id)
+}
+
+/// Shows all peers of an offer to the demands that sleep.
+fn changed<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<(), Error> {
     for ((_, peer), ()) in OFFER_PEERS.list(cx.store, &id, None, MAX_PEERS_PER_OFFER.into())? {
         queue::supply_changed(cx, peer)?;
     }

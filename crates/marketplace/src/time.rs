@@ -43,10 +43,24 @@ pub fn clock<S: Store>(store: &mut S) -> Result<Clock, Error> {
 
 /// The next id of a kind of object.
 pub(crate) fn next_id<S: Store>(store: &mut S, kind: u8) -> Result<u64, Error> {
+    next_ids(store, kind, 1)?
+        .next()
+        .ok_or_else(|| fault("out of ids"))
+}
+
+/// The next so many ids of a kind of object.
+pub(crate) fn next_ids<S: Store>(
+    store: &mut S,
+    kind: u8,
+    count: u64,
+) -> Result<std::ops::Range<u64>, Error> {
     let last = COUNTERS.get(store, &kind)?.unwrap_or(0);
-    let id = last.checked_add(1).ok_or_else(|| fault("out of ids"))?;
-    COUNTERS.put(store, &kind, &id)?;
-    Ok(id)
+    let end = last.checked_add(count).and_then(|end| end.checked_add(1));
+    let end = end.ok_or_else(|| fault("out of ids"))?;
+    if count > 0 {
+        COUNTERS.put(store, &kind, &end.saturating_sub(1))?;
+    }
+    Ok(last.saturating_add(1)..end)
 }
 
 impl Clock {

@@ -243,26 +243,18 @@ fn join(provider: u64, number: u64) -> Call {
 fn post(number: u64) -> Call {
     Call::Offer(offer::Call::Post {
         datacenter: DatacenterId(number + 1),
-        price: Price(PRICE),
-        terms: offer::Terms {
-            min_duration: Seconds(0),
-            max_duration: None,
-            max_units_per_deal: None,
-            notice: Seconds(0),
-            max_hold: Seconds(0),
-            valid_until: None,
-            attributes: Vec::new(),
-        },
+        curve: offer::Curve::flat(Price(PRICE)),
+        terms: offer::Terms::any(),
         peers: (0..PEERS).map(|peer| peer_id(number, peer)).collect(),
     })
 }
 
 /// A little less each round, which holds at once.
 fn set_price(number: u64, round: u64) -> Call {
-    let price = Price(PRICE - 1 - u128::from(round));
+    let curve = offer::Curve::flat(Price(PRICE - 1 - u128::from(round)));
     Call::Offer(offer::Call::SetPrice {
         offer: OfferId(number + 1),
-        price,
+        curve,
     })
 }
 

@@ -16,6 +16,8 @@ usage: cargo xtask <command>
   test ethereum    run cast, viem and ethers against a node; needs npm
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
+  simulate market [--steps STEPS]
+                   make so many random calls with every invariant checked, 1,000,000 if it is not said
   bench [NAME]     measure finality, transfers, offers or serving, or all; takes long to build
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself
@@ -32,6 +34,10 @@ fn main() -> ExitCode {
         ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),
         ["kills"] => suite::kills("20").map(|tally| tally.report()),
         ["kills", times] => suite::kills(times).map(|tally| tally.report()),
+        ["simulate", "market"] => suite::market("1000000").map(|tally| tally.report()),
+        ["simulate", "market", "--steps", steps] => {
+            suite::market(steps).map(|tally| tally.report())
+        }
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["fix"] => checks::fix(),
         ["tidy"] => tidy::run(),

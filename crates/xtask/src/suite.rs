@@ -32,8 +32,26 @@ pub(crate) fn kills(times: &str) -> Result<Tally> {
     long("kills::", "MP_KILLS", times)
 }
 
+/// The random calls of the marketplace, so many of them, in a fast build with all checks, in the same way.
+pub(crate) fn market(steps: &str) -> Result<Tally> {
+    let steps: u64 = steps
+        .parse()
+        .with_context(|| format!("{steps} is no number of steps"))?;
+    let build = [
+        "test",
+        "--profile=slow",
+        "--package=marketplace",
+        "--test=it",
+    ];
+    let tests = "random::fuzz::random_calls_keep_every_promise";
+    run_long(cargo(&build), tests, "MP_STEPS", steps)
+}
+
 fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {
-    let mut command = cargo(&TESTS);
+    run_long(cargo(&TESTS), tests, variable, value)
+}
+
+fn run_long(mut command: Command, tests: &str, variable: &str, value: u64) -> Result<Tally> {
     command.args(["--", tests, "--nocapture"]);
     command.env(variable, value.to_string());
     if std::env::var_os("MP_SEED").is_none() {

@@ -138,12 +138,16 @@ impl From<domain::Source> for Source {
     }
 }
 
+/// What is paid for, in a word.
+pub(super) fn pricing(pricing: domain::Pricing) -> &'static str {
+    match pricing {
+        domain::Pricing::Epoch => "epoch",
+        domain::Pricing::Request => "request",
+    }
+}
+
 impl From<domain::Terms> for Demand {
     fn from(terms: domain::Terms) -> Self {
-        let pricing = match terms.pricing {
-            domain::Pricing::Epoch => "epoch",
-            domain::Pricing::Request => "request",
-        };
         Self {
             artifact: terms.artifact.hash.0.into(),
             artifact_size: terms.artifact.size,
@@ -152,7 +156,7 @@ impl From<domain::Terms> for Demand {
             min_workers: terms.min_workers,
             target_workers: terms.target_workers,
             limit_price: terms.limit_price.0,
-            pricing: pricing.into(),
+            pricing: pricing(terms.pricing).into(),
             duration: terms.duration.map(|span| span.0),
             requirements: terms.requirements.into_iter().map(Into::into).collect(),
             effectors: terms.effectors,

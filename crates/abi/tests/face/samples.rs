@@ -80,6 +80,8 @@ fn supply() -> Vec<Call> {
         attributes: attributes(),
     };
     let (peer, offer, price) = (PEER, OfferId(4), Price(u128::MAX));
+    let (floor, slope) = (price, Price(5));
+    let curve = offer::Curve { floor, slope };
     let (name, metadata, provider) = ("Alpine".into(), Hash([1; 32]), ProviderId(1));
     let endpoints = Vec::new();
     vec![
@@ -105,11 +107,15 @@ fn supply() -> Vec<Call> {
         Call::Peer(peer::Call::Remove { peer }),
         Call::Offer(offer::Call::Post {
             datacenter: DatacenterId(2),
-            price,
+            curve,
             terms: offer_terms(),
             peers: vec![PEER],
         }),
-        Call::Offer(offer::Call::SetPrice { offer, price }),
+        Call::Offer(offer::Call::SetPrice { offer, curve }),
+        Call::Offer(offer::Call::SetTerms {
+            offer,
+            terms: offer_terms(),
+        }),
         Call::Offer(offer::Call::AddPeer { offer, peer }),
         Call::Offer(offer::Call::RemovePeer { offer, peer }),
         Call::Offer(offer::Call::Close { offer }),
@@ -118,6 +124,9 @@ fn supply() -> Vec<Call> {
 
 fn offer_terms() -> offer::Terms {
     offer::Terms {
+        pricing: vec![Pricing::Request, Pricing::Epoch],
+        allowed: vec![Address([1; 20]), Address([2; 20])],
+        denied: vec![Address([3; 20])],
         min_duration: Seconds(1),
         max_duration: Some(Seconds(2)),
         max_units_per_deal: None,
@@ -260,7 +269,10 @@ fn views_survive_json() {
         offer::Offer {
             provider: ProviderId(1),
             datacenter: DatacenterId(2),
-            price: Price(u128::MAX),
+            curve: offer::Curve {
+                floor: Price(u128::MAX),
+                slope: Price(5),
+            },
             raise: None,
             terms: offer_terms(),
             peers: 1,
@@ -275,7 +287,7 @@ fn views_survive_json() {
     );
     insta::assert_snapshot!("offer_json", json);
     for wrong in [r#""-1""#, r#""+1""#, r#""0x1""#, r#""""#, "1", r#"" 1""#] {
-        let amount = format!(r#"{{"fromEpoch":1,"price":{wrong}}}"#);
+        let amount = format!(r#"{{"fromEpoch":1,"slope":"1","price":{wrong}}}"#);
         assert!(
             serde_json::from_str::<abi::view::offer::Raise>(&amount).is_err(),
             "{wrong}"

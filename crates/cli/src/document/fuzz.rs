@@ -17,6 +17,13 @@ country = "CH"
 city = "ZRH"
 name = "Zurich 1"
 certifications = ["iso27001"]
+[datacenters.offer]
+price = "1.2"
+slope = "0.3"
+allow = ["0x5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"]
+min_duration = "1h"
+max_duration = "30d"
+max_units_per_deal = 16
 [[datacenters.peers]]
 key = "peer-0.json"
 endpoints = ["203.0.113.7:4100"]
@@ -180,7 +187,13 @@ fn use_all_of(supply: &Supply) {
     let refused = supply.operator_funds().err().into_iter();
     let datacenters = supply.datacenters.iter();
     let refused = refused.chain(datacenters.filter_map(|each| each.record(ProviderId(1)).err()));
-    for error in refused {
+    let offers = supply
+        .datacenters
+        .iter()
+        .filter_map(|each| each.offer.as_ref());
+    let asked = offers.clone().filter_map(|offer| offer.curve().err());
+    let accepted = offers.filter_map(|offer| offer.terms().err());
+    for error in refused.chain(asked).chain(accepted) {
         let shown = format!("{error:#}");
         assert!(shown.len() < 4_000, "{shown}");
     }

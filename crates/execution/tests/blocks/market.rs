@@ -95,19 +95,12 @@ pub(crate) fn supply_calls() -> Vec<(Key, Call)> {
         certifications: Vec::new(),
         attributes: Vec::new(),
     };
-    let terms = offer::Terms {
-        min_duration: Seconds(0),
-        max_duration: None,
-        max_units_per_deal: None,
-        notice: Seconds(0),
-        max_hold: Seconds(0),
-        valid_until: None,
-        attributes: Vec::new(),
-    };
-    let (datacenter, price, peers) = (DatacenterId(1), Price(1_000_000), vec![peer_id()]);
+    let terms = offer::Terms::any();
+    let (datacenter, peers) = (DatacenterId(1), vec![peer_id()]);
+    let curve = offer::Curve::flat(Price(1_000_000));
     let post = offer::Call::Post {
         datacenter,
-        price,
+        curve,
         terms,
         peers,
     };

@@ -1,119 +1,162 @@
-//! One candidate of clearing, and what keeps it from serving a demand.
+//! What keeps a candidate (a peer in an offer) from serving a demand.
 
+use super::book::Entry;
+use super::claims::{of_datacenter, of_provider};
 use crate::attribute::{Predicate, Subject, Value, find};
 use crate::datacenter::Datacenter;
 use crate::deal::Deal;
 use crate::demand::Terms;
-use crate::offer::{self, Offer};
+use crate::offer::Offer;
 use crate::peer::Peer;
 use crate::provider::Provider;
-use crate::units::{Epoch, OfferId, PeerId, Price, Time};
+use crate::units::{Epoch, PeerId, Price, Time};
 use borsh::{BorshDeserialize, BorshSerialize};
-
-/// A peer in an offer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate<'b> {
-    pub(super) id: PeerId,
-    pub(super) peer: &'b Peer,
-    pub(super) idle: u16,
-    pub(super) offer_id: OfferId,
-    pub(super) offer: &'b Offer,
-    pub(super) ask: Price,
-    pub(super) datacenter: &'b Datacenter,
-    pub(super) provider: &'b Provider,
-}
 
 /// Why a candidate does not serve a demand: the first that applies, in this order.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// Its ask is above the limit. Counted once for all that are, since they are not tested.
+    /// Its ask is above the limit.
     Price,
     /// Its offer has expired.
     Expired,
-    /// It has fewer idle units than a worker needs.
-    Units,
-    /// It serves this deal already.
-    ServesAlready,
-    /// A worker of this deal left it not long ago.
-    Excluded,
-    /// The demand does not take this provider.
-    Provider,
-    /// It does not speak the protocol version.
-    Version,
     /// The offer does not take deals of this duration.
     Duration,
     /// The offer does not take a hold this long.
     Hold,
+    /// The offer does not serve this developer.
+    Developer,
+    /// The demand does not take this provider.
+    Provider,
+    /// It serves this deal already.
+    ServesAlready,
+    /// A worker of this deal left it not long ago.
+    Excluded,
     /// An effector is not offered.
     Effector,
     /// A requirement does not hold.
     Requirement,
     /// A requirement is about an attribute that is not there.
     Undefined,
+    /// It does not speak the protocol version.
+    Version,
+    /// It has fewer idle units than a worker needs.
+    Units,
     /// It fits, and spread, the offer's units per deal, the fewest workers or the cover keep it out.
     NotChosen,
 }
 
-impl Candidate<'_> {
-    /// What keeps it from serving the demand, whatever other workers the demand has; None: nothing. `serves`:
-    /// whether it serves the demand already.
-    pub(super) fn obstacle(
-        &self,
-        terms: &Terms,
-        deal: &Deal,
-        serves: bool,
-        now: Time,
-        epoch: Epoch,
-    ) -> Option<Reason> {
-        let excluded = |(peer, until): &(PeerId, Epoch)| *peer == self.id && *until > epoch;
-        let versions = self.peer.oldest_version..=self.peer.newest_version;
-        let first = |obstacles: &[(bool, Reason)]| {
-            obstacles
-                .iter()
-                .find(|(stands, _)| *stands)
-                .map(|(_, reason)| *reason)
+impl Reason {
+    /// All of them, in their order.
+    pub(super) const ALL: [Self; 14] = [
+        Self::Price,
+        Self::Expired,
+        Self::Duration,
+        Self::Hold,
+        Self::Developer,
+        Self::Provider,
+        Self::ServesAlready,
+        Self::Excluded,
+        Self::Effector,
+        Self::Requirement,
+        Self::Undefined,
+        Self::Version,
+        Self::Units,
+        Self::NotChosen,
+    ];
+}
+
+/// A demand, as candidates see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'d> {
+    pub(super) terms: &'d Terms,
+    pub(super) deal: &'d Deal,
+    pub(super) now: Time,
+    pub(super) epoch: Epoch,
+}
+
+impl Wish<'_> {
+    /// What keeps all peers of an offer away, whatever they are.
+    pub(super) fn refuses_offer(&self, ask: Price, offer: &Offer) -> Option<Reason> {
+        let (terms, offered) = (self.terms, &offer.terms);
+        let duration = match (terms.duration, offered.max_duration) {
+            (None, longest) => longest.is_none(),
+            (Some(wanted), longest) => {
+                wanted >= offered.min_duration && longest.is_none_or(|longest| wanted <= longest)
+            }
         };
         first(&[
-            (self.ask > terms.limit_price, Reason::Price),
+            (ask > terms.limit_price, Reason::Price),
             (
-                self.offer
-                    .terms
-                    .valid_until
-                    .is_some_and(|until| until < now),
+                offered.valid_until.is_some_and(|until| until < self.now),
                 Reason::Expired,
             ),
-            (self.idle < terms.units_per_worker, Reason::Units),
-            (serves, Reason::ServesAlready),
-            (deal.excluded.iter().any(excluded), Reason::Excluded),
-            (
-                !terms.providers.admit(self.offer.provider),
-                Reason::Provider,
-            ),
-            (!versions.contains(&terms.protocol_version), Reason::Version),
-            (
-                !accepts_duration(&self.offer.terms, terms),
-                Reason::Duration,
-            ),
-            (terms.hold > self.offer.terms.max_hold, Reason::Hold),
-            (
-                !terms.effectors.iter().all(|name| self.has_effector(name)),
-                Reason::Effector,
-            ),
+            (!duration, Reason::Duration),
+            (terms.hold > offered.max_hold, Reason::Hold),
+            (!offered.serves(self.deal.owner), Reason::Developer),
+            (!terms.providers.admit(offer.provider), Reason::Provider),
         ])
-        .or_else(|| {
-            terms
-                .requirements
-                .iter()
-                .find_map(|wanted| self.fails(wanted))
-        })
     }
 
-    fn has_effector(&self, name: &str) -> bool {
-        let offered = |key: &str| key.strip_prefix("effector.") == Some(name);
-        self.peer
-            .attributes
-            .iter()
-            .any(|attribute| offered(&attribute.key))
+    /// Whether a worker of this deal left the peer not long ago.
+    pub(super) fn excludes(&self, id: PeerId) -> bool {
+        let mut excluded = self.deal.excluded.iter();
+        excluded.any(|(peer, until)| *peer == id && *until > self.epoch)
+    }
+
+    /// What keeps a peer away that has all that is required.
+    pub(super) fn refuses_peer(&self, entry: &Entry, peer: &Peer) -> Option<Reason> {
+        let versions = peer.oldest_version..=peer.newest_version;
+        first(&[
+            (
+                !versions.contains(&self.terms.protocol_version),
+                Reason::Version,
+            ),
+            (entry.idle < self.terms.units_per_worker, Reason::Units),
+        ])
+    }
+}
+
+fn first(obstacles: &[(bool, Reason)]) -> Option<Reason> {
+    let stands = obstacles.iter().find(|(stands, _)| *stands);
+    stands.map(|(_, reason)| *reason)
+}
+
+/// Name of the attribute by which a peer offers an effector.
+pub(super) fn effector(name: &str) -> String {
+    format!("effector.{name}")
+}
+
+/// A peer in an offer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'b> {
+    pub(super) entry: &'b Entry,
+    pub(super) peer: &'b Peer,
+    pub(super) ask: Price,
+    pub(super) offer: &'b Offer,
+    pub(super) datacenter: &'b Datacenter,
+    pub(super) provider: &'b Provider,
+}
+
+impl Candidate<'_> {
+    /// What keeps it from serving a demand that it does not serve already, whatever other workers that has. The
+    /// same as a survey finds for all at once.
+    pub(super) fn obstacle(&self, wish: &Wish<'_>) -> Option<Reason> {
+        let terms = wish.terms;
+        let offered = |name: &String| find(&self.peer.attributes, &effector(name)).is_some();
+        let excluded = wish.excludes(self.entry.id).then_some(Reason::Excluded);
+        wish.refuses_offer(self.ask, self.offer)
+            .or(excluded)
+            .or_else(|| {
+                let lacks = !terms.effectors.iter().all(offered);
+                lacks.then_some(Reason::Effector)
+            })
+            .or_else(|| {
+                terms
+                    .requirements
+                    .iter()
+                    .find_map(|wanted| self.fails(wanted))
+            })
+            .or_else(|| wish.refuses_peer(self.entry, self.peer))
     }
 
     fn fails(&self, wanted: &Predicate) -> Option<Reason> {
@@ -126,28 +169,14 @@ impl Candidate<'_> {
 
     /// The value that a requirement is about.
     fn value(&self, subject: Subject, key: &str) -> Option<Value> {
-        let place = self.datacenter;
-        match (subject, key) {
-            (Subject::Datacenter, "country") => Some(Value::Text(place.country.to_string())),
-            (Subject::Datacenter, "city") => Some(Value::Text(place.city.clone())),
-            (Subject::Datacenter, "certifications") => {
-                Some(Value::Set(place.certifications.clone()))
-            }
-            (Subject::Provider, "name") => Some(Value::Text(self.provider.name.clone())),
-            (Subject::Datacenter, key) => find(&place.attributes, key).cloned(),
-            (Subject::Provider, key) => find(&self.provider.attributes, key).cloned(),
-            (Subject::Offer, key) => find(&self.offer.terms.attributes, key).cloned(),
-            (Subject::Peer, key) => find(&self.peer.attributes, key).cloned(),
-        }
-    }
-}
-
-/// Whether an offer takes deals of this duration; one without an end is longer than any. (S8)
-fn accepts_duration(offer: &offer::Terms, terms: &Terms) -> bool {
-    match (terms.duration, offer.max_duration) {
-        (None, longest) => longest.is_none(),
-        (Some(duration), longest) => {
-            duration >= offer.min_duration && longest.is_none_or(|longest| duration <= longest)
-        }
+        let claims = match subject {
+            Subject::Datacenter => of_datacenter(self.datacenter),
+            Subject::Provider => of_provider(self.provider),
+            Subject::Offer => return find(&self.offer.terms.attributes, key).cloned(),
+            Subject::Peer => return find(&self.peer.attributes, key).cloned(),
+        };
+        let mut claims = claims.into_iter();
+        let found = claims.find(|(other, _)| other == key);
+        found.map(|(_, value)| value.into_owned())
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Choice<'c> {
 
 /// How many workers stand where.
 #[derive(Clone, Debug, Default)]
-struct Census {
+pub(super) struct Census {
     providers: BTreeMap<ProviderId, u32>,
     datacenters: BTreeMap<DatacenterId, u32>,
     countries: BTreeMap<Country, u32>,
@@ -46,13 +46,28 @@ struct Census {
 }
 
 impl Census {
-    fn of<'s>(sites: impl IntoIterator<Item = &'s Site>) -> Self {
+    pub(super) fn of<'s>(sites: impl IntoIterator<Item = &'s Site>) -> Self {
         let mut census = Self::default();
         sites.into_iter().for_each(|site| census.add(site));
         census
     }
 
-    fn add(&mut self, site: &Site) {
+    /// Whether the nested caps leave room for one more there.
+    pub(super) fn has_room(&self, spread: Spread, site: &Site) -> bool {
+        at(&self.providers, &site.provider) < cap(spread.max_per_provider)
+            && at(&self.datacenters, &site.datacenter) < cap(spread.max_per_datacenter)
+            && at(&self.offers, &site.offer) < site.offer_cap
+    }
+
+    /// Whether workers within the nested caps also meet the caps per country and the distinct minima.
+    pub(super) fn meets_the_rest(&self, spread: Spread) -> bool {
+        let most = cap(spread.max_per_country);
+        self.countries.values().all(|number| *number <= most)
+            && self.providers.len() >= spread.min_providers.into()
+            && self.countries.len() >= spread.min_countries.into()
+    }
+
+    pub(super) fn add(&mut self, site: &Site) {
         fn count<K: Ord>(map: &mut BTreeMap<K, u32>, key: K) {
             let number = map.entry(key).or_default();
             *number = number.saturating_add(1);
@@ -136,6 +151,19 @@ impl Choice<'_> {
         ))
     }
 
+    /// Most workers of one offer that any of its caps allows.
+    fn most_of_offer(&self, site: &Site) -> usize {
+        let Spread {
+            max_per_provider,
+            max_per_datacenter,
+            max_per_country,
+            ..
+        } = self.spread;
+        let caps = [max_per_provider, max_per_datacenter, max_per_country].map(cap);
+        let most = caps.into_iter().fold(site.offer_cap, u32::min);
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     /// How many candidates the caps per country leave room for.
     fn room_in_countries(&self) -> usize {
         let most = cap(self.spread.max_per_country);
@@ -156,10 +184,7 @@ impl Choice<'_> {
             if chosen.len() >= most {
                 break;
             }
-            let fits = at(&census.providers, &site.provider) < cap(self.spread.max_per_provider)
-                && at(&census.datacenters, &site.datacenter) < cap(self.spread.max_per_datacenter)
-                && at(&census.offers, &site.offer) < site.offer_cap;
-            if fits {
+            if census.has_room(self.spread, site) {
                 census.add(site);
                 chosen.push(place);
             }
@@ -172,11 +197,7 @@ impl Choice<'_> {
         let new = chosen
             .iter()
             .filter_map(|place| self.candidates.get(*place));
-        let census = Census::of(self.existing.iter().chain(new));
-        let most = cap(self.spread.max_per_country);
-        census.countries.values().all(|number| *number <= most)
-            && census.providers.len() >= self.spread.min_providers.into()
-            && census.countries.len() >= self.spread.min_countries.into()
+        Census::of(self.existing.iter().chain(new)).meets_the_rest(self.spread)
     }
 
     /// The cheapest set of exactly `count` candidates that meets everything.
@@ -252,13 +273,13 @@ impl Network {
     }
 
     /// Adds the candidates; gives their arcs with their places. Those of one offer differ in rank only, so no
-    /// more than `count` of each can matter.
+    /// more of each can matter than may get a worker.
     fn build(&mut self, choice: &Choice<'_>, count: usize) -> Vec<(usize, ArcId)> {
         let mut arcs = Vec::new();
         let mut of_offer: BTreeMap<OfferId, usize> = BTreeMap::new();
         for (place, site) in choice.candidates.iter().enumerate() {
             let seen = of_offer.entry(site.offer).or_default();
-            if *seen >= count {
+            if *seen >= count.min(choice.most_of_offer(site)) {
                 continue;
             }
             *seen = seen.saturating_add(1);

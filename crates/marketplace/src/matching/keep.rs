@@ -1,10 +1,11 @@
 //! Which workers a deal keeps that is to have fewer.
 
 use super::choose::{Choice, Site};
-use super::look;
 use crate::cx::Cx;
+use crate::datacenter::DATACENTERS;
 use crate::deal::DealNow;
 use crate::demand::Spread;
+use crate::peer::PEERS;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::units::{Price, WorkerId};
@@ -19,10 +20,19 @@ pub(crate) fn keep<S: Store>(
     target: u16,
 ) -> Result<Vec<WorkerId>, Error> {
     let mut ranked = Vec::new();
-    for (id, site) in look::existing(cx, now)? {
+    for id in now.live() {
         let (worker, _) = now.loaded(id)?;
-        let ask = Price(worker.rate.0);
-        ranked.push((ask, id, Site { ask, ..site }));
+        let datacenter = PEERS.must(cx.store, &worker.peer)?.datacenter;
+        let site = Site {
+            provider: worker.provider,
+            datacenter,
+            country: DATACENTERS.must(cx.store, &datacenter)?.country,
+            offer: worker.offer,
+            offer_cap: u32::MAX,
+            // All have as many units.
+            ask: Price(worker.rate.0),
+        };
+        ranked.push((site.ask, id, site));
     }
     ranked.sort_unstable_by_key(|(ask, id, _)| (*ask, *id));
     let sites: Vec<_> = ranked.iter().map(|(_, _, site)| *site).collect();

@@ -1,22 +1,21 @@
 //! One look at one demand: test candidates, choose, place workers.
 
 use super::book::Book;
-use super::candidate::{Candidate, Reason};
-use super::choose::{Choice, Site};
+use super::candidate::{Reason, Wish};
+use super::choose::{Census, Choice, Site};
 use super::queue;
+use super::survey::{Fit, Reasons, Survey, serving};
 use crate::cx::Cx;
-use crate::datacenter::DATACENTERS;
 use crate::deal::{DealNow, Queued, Status};
 use crate::limits::MAX_PAUSE_BLOCKS;
-use crate::peer::{self, PEERS};
+use crate::peer;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::table::Table;
 use crate::time;
-use crate::units::{DealId, OfferId, PeerId, Price, ProviderId, Rate, Seconds, Usdc, WorkerId};
+use crate::units::{DealId, Price, Rate, Seconds, Usdc, WorkerId};
 use crate::worker::{self, Stage, Worker};
 use borsh::{BorshDeserialize, BorshSerialize};
-use std::collections::BTreeMap;
 
 /// What the last look at a demand found.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
@@ -32,34 +31,10 @@ pub struct Look {
 /// Last looks by deal.
 pub const LOOKS: Table<DealId, Look> = Table::new(0x35, "looks");
 
-/// Arcs of a flow network that count as much work as one candidate tested.
-const ARCS_PER_CANDIDATE: u64 = 16;
+/// Arcs of a flow network that count as one unit of clearing's work.
+const ARCS: u64 = 16;
 
-/// A candidate that fits: all that is needed to place a worker there.
-struct Fit {
-    peer: PeerId,
-    provider: ProviderId,
-    offer: OfferId,
-    site: Site,
-    rate: Rate,
-}
-
-/// Candidates that fit, by rank, and those that do not, by reason.
-#[derive(Default)]
-struct Survey {
-    fits: Vec<Fit>,
-    reasons: BTreeMap<Reason, u32>,
-    tested: u64,
-}
-
-impl Survey {
-    fn count(&mut self, reason: Reason, number: usize) {
-        let counted = self.reasons.entry(reason).or_default();
-        *counted = counted.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
-    }
-}
-
-/// Looks at a due demand and takes it out of the queue. Gives the work done, in candidates.
+/// Looks at a due demand and takes it out of the queue. Gives the work done.
 pub(super) fn look<S: Store>(
     cx: &mut Cx<'_, S>,
     book: &mut Book,
@@ -67,150 +42,133 @@ pub(super) fn look<S: Store>(
 ) -> Result<u64, Error> {
     let mut now = DealNow::load(cx, id)?;
     now.load_workers(cx)?;
-    let existing: Vec<_> = existing(cx, &now)?.into_values().collect();
-    let mut survey = survey(cx, book, &now)?;
-    let mut arcs = 0;
-    let chosen = choose(cx, &now, &existing, &survey, &mut arcs);
-    survey.count(
-        Reason::NotChosen,
-        survey.fits.len().saturating_sub(chosen.len()),
-    );
+    book.claims.prepare(&now.terms.requirements);
+    let Found {
+        chosen,
+        reasons,
+        work,
+    } = find(cx, book, &now)?;
+    cx.store.step(work)?;
     let placed = u16::try_from(chosen.len()).unwrap_or(u16::MAX);
     count_replacements(cx, &mut now, placed);
-    for place in chosen {
-        if let Some(fit) = survey.fits.get(place) {
-            assign(cx, book, &mut now, fit)?;
-        }
-    }
-    let reasons = survey
-        .reasons
-        .into_iter()
-        .filter(|(_, number)| *number > 0)
-        .collect();
-    LOOKS.put(
-        cx.store,
-        &id,
-        &Look {
-            block: cx.clock.block,
-            placed,
-            reasons,
-        },
-    )?;
+    assign(cx, book, &mut now, &chosen)?;
+    let look = Look {
+        block: cx.clock.block,
+        placed,
+        reasons: reasons.list(),
+    };
+    LOOKS.put(cx.store, &id, &look)?;
     sleep(cx, &mut now, placed)?;
     let workers = u64::try_from(now.workers.len()).unwrap_or(u64::MAX);
     now.save(cx)?;
     let workers = workers.saturating_mul(super::WORKER);
-    let arcs = arcs.checked_div(ARCS_PER_CANDIDATE).unwrap_or(0);
-    Ok(super::LOOK
-        .saturating_add(workers)
-        .saturating_add(survey.tested)
-        .saturating_add(arcs))
+    Ok(super::LOOK.saturating_add(workers).saturating_add(work))
 }
 
-/// Where the workers stand that the deal has.
-pub(super) fn existing<S: Store>(
-    cx: &mut Cx<'_, S>,
-    now: &DealNow,
-) -> Result<BTreeMap<WorkerId, Site>, Error> {
-    let mut sites = BTreeMap::new();
-    for (id, (worker, _)) in &now.workers {
-        let datacenter = PEERS.must(cx.store, &worker.peer)?.datacenter;
-        let site = Site {
-            provider: worker.provider,
-            datacenter,
-            country: DATACENTERS.must(cx.store, &datacenter)?.country,
-            offer: worker.offer,
-            offer_cap: u32::MAX,
-            ask: Price::ZERO,
-        };
-        sites.insert(*id, site);
-    }
-    Ok(sites)
+/// What a look finds.
+pub(super) struct Found {
+    pub(super) chosen: Vec<Fit>,
+    pub(super) reasons: Reasons,
+    work: u64,
 }
 
-/// Tests candidates from the cheapest on. A demand that more than `look_budget` fit is served from the cheapest
-/// that many; no look tests more than the budget of a block.
-fn survey<S: Store>(cx: &mut Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Survey, Error> {
-    let mut survey = Survey::default();
-    let enough = usize::try_from(cx.params.look_budget).unwrap_or(usize::MAX);
-    let (time, epoch) = (cx.now(), cx.epoch());
-    for candidate in book.cheapest(now.terms.limit_price) {
-        if survey.fits.len() >= enough || survey.tested >= cx.params.clearing_budget {
-            break;
-        }
-        cx.store.step(1)?;
-        survey.tested = survey.tested.saturating_add(1);
-        let serves = now
-            .workers
-            .values()
-            .any(|(worker, _)| worker.peer == candidate.id);
-        match candidate.obstacle(&now.terms, &now.deal, serves, time, epoch) {
-            Some(reason) => survey.count(reason, 1),
-            None => survey.fits.push(fit(&candidate, now)?),
-        }
-    }
-    survey.count(
-        Reason::Price,
-        usize::from(book.dearer(now.terms.limit_price)),
-    );
-    Ok(survey)
-}
-
-fn fit(candidate: &Candidate<'_>, now: &DealNow) -> Result<Fit, Error> {
-    let units = u32::from(now.terms.units_per_worker);
-    let most = candidate.offer.terms.max_units_per_deal;
-    let rate = candidate.ask.of_units(now.terms.units_per_worker);
-    let provider = candidate.offer.provider;
-    Ok(Fit {
-        peer: candidate.id,
-        provider,
-        offer: candidate.offer_id,
-        rate: rate.ok_or_else(|| fault("rate beyond 128 bits"))?,
-        site: Site {
-            provider,
-            datacenter: candidate.offer.datacenter,
-            country: candidate.datacenter.country,
-            offer: candidate.offer_id,
-            offer_cap: most.map_or(u32::MAX, |most| most.checked_div(units).unwrap_or(0)),
-            ask: candidate.ask,
-        },
+/// Which candidates get a worker, if enough can: as many as can be, up to the target, and of those sets the
+/// cheapest; and why the others do not. Writes nothing. (C3, C4, C5)
+pub(super) fn find<S: Store>(cx: &Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Found, Error> {
+    let wish = Wish {
+        terms: &now.terms,
+        deal: &now.deal,
+        now: cx.now(),
+        epoch: cx.epoch(),
+    };
+    let most = (cx.params.look_budget, cx.params.clearing_budget);
+    let mut survey = Survey::new(book, wish, serving(now), most);
+    let existing = existing(book, now)?;
+    let mut arcs = 0;
+    let chosen = choose(cx, now, &existing, &mut survey, &mut arcs)?;
+    let left = survey.fits.len().saturating_sub(chosen.len());
+    survey.reasons.add(Reason::NotChosen, left);
+    let chosen = chosen.iter().filter_map(|rank| survey.fits.get(*rank));
+    Ok(Found {
+        chosen: chosen.copied().collect(),
+        work: survey
+            .work()
+            .saturating_add(arcs.checked_div(ARCS).unwrap_or(0)),
+        reasons: survey.reasons,
     })
 }
 
-/// Which of those that fit get a worker, if enough can. (C3, C4, C5)
+/// Where the workers stand that the deal has.
+fn existing(book: &Book, now: &DealNow) -> Result<Vec<Site>, Error> {
+    let workers = now.workers.values().map(|(worker, _)| {
+        let (datacenter, country) = book.place(worker.peer)?;
+        Some(Site {
+            provider: worker.provider,
+            datacenter,
+            country,
+            offer: worker.offer,
+            offer_cap: u32::MAX,
+            ask: Price::ZERO,
+        })
+    });
+    let sites: Option<Vec<_>> = workers.collect();
+    sites.ok_or_else(|| fault("a peer that serves is not in the index"))
+}
+
+/// The ranks of those that get a worker. Taking candidates from the cheapest on under the nested caps needs no more
+/// of them than it takes; only if those it took do not do, all are needed.
 fn choose<S: Store>(
     cx: &Cx<'_, S>,
     now: &DealNow,
     existing: &[Site],
-    survey: &Survey,
+    survey: &mut Survey<'_, '_>,
     arcs: &mut u64,
-) -> Vec<usize> {
+) -> Result<Vec<usize>, Error> {
+    let least = match now.deal.status {
+        Status::Matching => usize::from(now.terms.min_workers),
+        _ => 1,
+    };
+    let most = usize::from(wanted(cx, now));
+    if most < least {
+        while survey.next()?.is_some() {}
+        return Ok(Vec::new());
+    }
+    let (spread, mut greedy) = (now.terms.spread, Vec::new());
+    let mut census = Census::of(existing);
+    while greedy.len() < most
+        && let Some((rank, site)) = survey.next()?
+    {
+        if census.has_room(spread, &site) {
+            census.add(&site);
+            greedy.push(rank);
+        }
+    }
+    let affordable = |survey: &Survey<'_, '_>, chosen: &[usize]| {
+        affordable(cx, now, &survey.fits, chosen).unwrap_or(false)
+    };
+    if greedy.len() == most && census.meets_the_rest(spread) && affordable(survey, &greedy) {
+        return Ok(greedy);
+    }
+    while survey.next()?.is_some() {}
     let sites: Vec<_> = survey.fits.iter().map(|fit| fit.site).collect();
     let choice = Choice {
-        spread: now.terms.spread,
+        spread,
         existing,
         candidates: &sites,
     };
-    let least = if now.deal.status == Status::Matching {
-        now.terms.min_workers
-    } else {
-        1
-    };
-    let affordable = |chosen: &[usize]| affordable(cx, now, survey, chosen).unwrap_or(false);
-    let most = wanted(cx, now);
-    let chosen = choice.choose(least.into(), most.into(), affordable, arcs);
-    chosen.unwrap_or_default()
+    let chosen = choice.choose(least, most, |chosen| affordable(survey, chosen), arcs);
+    Ok(chosen.unwrap_or_default())
 }
 
 /// Whether the escrow holds the cover with these workers. (M4)
 fn affordable<S: Store>(
     cx: &Cx<'_, S>,
     now: &DealNow,
-    survey: &Survey,
+    fits: &[Fit],
     chosen: &[usize],
 ) -> Result<bool, Error> {
     let mut rate = Rate::ZERO;
-    for fit in chosen.iter().filter_map(|place| survey.fits.get(*place)) {
+    for fit in chosen.iter().filter_map(|rank| fits.get(*rank)) {
         rate = rate
             .checked_add(fit.rate)
             .ok_or_else(|| fault("rate beyond 128 bits"))?;
@@ -246,26 +204,29 @@ fn assign<S: Store>(
     cx: &mut Cx<'_, S>,
     book: &mut Book,
     now: &mut DealNow,
-    fit: &Fit,
+    chosen: &[Fit],
 ) -> Result<(), Error> {
-    let id = WorkerId(time::next_id(cx.store, worker::COUNTER)?);
-    let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
-    book.set_idle(fit.peer, idle);
-    let worker = Worker {
-        deal: now.id,
-        peer: fit.peer,
-        provider: fit.provider,
-        offer: fit.offer,
-        units,
-        rate: fit.rate,
-        assigned: cx.now(),
-        stage: Stage::Assigned {
-            deadline: cx.now().after(Seconds(cx.params.start_timeout_seconds)),
-        },
-        artifact: now.terms.artifact.hash,
-        paid: Usdc::ZERO,
-    };
-    now.assign(id, worker, cx.now())
+    let count = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
+    let ids = time::next_ids(cx.store, worker::COUNTER, count)?;
+    let deadline = cx.now().after(Seconds(cx.params.start_timeout_seconds));
+    for (fit, id) in chosen.iter().zip(ids.map(WorkerId)) {
+        let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
+        book.set_idle(fit.slot, idle);
+        let worker = Worker {
+            deal: now.id,
+            peer: fit.peer,
+            provider: fit.site.provider,
+            offer: fit.site.offer,
+            units,
+            rate: fit.rate,
+            assigned: cx.now(),
+            stage: Stage::Assigned { deadline },
+            artifact: now.terms.artifact.hash,
+            paid: Usdc::ZERO,
+        };
+        now.assign(id, worker, cx.now())?;
+    }
+    Ok(())
 }
 
 /// Lets a demand that wants more sleep: longer after each look that placed nothing. (C2)

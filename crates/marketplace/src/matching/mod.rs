@@ -12,13 +12,16 @@
 //! - C5: nothing is reserved until the fewest workers can be placed together.
 //! - C6: the same rows give the same result, whatever the index has been through.
 
+mod bits;
 mod book;
 mod candidate;
 mod choose;
+mod claims;
 mod flow;
 mod keep;
 mod look;
 pub mod queue;
+mod survey;
 
 pub use book::Book;
 pub use candidate::Reason;
@@ -28,11 +31,11 @@ pub use look::{LOOKS, Look};
 use crate::cx::Cx;
 use crate::deal::{DEALS, DealNow};
 use crate::demand::DEMANDS;
-use crate::refusal::Error;
+use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::units::PeerId;
 use crate::{datacenter, offer, peer, provider, time};
-use candidate::Candidate;
+use candidate::{Candidate, Wish};
 use queue::{ASLEEP, CHANGED, FRESH, WAKE};
 
 /// Ends a block: deadlines up to and including now take effect, then due demands are cleared. The context is a
@@ -49,7 +52,8 @@ pub fn end_block<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Er
     Ok(())
 }
 
-// The unit of clearing's work is testing one candidate. Other steps read and write rows, and count as so many.
+// The unit of clearing's work is to consider one candidate that fits. Other steps read and write rows, and count as
+// so many; what does not fit is passed so quickly that many candidates count as one (`survey`).
 
 /// A look, beside the candidates it tests; and each worker that the deal has or gets.
 const LOOK: u64 = 16;
@@ -103,11 +107,15 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
         let datacenter = datacenter::get(cx.store, peer.datacenter)?;
         book.set_datacenter(peer.datacenter, datacenter);
         if let Some(offer) = peer.offer {
-            book.set_offer(offer, offer::get(cx.store, offer)?);
+            let row = offer::get(cx.store, offer)?;
+            book.set_offer(
+                offer,
+                row.ok_or_else(|| fault("an offer with peers is missing"))?,
+            );
         }
     }
     book.set_peer(id, row);
-    book.set_idle(id, peer::units(cx.store, id)?.idle());
+    book.set_units(id, &peer::units(cx.store, id)?);
     Ok(())
 }
 
@@ -141,7 +149,7 @@ fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Res
             break;
         };
         let candidate = book.candidate(at.1);
-        let left = match candidate.filter(|candidate| candidate.idle > 0) {
+        let left = match candidate.filter(|candidate| candidate.entry.idle > 0) {
             Some(candidate) => show(cx, candidate, shown, budget, &mut spent)?,
             None => None,
         };
@@ -177,9 +185,14 @@ fn show<S: Store>(
         *spent = spent.saturating_add(SHOWING);
         shown = place;
         let (deal, terms) = (DEALS.must(cx.store, &id)?, DEMANDS.must(cx.store, &id)?);
+        let wish = Wish {
+            terms: &terms,
+            deal: &deal,
+            now: cx.now(),
+            epoch: cx.epoch(),
+        };
         // Whether it serves the demand already, the look finds out.
-        let obstacle = candidate.obstacle(&terms, &deal, false, cx.now(), cx.epoch());
-        if obstacle.is_none() {
+        if candidate.obstacle(&wish).is_none() {
             *spent = spent.saturating_add(WAKING);
             let mut now = DealNow::load(cx, id)?;
             now.deal.pause_blocks = 1;

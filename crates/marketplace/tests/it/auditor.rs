@@ -10,10 +10,10 @@ use marketplace::deal::{self, Status};
 use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
 use marketplace::units::{
-    Address, DatacenterId, DealId, Hash, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, DatacenterId, DealId, Hash, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, provider, usdc};
+use marketplace::{Call, Cx, Event, Params, demand, offer, provider, usdc};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -67,6 +67,10 @@ pub(crate) struct Auditor {
     countries: BTreeMap<DatacenterId, Country>,
     /// Who is to go, as fewer workers are wanted.
     must_go: Vec<WorkerId>,
+    offers: BTreeMap<OfferId, offer::Terms>,
+    /// Terms of the call under way, which hold from its event on.
+    accepting: Option<offer::Terms>,
+    standing: BTreeMap<PeerId, OfferId>,
 }
 
 impl Auditor {
@@ -90,6 +94,9 @@ impl Auditor {
             places: BTreeMap::new(),
             countries: BTreeMap::new(),
             must_go: Vec::new(),
+            offers: BTreeMap::new(),
+            accepting: None,
+            standing: BTreeMap::new(),
         }
     }
 
@@ -100,6 +107,9 @@ impl Auditor {
             Call::Change(call) => self.order(call),
             Call::Worker(worker::Call::Running { worker, artifact }) => {
                 self.says_it_runs(*worker, *artifact);
+            }
+            Call::Offer(offer::Call::Post { terms, .. } | offer::Call::SetTerms { terms, .. }) => {
+                self.accepting = Some(terms.clone());
             }
             Call::Worker(worker::Call::Report { peer, stopped }) => {
                 self.reporting = Some((*peer, now));
@@ -166,6 +176,7 @@ impl Auditor {
             }) => {
                 self.places.insert(*peer, *datacenter);
             }
+            Event::Offer(event) => self.offer_event(event),
             Event::Deal(event) => self.deal_event(event),
             Event::Change(event) => self.ordered(event),
             Event::Worker(event) => self.worker_event(now, event),
@@ -222,6 +233,45 @@ impl Auditor {
         }
     }
 
+    fn offer_event(&mut self, event: &offer::Event) {
+        match event {
+            offer::Event::Posted { offer, .. } | offer::Event::TermsSet { offer } => {
+                let terms = self.accepting.take().expect("terms nobody set");
+                self.offers.insert(*offer, terms);
+            }
+            offer::Event::PriceSet { .. } => {}
+            offer::Event::PeerAdded { offer, peer } => {
+                let before = self.standing.insert(*peer, *offer);
+                assert_eq!(before, None, "a peer stands in two offers");
+            }
+            offer::Event::PeerRemoved { offer, peer } => {
+                assert_eq!(self.standing.remove(peer), Some(*offer), "it stood there");
+            }
+            offer::Event::Closed { offer } => _ = self.offers.remove(offer),
+        }
+    }
+
+    /// Whether the terms of the peer's offer take a new worker of this deal.
+    fn check_terms(&self, now: u64, peer: PeerId, deal: &Audited) {
+        let offer = self.standing.get(&peer).expect("a peer in an offer");
+        let terms = self.offers.get(offer).expect("terms");
+        let owner = &deal.owner;
+        let named = terms.allowed.is_empty() || terms.allowed.iter().any(|each| each == owner);
+        let served = named && terms.denied.iter().all(|each| each != owner);
+        assert!(served, "offer {offer} does not serve {owner}");
+        let until = terms.valid_until.map_or(u64::MAX, |until| until.0);
+        assert!(now <= until, "offer {offer} has expired");
+        let wanted = deal.terms.duration.map_or(u64::MAX, |span| span.0);
+        let longest = terms.max_duration.map_or(u64::MAX, |span| span.0);
+        let fits = (terms.min_duration.0..=longest).contains(&wanted);
+        assert!(fits, "offer {offer} does not take {wanted} s");
+        let hold = deal.terms.hold;
+        assert!(
+            hold <= terms.max_hold,
+            "offer {offer} does not hold so long"
+        );
+    }
+
     fn back(&mut self, id: DealId, amount: u128) {
         let deal = self.deals.get_mut(&id).expect("deal");
         deal.paid_back += amount;
@@ -276,6 +326,7 @@ impl Auditor {
                     runs: self.deals.get(deal).expect("deal").terms.artifact.hash,
                 };
                 self.check_placed(&hired);
+                self.check_terms(now, *peer, self.deals.get(deal).expect("deal"));
                 self.deals
                     .get_mut(deal)
                     .expect("deal")

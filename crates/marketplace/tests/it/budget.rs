@@ -116,7 +116,7 @@ fn a_call_without_budget_is_out_of_work_and_nothing_else() {
             "owner",
             Call::Offer(offer::Call::SetPrice {
                 offer: marketplace::units::OfferId(1),
-                price: marketplace::units::Price(1),
+                curve: offer::Curve::flat(marketplace::units::Price(1)),
             }),
         ),
     ] {

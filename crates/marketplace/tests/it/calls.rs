@@ -1,5 +1,6 @@
-//! Every call there is, by name. Whoever adds one is told here what else it needs: a random call (`random`) and
-//! what other lists by call ask for.
+//! Every call there is, by name. Whoever adds one is told here, and then by tests, what else it needs: random calls
+//! (`random/swarm.rs`), a typical call (`typical.rs`), and a word in `twice.rs` if it asks for more each time. Tests of
+//! other crates include this file by its path.
 
 use marketplace::Call;
 use marketplace::{change, datacenter, deal, demand, offer, peer, provider, usdc, worker};
@@ -46,6 +47,7 @@ calls! {
     Offer(offer) {
         Post: "offer post",
         SetPrice: "offer set-price",
+        SetTerms: "offer set-terms",
         AddPeer: "offer add-peer",
         RemovePeer: "offer remove-peer",
         Close: "offer close",

@@ -4,10 +4,14 @@ mod auditor;
 mod broken;
 mod budget;
 mod calls;
+mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+mod names;
 mod random;
 mod scenario;
 mod snapshot;
+mod twice;
+mod typical;
 mod work;
 mod world;

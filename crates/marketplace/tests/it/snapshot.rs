@@ -38,6 +38,9 @@ pub(crate) fn compare(name: &str, found: &str) {
 
 fn offer_terms() -> offer::Terms {
     offer::Terms {
+        pricing: vec![Pricing::Epoch],
+        allowed: Vec::new(),
+        denied: vec![address("mallory")],
         min_duration: Seconds(1),
         max_duration: None,
         max_units_per_deal: Some(4),
@@ -105,7 +108,10 @@ fn supply(world: &mut World) {
         Call::Peer(peer::Call::Register(peer)),
         Call::Offer(offer::Call::Post {
             datacenter,
-            price: Price(100),
+            curve: offer::Curve {
+                floor: Price(100),
+                slope: Price(5),
+            },
             terms: offer_terms(),
             peers: vec![peer_id("peer")],
         }),

@@ -6,6 +6,7 @@ use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{Artifact, Pricing, Spread, Terms};
 use marketplace::matching::LOOKS;
 use marketplace::matching::queue::WAKE;
+use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{DatacenterId, DealId, Hash, Price, ProviderId, Seconds, Usdc, WorkerId};
 use marketplace::{Call, Cx, Event, Origin, Params};
@@ -90,17 +91,9 @@ fn market(params: Params, demands: u64, peers: [&str; 2], least_workers: u16, mb
         calls.push(Call::Peer(peer::Call::Register(new)));
         calls.push(Call::Offer(offer::Call::Post {
             datacenter,
-            price: Price(100),
+            curve: Curve::flat(Price(100)),
             peers: vec![peer_id(name)],
-            terms: offer::Terms {
-                min_duration: Seconds(0),
-                max_duration: None,
-                max_units_per_deal: None,
-                notice: Seconds(0),
-                max_hold: Seconds(0),
-                valid_until: None,
-                attributes: Vec::new(),
-            },
+            terms: offer::Terms::any(),
         }));
     }
     for call in calls {

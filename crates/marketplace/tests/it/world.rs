@@ -2,10 +2,9 @@
 //! every refused one must have left the store byte-equal.
 
 use crate::auditor::Auditor;
-use ed25519_dalek::{Signer as _, SigningKey};
-use marketplace::peer::{self, Registration};
+pub(crate) use crate::names::{address, peer_id, registration};
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
-use marketplace::units::{Address, Hash, PeerId, ProviderId, Seconds, Usdc};
+use marketplace::units::{Address, Hash, Seconds, Usdc};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, Reply};
 use marketplace::{invariants, usdc};
 use std::collections::BTreeMap;
@@ -26,8 +25,12 @@ pub(crate) struct World {
     pub(crate) audited: bool,
     auditor: Auditor,
     steps: u64,
-    committed: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Rows that this block wrote, as they were before it; None: not there.
+    before: Before,
 }
+
+/// Rows as they were before something wrote them; None: not there.
+type Before = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 impl World {
     /// A marketplace in its first block, at time 0.
@@ -36,7 +39,7 @@ impl World {
         marketplace::genesis(&mut store, &params, balances).expect("genesis");
         let mut world = Self {
             book: Book::rebuild(rows(&store)),
-            committed: store.rows.clone(),
+            before: Before::new(),
             auditor: Auditor::new(&params, balances),
             store,
             now: 0,
@@ -51,34 +54,34 @@ impl World {
 
     /// Makes a call in the open block.
     pub(crate) fn call(&mut self, caller: Address, call: &Call) -> Result<Reply, Error> {
-        let before = self.store.clone();
         let origin = Origin {
             caller,
             ..Origin::default()
         };
-        let (result, events) = within(&mut self.store, origin, |cx| {
-            marketplace::apply(cx, call.clone())
-        });
+        let (result, events, before) =
+            self.within(origin, |cx| marketplace::apply(cx, call.clone()));
         match &result {
             Ok(_) => {
                 if self.audited {
                     self.auditor.call(self.now, call);
                 }
                 self.heard(events);
+                self.check();
             }
+            // What held before the call holds after it: no byte is another.
             Err(Error::Refused(_)) => {
-                assert!(before == self.store, "refused, yet written: {call:?}");
+                let changed = self.changes(&before).next();
+                assert!(changed.is_none(), "refused, yet written: {call:?}");
             }
             Err(error) => panic!("{call:?}: {error}"),
         }
-        self.check();
         result
     }
 
     /// What a host does after it has checked a permit and an authorization of this owner.
     pub(crate) fn signed(&mut self, owner: Address) {
         let spender = address("spender");
-        let (result, events) = within(&mut self.store, Origin::default(), |cx| {
+        let (result, events, _) = self.within(Origin::default(), |cx| {
             usdc::permit(cx, owner, spender, Usdc(6))?;
             usdc::cancel_authorization(cx, owner, Hash([9; 32]))
         });
@@ -94,7 +97,7 @@ impl World {
         to: Address,
         nonce: Hash,
     ) -> Result<(), Error> {
-        let (result, events) = within(&mut self.store, Origin::default(), |cx| {
+        let (result, events, _) = self.within(Origin::default(), |cx| {
             usdc::transfer_authorized(cx, from, to, Usdc(1), nonce)
         });
         self.heard(events);
@@ -104,23 +107,25 @@ impl World {
 
     /// Ends the open block: clearing.
     pub(crate) fn end(&mut self) {
-        let mut replayed = (
-            self.store.clone(),
-            Book::rebuild(rows(&self.committed_store())),
-        );
-        let book = &mut self.book;
-        let (result, events) = within(&mut self.store, Origin::default(), |cx| {
-            marketplace::end_block(cx, book)
+        let mut replayed = self
+            .is_checked()
+            .then(|| (self.store.clone(), self.rebuilt()));
+        let mut book = std::mem::take(&mut self.book);
+        let (result, events, _) = self.within(Origin::default(), |cx| {
+            marketplace::end_block(cx, &mut book)
         });
+        self.book = book;
         result.expect("end of block");
-        let (result, _) = within(&mut replayed.0, Origin::default(), |cx| {
-            marketplace::end_block(cx, &mut replayed.1)
-        });
-        result.expect("end of block, with the index rebuilt");
-        assert!(
-            replayed.0 == self.store,
-            "C6: the result depends on the index's past"
-        );
+        if let Some((store, book)) = &mut replayed {
+            let (result, _) = within(store, Origin::default(), |cx| {
+                marketplace::end_block(cx, book)
+            });
+            result.expect("end of block, with the index rebuilt");
+            assert!(
+                *store == self.store,
+                "C6: the result depends on the index's past"
+            );
+        }
         self.heard(events);
         self.commit();
         self.check();
@@ -129,7 +134,7 @@ impl World {
     /// Begins a block so many seconds after the last.
     pub(crate) fn begin(&mut self, elapsed: u64) {
         self.now += elapsed.min(self.params.max_step_seconds);
-        let (result, events) = within(&mut self.store, Origin::default(), |cx| {
+        let (result, events, _) = self.within(Origin::default(), |cx| {
             marketplace::begin_block(cx, Seconds(elapsed))
         });
         result.expect("beginning of block");
@@ -152,12 +157,21 @@ impl World {
         result.expect("query")
     }
 
-    /// All invariants and the auditor.
+    /// All invariants and the auditor, if it is time.
     pub(crate) fn check(&mut self) {
         self.steps += 1;
-        if self.store.rows.len() >= SMALL && !self.steps.is_multiple_of(SELDOM) {
-            return;
+        if self.is_checked() {
+            self.check_all();
         }
+    }
+
+    /// Whether this step is one of those after which everything is checked.
+    fn is_checked(&self) -> bool {
+        self.store.rows.len() < SMALL || self.steps.is_multiple_of(SELDOM)
+    }
+
+    /// All invariants and the auditor, however many rows there are.
+    pub(crate) fn check_all(&self) {
         let violations = invariants::check(rows(&self.store));
         assert!(violations.is_empty(), "at {}: {violations:#?}", self.now);
         if self.audited {
@@ -177,29 +191,95 @@ impl World {
         }
     }
 
-    fn committed_store(&self) -> MemoryStore {
-        MemoryStore {
-            rows: self.committed.clone(),
+    /// Acts on the rows, and notes what they were: in this act, and in this block.
+    fn within<T>(
+        &mut self,
+        origin: Origin,
+        act: impl FnOnce(&mut Cx<'_, Journal<'_>>) -> Result<T, Error>,
+    ) -> (Result<T, Error>, Vec<Event>, Before) {
+        let mut journal = Journal {
+            store: &mut self.store,
+            before: Before::new(),
+        };
+        let (result, events) = within(&mut journal, origin, act);
+        let before = journal.before;
+        for (key, row) in &before {
+            if !self.before.contains_key(key) {
+                self.before.insert(key.clone(), row.clone());
+            }
         }
+        (result, events, before)
+    }
+
+    /// Of these rows, those that are others now.
+    fn changes<'w>(
+        &'w self,
+        before: &'w Before,
+    ) -> impl Iterator<Item = (&'w [u8], Option<&'w [u8]>)> {
+        let now = before
+            .iter()
+            .map(|(key, row)| (key, row, self.store.rows.get(key)));
+        let changed = now.filter(|(_, before, now)| before.as_ref() != *now);
+        changed.map(|(key, _, now)| (key.as_slice(), now.map(Vec::as_slice)))
+    }
+
+    /// The index of the rows as they were before this block.
+    fn rebuilt(&self) -> Book {
+        let mut store = self.store.clone();
+        for (key, row) in &self.before {
+            match row {
+                Some(row) => store.rows.insert(key.clone(), row.clone()),
+                None => store.rows.remove(key),
+            };
+        }
+        Book::rebuild(rows(&store))
     }
 
     /// Tells the index what a node would tell it after the block.
     fn commit(&mut self) {
-        let mut diff: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
-        for (key, row) in &self.store.rows {
-            if self.committed.get(key) != Some(row) {
-                diff.insert(key, Some(row));
-            }
+        let before = std::mem::take(&mut self.before);
+        let mut book = std::mem::take(&mut self.book);
+        book.apply(self.changes(&before));
+        self.book = book;
+    }
+}
+
+/// Rows that note what they were.
+struct Journal<'s> {
+    store: &'s mut MemoryStore,
+    before: Before,
+}
+
+impl Journal<'_> {
+    fn note(&mut self, key: &[u8]) {
+        if !self.before.contains_key(key) {
+            let row = self.store.rows.get(key).cloned();
+            self.before.insert(key.to_vec(), row);
         }
-        for key in self
-            .committed
-            .keys()
-            .filter(|key| !self.store.rows.contains_key(*key))
-        {
-            diff.insert(key, None);
-        }
-        self.book.apply(diff);
-        self.committed = self.store.rows.clone();
+    }
+}
+
+impl Store for Journal<'_> {
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, OutOfWork> {
+        self.store.get(key)
+    }
+
+    fn put(&mut self, key: &[u8], row: Vec<u8>) -> Result<(), OutOfWork> {
+        self.note(key);
+        self.store.put(key, row)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), OutOfWork> {
+        self.note(key);
+        self.store.delete(key)
+    }
+
+    fn next(&mut self, from: &[u8], to: &[u8]) -> Result<Option<Row>, OutOfWork> {
+        self.store.next(from, to)
+    }
+
+    fn step(&mut self, steps: u64) -> Result<(), OutOfWork> {
+        self.store.step(steps)
     }
 }
 
@@ -246,48 +326,4 @@ pub(crate) fn rows(store: &MemoryStore) -> impl Iterator<Item = (&[u8], &[u8])> 
         .rows
         .iter()
         .map(|(key, row)| (key.as_slice(), row.as_slice()))
-}
-
-/// The account of a name.
-pub(crate) fn address(name: &str) -> Address {
-    let mut bytes = [0; 20];
-    bytes[..name.len()].copy_from_slice(name.as_bytes());
-    Address(bytes)
-}
-
-fn key(name: &str) -> SigningKey {
-    let mut seed = [0; 32];
-    seed[..name.len()].copy_from_slice(name.as_bytes());
-    SigningKey::from_bytes(&seed)
-}
-
-/// The peer of a name.
-pub(crate) fn peer_id(name: &str) -> PeerId {
-    PeerId(key(name).verifying_key().to_bytes())
-}
-
-/// A peer's signature over its registration.
-pub(crate) fn signature(name: &str, chain_id: u64, provider: ProviderId) -> [u8; 64] {
-    let message = peer::registration_message(chain_id, provider, peer_id(name));
-    key(name).sign(&message).to_bytes()
-}
-
-/// A peer of a name, operated by the account of the same name, that says nothing of itself.
-pub(crate) fn registration(
-    name: &str,
-    provider: ProviderId,
-    datacenter: marketplace::units::DatacenterId,
-    units: u16,
-) -> Registration {
-    Registration {
-        datacenter,
-        peer: peer_id(name),
-        signature: signature(name, 1, provider),
-        operator: address(name),
-        endpoints: vec!["192.0.2.1:4001".to_owned()],
-        oldest_version: 1,
-        newest_version: 1,
-        attributes: Vec::new(),
-        units,
-    }
 }

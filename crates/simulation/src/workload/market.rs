@@ -178,16 +178,8 @@ impl Supplier {
     fn post(&self, datacenter: DatacenterId) -> offer::Call {
         offer::Call::Post {
             datacenter,
-            price: Price(1_000_000),
-            terms: offer::Terms {
-                min_duration: Seconds(0),
-                max_duration: None,
-                max_units_per_deal: None,
-                notice: Seconds(0),
-                max_hold: Seconds(0),
-                valid_until: None,
-                attributes: Vec::new(),
-            },
+            curve: offer::Curve::flat(Price(1_000_000)),
+            terms: offer::Terms::any(),
             peers: vec![self.peer()],
         }
     }

@@ -9,7 +9,8 @@ use crate::chain::{self, Chain};
 use crate::printer::Printer;
 use alloy_primitives::Address;
 use clap::{Args, Subcommand};
-use client::marketplace::units::{DatacenterId, ProviderId, Usdc};
+use client::marketplace::offer::Curve;
+use client::marketplace::units::{DatacenterId, Price, ProviderId, Usdc};
 use client::marketplace::{Call, provider};
 use client::sol::IWorker::WorkerPaid;
 use client::{AccountKey, Client, view};
@@ -27,8 +28,8 @@ pub(crate) struct Provider {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Register a provider with its datacenters and peers, and fund the operator keys. May run again after the file
-    /// has grown, or after it was interrupted: what is registered stays.
+    /// Register a provider with its datacenters, peers and offers, and fund the operator keys. May run again after the
+    /// file has changed, or after it was interrupted: what is registered stays, offers become what the file says.
     Register {
         /// The TOML file that describes it all.
         file: PathBuf,
@@ -38,9 +39,12 @@ enum Command {
         /// The datacenter.
         #[arg(long, value_name = "ID")]
         datacenter: u64,
-        /// USDC per CU and epoch.
+        /// USDC per CU and epoch, while none of them serves.
         #[arg(long, value_name = "USDC", value_parser = parse_usdc)]
         price: Usdc,
+        /// USDC beyond it while all of them serve; in proportion while some do.
+        #[arg(long, value_name = "USDC", value_parser = parse_usdc, default_value = "0")]
+        slope: Usdc,
     },
     /// Take what your providers have earned up to their peers' last reports.
     Withdraw,
@@ -61,9 +65,15 @@ impl Provider {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match &self.command {
             Command::Register { file } => chain::wait(register::run(chain, printer, file)),
-            Command::Offer { datacenter, price } => {
+            Command::Offer {
+                datacenter,
+                price,
+                slope,
+            } => {
                 let datacenter = DatacenterId(*datacenter);
-                chain::wait(offer::run(chain, printer, datacenter, *price))
+                let (floor, slope) = (Price(price.0), Price(slope.0));
+                let curve = Curve { floor, slope };
+                chain::wait(offer::run(chain, printer, datacenter, curve))
             }
             Command::Withdraw => chain::wait(show_withdrawn(chain, printer)),
             Command::Status => chain::wait(status::run(chain, printer)),

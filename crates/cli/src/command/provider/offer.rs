@@ -5,8 +5,8 @@ use crate::amount::usdc;
 use crate::chain::{Chain, all};
 use crate::printer::Printer;
 use client::marketplace::limits::MAX_PEERS_PER_CALL;
-use client::marketplace::offer::Terms;
-use client::marketplace::units::{DatacenterId, OfferId, PeerId, Price, ProviderId, Seconds, Usdc};
+use client::marketplace::offer::{Curve, Terms};
+use client::marketplace::units::{DatacenterId, OfferId, PeerId, ProviderId};
 use client::marketplace::{Call, offer};
 use client::sol::IOffer::OfferPosted;
 use client::view::offer::Offer;
@@ -20,6 +20,8 @@ pub(crate) struct Offered {
     pub(crate) datacenter: u64,
     #[serde(with = "client::view::decimal")]
     pub(crate) price: u128,
+    #[serde(with = "client::view::decimal")]
+    pub(crate) slope: u128,
     /// Peers that it got now.
     pub(crate) added: usize,
 }
@@ -28,41 +30,58 @@ pub(super) async fn run(
     chain: &Chain,
     printer: &Printer,
     datacenter: DatacenterId,
-    price: Usdc,
+    curve: Curve,
 ) -> anyhow::Result<()> {
-    let offered = offer(&chain.client()?, &chain.account()?, datacenter, price).await?;
+    let offered = offer(&chain.client()?, &chain.account()?, datacenter, curve, None).await?;
     let text = format!(
-        "offer {}: {} per CU and epoch; peers added: {}",
+        "offer {}: {}; peers added: {}",
         offered.offer,
-        usdc(offered.price),
+        price(offered.price, offered.slope),
         offered.added
     );
     printer.result(&offered, &text);
     Ok(())
 }
 
-/// Makes the offer of a datacenter what it should be: all its peers, at this price.
+/// What an offer asks, in words.
+pub(super) fn price(floor: u128, slope: u128) -> String {
+    match slope {
+        0 => format!("{} per CU and epoch", usdc(floor)),
+        slope => format!(
+            "{} to {} per CU and epoch",
+            usdc(floor),
+            usdc(floor.saturating_add(slope))
+        ),
+    }
+}
+
+/// Makes the offer of a datacenter what it should be: all its peers, at this price, on these terms. Without terms, a
+/// standing offer keeps its own, and a new one takes any deal.
 pub(crate) async fn offer(
     client: &Client,
     account: &AccountKey,
     datacenter: DatacenterId,
-    price: Usdc,
+    curve: Curve,
+    terms: Option<Terms>,
 ) -> anyhow::Result<Offered> {
     let provider = provider(client, account, datacenter).await?;
     let free = free_peers(client, provider, datacenter).await?;
-    let price = Price(price.0);
     let offer = match standing(client, provider, datacenter).await? {
         Some(offer) => {
-            change(client, account, &offer, price).await?;
+            change(client, account, &offer, curve, terms).await?;
             add(client, account, OfferId(offer.id), &free).await?;
             offer.id
         }
-        None => post(client, account, datacenter, price, &free).await?,
+        None => {
+            let terms = terms.unwrap_or_else(Terms::any);
+            post(client, account, datacenter, curve, terms, &free).await?
+        }
     };
     Ok(Offered {
         offer,
         datacenter: datacenter.0,
-        price: price.0,
+        price: curve.floor.0,
+        slope: curve.slope.0,
         added: free.len(),
     })
 }
@@ -119,16 +138,20 @@ async fn standing(
 async fn change(
     client: &Client,
     account: &AccountKey,
-    offer: &Offer,
-    price: Price,
+    standing: &Offer,
+    curve: Curve,
+    terms: Option<Terms>,
 ) -> anyhow::Result<()> {
-    let asked = offer
-        .raise
-        .as_ref()
-        .map_or(offer.price, |raise| raise.price);
-    if asked != price.0 {
-        let offer = OfferId(offer.id);
-        let call = offer::Call::SetPrice { offer, price };
+    let asked = (standing.price, standing.slope);
+    let raised = standing.raise.as_ref();
+    let asked = raised.map_or(asked, |raise| (raise.price, raise.slope));
+    let offer = OfferId(standing.id);
+    if asked != (curve.floor.0, curve.slope.0) {
+        let call = offer::Call::SetPrice { offer, curve };
+        client.send(account, &Call::Offer(call)).await?;
+    }
+    if let Some(terms) = terms.filter(|terms| standing.terms != terms.clone().into()) {
+        let call = offer::Call::SetTerms { offer, terms };
         client.send(account, &Call::Offer(call)).await?;
     }
     Ok(())
@@ -138,14 +161,15 @@ async fn post(
     client: &Client,
     account: &AccountKey,
     datacenter: DatacenterId,
-    price: Price,
+    curve: Curve,
+    terms: Terms,
     peers: &[PeerId],
 ) -> anyhow::Result<u64> {
     let (first, rest) = peers.split_at(peers.len().min(MAX_PEERS_PER_CALL));
     let call = offer::Call::Post {
         datacenter,
-        price,
-        terms: any_terms(),
+        curve,
+        terms,
         peers: first.to_vec(),
     };
     let receipt = client.send(account, &Call::Offer(call)).await?;
@@ -165,17 +189,4 @@ async fn add(
         client.send(account, &Call::Offer(call)).await?;
     }
     Ok(())
-}
-
-/// Any deal, until the offer is closed.
-fn any_terms() -> Terms {
-    Terms {
-        min_duration: Seconds(0),
-        max_duration: None,
-        max_units_per_deal: None,
-        notice: Seconds(0),
-        max_hold: Seconds(0),
-        valid_until: None,
-        attributes: Vec::new(),
-    }
 }

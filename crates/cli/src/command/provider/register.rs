@@ -1,5 +1,6 @@
 //! `mp provider register`. Every step looks first whether it is done, so it may run twice.
 
+use super::offer::{self, Offered};
 use crate::chain::{Chain, all};
 use crate::printer::Printer;
 use crate::supply::{self, Supply};
@@ -25,6 +26,7 @@ pub(crate) struct Datacenter {
     pub(crate) datacenter: u64,
     pub(crate) country: String,
     pub(crate) name: String,
+    pub(crate) offer: Option<Offered>,
     pub(crate) peers: Vec<Peer>,
 }
 
@@ -77,12 +79,23 @@ fn text(registered: &Registered) -> String {
     let mut text = format!("provider {} {}\n", registered.provider, registered.name);
     for each in &registered.datacenters {
         text += &format!("  datacenter {} {}\n", each.datacenter, each.name);
+        if let Some(offer) = &each.offer {
+            let price = offer::price(offer.price, offer.slope);
+            text += &format!("    offer {}: {price}\n", offer.offer);
+        }
         for peer in &each.peers {
             text += &format!(
                 "    peer {}: {} CUs, operator {}\n",
                 peer.peer, peer.units, peer.operator
             );
         }
+    }
+    if registered
+        .datacenters
+        .iter()
+        .all(|each| each.offer.is_some())
+    {
+        return text;
     }
     text + "offer them with `mp provider offer --datacenter ID --price USDC`"
 }
@@ -113,8 +126,23 @@ impl Registrar<'_> {
             datacenter: id.0,
             country: described.country.clone(),
             name: described.name.clone(),
+            offer: self.offer(id, described).await?,
             peers,
         })
+    }
+
+    /// Makes the offer what the file says, if it says something.
+    async fn offer(
+        &self,
+        id: DatacenterId,
+        described: &supply::Datacenter,
+    ) -> anyhow::Result<Option<Offered>> {
+        let Some(wanted) = &described.offer else {
+            return Ok(None);
+        };
+        let (curve, terms) = (wanted.curve()?, Some(wanted.terms()?));
+        let offered = offer::offer(self.client, self.account, id, curve, terms).await?;
+        Ok(Some(offered))
     }
 
     async fn datacenter_id(&self, described: &supply::Datacenter) -> anyhow::Result<DatacenterId> {

@@ -1,5 +1,6 @@
 //! `mp provider status`.
 
+use super::offer::price;
 use super::owned;
 use crate::amount::usdc;
 use crate::chain::{Chain, all};
@@ -67,9 +68,9 @@ impl Status {
             );
         }
         for offer in &self.offers {
-            let price = usdc(offer.price);
+            let price = price(offer.price, offer.slope);
             text += &format!(
-                "  offer {} in datacenter {}: {price} per CU and epoch\n",
+                "  offer {} in datacenter {}: {price}\n",
                 offer.id, offer.datacenter
             );
         }

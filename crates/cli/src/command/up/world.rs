@@ -21,7 +21,8 @@ use crate::command::testnet::Testnet;
 use crate::printer::Printer;
 use crate::supply::Supply;
 use anyhow::Context as _;
-use client::marketplace::units::{DatacenterId, DealId, Usdc};
+use client::marketplace::offer::Curve;
+use client::marketplace::units::{DatacenterId, DealId, Price, Usdc};
 use client::marketplace::{Call, deal};
 use client::view::deal::Status;
 use client::{AccountKey, Client, PeerKey};
@@ -373,7 +374,8 @@ impl World {
         let mut countries = Vec::new();
         for datacenter in &registered.datacenters {
             let id = DatacenterId(datacenter.datacenter);
-            offer::offer(&self.client, &account, id, Usdc(*price)).await?;
+            let curve = Curve::flat(Price(*price));
+            offer::offer(&self.client, &account, id, curve, None).await?;
             countries.push(datacenter.country.clone());
             units += datacenter
                 .peers

@@ -1,41 +1,192 @@
-//! From wherever a run has come to, everybody can get out with what is theirs.
+//! From wherever a run has come to, everybody gets out with what is theirs, whoever else keeps still.
 
 use super::Run;
-use marketplace::ledger::{self, Account};
-use marketplace::units::{DealId, ProviderId, Usdc};
-use marketplace::{Call, deal, provider};
+use marketplace::ledger::{Account, BALANCES};
+use marketplace::time::DUE;
+use marketplace::units::{DealId, OfferId, ProviderId, Usdc};
+use marketplace::{Call, TABLES, deal, offer, peer, provider};
+use std::collections::BTreeSet;
+
+/// Tables that may have rows when all deals and all supply are gone.
+const STAYS: &[&str] = &[
+    "params",
+    "clock",
+    "counters",
+    "balances",
+    "held",
+    "allowances",
+    "permit_nonces",
+    "authorizations",
+    "providers",
+    "datacenters",
+    "sweep",
+];
+
+/// Who does nothing until the others have left.
+#[derive(Clone, Copy, Debug)]
+enum Still {
+    Nobody,
+    Developers,
+    Providers,
+}
 
 impl Run {
-    /// Owners stop their deals, providers withdraw, and no deal holds anything any more.
-    pub(super) fn settle_up(&mut self) {
-        self.world.block(60);
+    /// All leave, in an order that the dice choose. Nothing is left behind: users hold what the auditor says.
+    pub(super) fn leave(&mut self) {
+        self.wild = false;
+        let still = self
+            .dice
+            .of(&[Still::Nobody, Still::Developers, Still::Providers]);
+        println!("all leave; still: {still:?}");
+        match still {
+            Still::Nobody => {
+                self.stop_deals();
+                self.providers_leave();
+            }
+            Still::Developers => {
+                self.providers_leave();
+                self.deals_hold_only_what_their_owners_get();
+                self.stop_deals();
+            }
+            Still::Providers => {
+                self.stop_deals();
+                self.pass(20);
+                self.providers_leave();
+            }
+        }
+        self.remove_deals();
+        self.nothing_is_left();
+    }
+
+    /// Time passes: so many blocks of a minute, and those that a drained clock needs to catch up.
+    fn pass(&mut self, blocks: u64) {
+        for _ in 0..blocks {
+            self.world.block(60);
+        }
+        let due = |run: &Self| {
+            let first = run.world.read(|cx| DUE.first(cx.store, &(), None));
+            first.is_some_and(|((at, _), ())| at.0 <= run.world.now)
+        };
+        while due(self) {
+            self.world.block(0);
+        }
+    }
+
+    fn stop_deals(&mut self) {
+        self.pass(1);
         for id in (1..=self.deals).map(DealId) {
-            let Some(deal) = self.deal_of(id).filter(|deal| !deal.ended()) else {
+            let Some(row) = self.deal_of(id).filter(|deal| !deal.ended()) else {
                 continue;
             };
             let stop = Call::Deal(deal::Call::Stop { deal: id });
-            let stopped = self.world.call(deal.owner, &stop);
-            // A deadline that the drained clock had not reached may have ended it first.
-            assert!(stopped.is_ok() || !self.world.audited, "stop: {stopped:?}");
+            self.world.call(row.owner, &stop).expect("the owner stops");
+            let over = self.deal_of(id).is_some_and(|deal| deal.ended());
+            assert!(over, "deal {id} was stopped");
         }
-        for _ in 0..50 {
-            self.world.block(60);
-        }
-        for provider in (1..=self.providers).map(ProviderId) {
-            let owner = self.owner(provider);
-            for _ in 0..20 {
-                let call = provider::Call::Withdraw {
-                    provider,
-                    workers: 256,
-                };
-                let paid = self.world.call(owner, &Call::Provider(call));
-                paid.expect("withdraw");
+    }
+
+    /// They take their peers out of the offers, let their leases lapse, withdraw, and remove what they have.
+    fn providers_leave(&mut self) {
+        for offer in (1..=self.offers).map(OfferId) {
+            let Some(row) = self.world.read(|cx| offer::get(cx.store, offer)) else {
+                continue;
+            };
+            let owner = self.owner(row.provider);
+            let peers = self
+                .world
+                .read(|cx| offer::peers(cx.store, offer, None, 256));
+            let out = peers
+                .into_iter()
+                .map(|peer| offer::Call::RemovePeer { offer, peer });
+            for call in out.chain([offer::Call::Close { offer }]) {
+                let done = self.world.call(owner, &Call::Offer(call));
+                done.expect("an offer is closed");
             }
         }
-        for id in (1..=self.deals).map(DealId) {
-            let account = Account::Deal(id);
-            let left = self.world.read(|cx| ledger::balance(cx.store, account));
-            assert_eq!(left, Usdc::ZERO, "deal {id} keeps money that is nobody's");
+        // Longer than leases, start deadlines and holds.
+        self.pass(10);
+        for provider in (1..=self.providers).map(ProviderId) {
+            self.withdraw_all(provider);
         }
+        for (peer, row) in self.world.read(|cx| peer::list(cx.store, None, 256)) {
+            let (owner, units) = (self.owner(row.provider), self.units(peer));
+            let fewer = peer::Call::RemoveUnits { peer, count: units };
+            let calls = [fewer, peer::Call::Remove { peer }];
+            for call in calls.into_iter().skip(usize::from(units == 0)) {
+                let done = self.world.call(owner, &Call::Peer(call));
+                done.expect("a peer is removed");
+            }
+        }
+        let peers = self.world.read(|cx| peer::list(cx.store, None, 256));
+        if !peers.is_empty() {
+            self.providers_leave();
+        }
+    }
+
+    /// Calls that look at all workers twice, as each goes on where the last stopped.
+    fn withdraw_all(&mut self, provider: ProviderId) {
+        let owner = self.owner(provider);
+        for _ in 0..20 {
+            let workers = 256;
+            let call = provider::Call::Withdraw { provider, workers };
+            let paid = self.world.call(owner, &Call::Provider(call));
+            paid.expect("a provider withdraws");
+        }
+    }
+
+    /// No worker is left and none is unpaid, so whatever a deal holds its owner may take by stopping it.
+    fn deals_hold_only_what_their_owners_get(&mut self) {
+        for id in (1..=self.deals).map(DealId) {
+            let Some(deal) = self.deal_of(id) else {
+                continue;
+            };
+            assert_eq!((deal.workers(), deal.unpaid), (0, 0), "deal {id}");
+            let escrow = deal.free.floor(self.world.params.epoch());
+            assert_eq!(escrow, self.balance(Account::Deal(id)), "deal {id}");
+        }
+    }
+
+    fn remove_deals(&mut self) {
+        for id in (1..=self.deals).map(DealId) {
+            let Some(row) = self.deal_of(id) else {
+                continue;
+            };
+            assert_eq!(self.balance(Account::Deal(id)), Usdc::ZERO, "deal {id}");
+            let remove = Call::Deal(deal::Call::Remove { deal: id });
+            self.world
+                .call(row.owner, &remove)
+                .expect("a deal is removed");
+        }
+    }
+
+    fn balance(&self, account: Account) -> Usdc {
+        let balance = self.world.read(|cx| BALANCES.get(cx.store, &account));
+        balance.unwrap_or_default()
+    }
+
+    fn nothing_is_left(&mut self) {
+        // What clearing has to show or to wake is soon done.
+        for _ in 0..1_000 {
+            if self.tables().iter().all(|name| STAYS.contains(name)) {
+                break;
+            }
+            self.world.block(1);
+        }
+        let left = self.tables();
+        let left: Vec<_> = left.iter().filter(|name| !STAYS.contains(name)).collect();
+        assert!(left.is_empty(), "rows are left behind in {left:?}");
+        for key in self.world.store.rows.keys() {
+            let account = BALANCES.decode_key(key);
+            let ours = matches!(account, None | Some(Account::User(_) | Account::Treasury));
+            assert!(ours, "{account:?} keeps money that is nobody's");
+        }
+        self.world.check_all();
+    }
+
+    /// Names of the tables that have rows.
+    fn tables(&self) -> BTreeSet<&'static str> {
+        let ids: BTreeSet<_> = self.world.store.rows.keys().map(|key| key[0]).collect();
+        let tables = TABLES.iter().filter(|(id, _)| ids.contains(id));
+        tables.map(|(_, name)| *name).collect()
     }
 }

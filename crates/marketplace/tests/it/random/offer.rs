@@ -1,8 +1,9 @@
 //! Offers.
 
 use super::{Made, Run};
-use marketplace::offer::{self, Offer, Terms};
-use marketplace::units::{DatacenterId, OfferId, Price, Seconds, Time};
+use marketplace::demand::Pricing;
+use marketplace::offer::{self, Curve, Offer, Terms};
+use marketplace::units::{Address, DatacenterId, OfferId, Price, Seconds, Time};
 use marketplace::{Call, peer};
 
 impl Run {
@@ -26,8 +27,44 @@ impl Run {
         (owner, Call::Offer(call))
     }
 
-    fn price(&mut self) -> Price {
-        Price(self.amount(200_000).0)
+    fn curve(&mut self) -> Curve {
+        let slope = match self.dice.one_in(2) {
+            true => Price::ZERO,
+            false => Price(self.amount(100_000).0),
+        };
+        Curve {
+            floor: Price(self.amount(200_000).0),
+            slope,
+        }
+    }
+
+    fn people(&mut self) -> Vec<Address> {
+        match self.dice.one_in(6) {
+            true => vec![self.anybody(); if self.odd(2) { 2 } else { 1 }],
+            false => Vec::new(),
+        }
+    }
+
+    fn terms(&mut self) -> Terms {
+        Terms {
+            pricing: match self.odd(4) {
+                true => self.dice.of(&[
+                    vec![],
+                    vec![Pricing::Request],
+                    vec![Pricing::Epoch, Pricing::Epoch],
+                ]),
+                false => vec![Pricing::Epoch],
+            },
+            allowed: self.people(),
+            denied: self.people(),
+            min_duration: Seconds(0),
+            max_duration: self.dice.one_in(4).then_some(Seconds(500)),
+            max_units_per_deal: self.dice.one_in(4).then_some(3),
+            notice: Seconds(0),
+            max_hold: Seconds(self.dice.of(&[0, 60])),
+            valid_until: self.dice.one_in(6).then_some(Time(self.world.now + 300)),
+            attributes: Vec::new(),
+        }
     }
 
     pub(super) fn post_offer(&mut self) -> Made {
@@ -40,17 +77,9 @@ impl Run {
             } else {
                 place
             },
-            price: self.price(),
+            curve: self.curve(),
             peers: vec![peer],
-            terms: Terms {
-                min_duration: Seconds(0),
-                max_duration: self.dice.one_in(4).then_some(Seconds(500)),
-                max_units_per_deal: self.dice.one_in(4).then_some(3),
-                notice: Seconds(0),
-                max_hold: Seconds(self.dice.of(&[0, 60])),
-                valid_until: self.dice.one_in(6).then_some(Time(self.world.now + 300)),
-                attributes: Vec::new(),
-            },
+            terms: self.terms(),
         };
         (self.owner(provider), Call::Offer(call))
     }
@@ -59,8 +88,18 @@ impl Run {
         self.of_offer(
             |_| true,
             |run, offer, _| {
-                let price = run.price();
-                offer::Call::SetPrice { offer, price }
+                let curve = run.curve();
+                offer::Call::SetPrice { offer, curve }
+            },
+        )
+    }
+
+    pub(super) fn set_terms(&mut self) -> Made {
+        self.of_offer(
+            |_| true,
+            |run, offer, _| {
+                let terms = run.terms();
+                offer::Call::SetTerms { offer, terms }
             },
         )
     }

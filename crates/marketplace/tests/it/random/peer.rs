@@ -11,7 +11,7 @@ impl Run {
         self.world.read(|cx| peer::get(cx.store, id))
     }
 
-    fn units(&self, id: PeerId) -> u16 {
+    pub(super) fn units(&self, id: PeerId) -> u16 {
         self.world.read(|cx| peer::units(cx.store, id)).registered()
     }
 
@@ -81,7 +81,10 @@ impl Run {
 
     pub(super) fn remove_units(&mut self) -> Made {
         let (peer, provider) = self.find(Self::any_peer, |run, (id, _)| run.units(*id) > 0);
-        let count = self.small(3);
+        let count = match self.dice.one_in(2) {
+            true => self.units(peer),
+            false => self.small(3),
+        };
         let call = peer::Call::RemoveUnits { peer, count };
         (self.owner(provider), Call::Peer(call))
     }

@@ -35,6 +35,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind("peer remove", 2, Run::remove_peer),
     kind("offer post", 6, Run::post_offer),
     kind("offer set-price", 3, Run::set_price),
+    kind("offer set-terms", 2, Run::set_terms),
     kind("offer add-peer", 3, Run::add_peer_to_offer),
     kind("offer remove-peer", 2, Run::remove_peer_from_offer),
     kind("offer close", 1, Run::close_offer),

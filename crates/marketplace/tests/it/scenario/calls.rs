@@ -7,7 +7,7 @@ use crate::world::{address, peer_id, registration};
 use marketplace::attribute::{Predicate, Subject, Test};
 use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{Artifact, Pricing, Terms};
-use marketplace::units::{Hash, Price, Seconds, Time, Usdc, WorkerId};
+use marketplace::units::{Address, Hash, Price, Seconds, Time, Usdc, WorkerId};
 use marketplace::worker::Obstacle;
 use marketplace::{Call, Event};
 use marketplace::{datacenter, deal, demand, offer, peer, provider, usdc, worker};
@@ -30,10 +30,9 @@ impl Stage {
                 Ok((name.clone(), name, Call::Provider(register)))
             }
             "datacenter" => self.datacenter(name, words),
-            "peer" | "offer" | "add-units" | "remove-units" | "set-price" | "add-peer"
-            | "remove-peer" | "close" | "remove-peer-row" | "set-attributes" | "set-endpoints" => {
-                self.supply(verb, name, words)
-            }
+            "peer" | "offer" | "add-units" | "remove-units" | "set-price" | "set-terms"
+            | "add-peer" | "remove-peer" | "close" | "remove-peer-row" | "set-attributes"
+            | "set-endpoints" => self.supply(verb, name, words),
             "demand" => self.demand(name, words),
             verb if is_change(verb) => self.change(verb, &name, words),
             "run" | "cannot-run" | "report" => self.work(verb, name, words),
@@ -120,10 +119,13 @@ impl Stage {
             }
             "set-price" => {
                 let offer = offer(self)?;
-                Call::Offer(offer::Call::SetPrice {
-                    offer,
-                    price: Price(words.number()?),
-                })
+                let floor = Price(words.number()?);
+                let curve = curve(floor, words)?;
+                Call::Offer(offer::Call::SetPrice { offer, curve })
+            }
+            "set-terms" => {
+                let (offer, terms) = (offer(self)?, offer_terms(words)?);
+                Call::Offer(offer::Call::SetTerms { offer, terms })
             }
             "close" => Call::Offer(offer::Call::Close {
                 offer: offer(self)?,
@@ -151,23 +153,16 @@ impl Stage {
             words.option("at").ok_or("at which datacenter?")?,
         )?;
         let peers = words.option("peers").unwrap_or_default();
+        let floor = Price(words.number_option("price")?.ok_or("at which price?")?);
         let call = offer::Call::Post {
             datacenter,
-            price: Price(words.number_option("price")?.ok_or("at which price?")?),
+            curve: curve(floor, words)?,
             peers: peers
                 .split(',')
                 .filter(|peer| !peer.is_empty())
                 .map(peer_id)
                 .collect(),
-            terms: offer::Terms {
-                min_duration: Seconds(words.number_option("min-duration")?.unwrap_or(0)),
-                max_duration: words.number_option("max-duration")?.map(Seconds),
-                max_units_per_deal: words.number_option("max-units")?,
-                notice: Seconds(0),
-                max_hold: Seconds(words.number_option("max-hold")?.unwrap_or(0)),
-                valid_until: words.number_option("valid-until")?.map(Time),
-                attributes: attributes(words.option("attributes")),
-            },
+            terms: offer_terms(words)?,
         };
         Ok((owner, name, Call::Offer(call)))
     }
@@ -190,10 +185,7 @@ impl Stage {
             min_workers: min.parse().map_err(|_| "least workers")?,
             target_workers: target.parse().map_err(|_| "target workers")?,
             limit_price: Price(words.number_option("limit")?.unwrap_or(1_000_000)),
-            pricing: match words.option("pricing") {
-                Some("request") => Pricing::Request,
-                _ => Pricing::Epoch,
-            },
+            pricing: pricing_of(words.option("pricing").unwrap_or("epoch")),
             duration: words.number_option("duration")?.map(Seconds),
             requirements: requirements(words)?,
             effectors: effectors(words),
@@ -296,6 +288,40 @@ impl Stage {
         };
         Ok(("alice".to_owned(), String::new(), Call::Deal(call)))
     }
+}
+
+fn curve(floor: Price, words: &mut Words<'_>) -> Result<offer::Curve, String> {
+    let slope = Price(words.number_option("slope")?.unwrap_or(0));
+    Ok(offer::Curve { floor, slope })
+}
+
+fn offer_terms(words: &mut Words<'_>) -> Result<offer::Terms, String> {
+    let pricing = words.option("pricing").unwrap_or("epoch").split(',');
+    Ok(offer::Terms {
+        pricing: pricing.map(pricing_of).collect(),
+        allowed: people(words.option("allow")),
+        denied: people(words.option("deny")),
+        min_duration: Seconds(words.number_option("min-duration")?.unwrap_or(0)),
+        max_duration: words.number_option("max-duration")?.map(Seconds),
+        max_units_per_deal: words.number_option("max-units")?,
+        notice: Seconds(words.number_option("notice")?.unwrap_or(0)),
+        max_hold: Seconds(words.number_option("max-hold")?.unwrap_or(0)),
+        valid_until: words.number_option("valid-until")?.map(Time),
+        attributes: attributes(words.option("attributes")),
+    })
+}
+
+fn pricing_of(word: &str) -> Pricing {
+    match word {
+        "request" => Pricing::Request,
+        _ => Pricing::Epoch,
+    }
+}
+
+fn people(names: Option<&str>) -> Vec<Address> {
+    let names = names.unwrap_or_default().split(',');
+    let names = names.filter(|name| !name.is_empty());
+    names.map(address).collect()
 }
 
 /// `subject:key`, `subject:key=value`, `!=`, `<`, `<=`, `>`, `>=`, `~member` (has), `@a|b` (in)

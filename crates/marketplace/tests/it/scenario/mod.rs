@@ -326,7 +326,11 @@ impl Stage {
                 let id = known(&self.offers, name)?;
                 Ok(world.read(|cx| {
                     let offer = offer::get(cx.store, id)?.expect("offer");
-                    Ok(offer.ask(cx.epoch()).to_string())
+                    let curve = offer.curve(cx.epoch());
+                    Ok(match curve.slope.0 {
+                        0 => curve.floor.to_string(),
+                        slope => format!("{} slope {slope}", curve.floor),
+                    })
                 }))
             }
             "look" => {
