@@ -16,6 +16,10 @@ use marketplace::{Call, Cx, Error, Reply};
 const MEMORY_LIMIT: usize = 4 << 20;
 
 /// What calldata of the marketplace asks for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is a call most of the time"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To do something.

@@ -5,7 +5,7 @@
 //! workers run and which artifacts are there, and goes on. An action that nobody answers is asked
 //! for again, so whoever carries actions out must bear to be asked twice.
 //!
-//! Promises (`docs/spec/peer.md`, Planner): P1 to P9, named where they are kept.
+//! Promises (`docs/spec/peer.md`, Planner): P1 to P10, named where they are kept.
 
 mod plan;
 #[cfg(test)]

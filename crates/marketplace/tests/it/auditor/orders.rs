@@ -48,7 +48,7 @@ impl Auditor {
     fn beyond(&self, deal: DealId, target: usize) -> Vec<WorkerId> {
         let audited = self.deals.get(&deal).expect("deal");
         let hired = |id: &WorkerId| self.workers.get(id).expect("worker");
-        let mut live: Vec<_> = audited.workers.iter().copied().collect();
+        let mut live = audited.workers.clone();
         live.retain(|id| hired(id).earned.is_none());
         live.sort_by_key(|id| (hired(id).rate, *id));
         live.split_off(target.min(live.len()))
