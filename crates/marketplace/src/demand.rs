@@ -195,7 +195,7 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
 
 impl Terms {
     /// Refuses terms beyond their limits, and features that are not there yet. (D3)
-    fn check(&self, params: &Params) -> Result<(), Error> {
+    pub(crate) fn check(&self, params: &Params) -> Result<(), Error> {
         ensure(
             self.pricing == Pricing::Epoch,
             Refusal::NotYet {

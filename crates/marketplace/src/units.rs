@@ -153,6 +153,15 @@ impl Usdc {
 }
 
 impl Exact {
+    /// The whole millionths that cover it: rounded up.
+    #[must_use]
+    pub fn ceil(self, epoch: Seconds) -> Usdc {
+        let epoch = u128::from(epoch.0);
+        let whole = self.0.checked_div(epoch).unwrap_or(0);
+        let rest = self.0.checked_rem(epoch).unwrap_or(0);
+        Usdc(whole.saturating_add(u128::from(rest > 0)))
+    }
+
     /// The whole millionths in it, rounded down.
     #[must_use]
     pub fn floor(self, epoch: Seconds) -> Usdc {

@@ -4,10 +4,11 @@ use crate::checks::{cargo, succeeds};
 use anyhow::Result;
 
 /// Names of benchmarks, and the program that holds each.
-const BENCHES: [(&str, &str); 4] = [
+const BENCHES: [(&str, &str); 5] = [
     ("finality", "mp"),
     ("transfers", "mp"),
     ("offers", "offers"),
+    ("clearing", "clearing"),
     ("serving", "mp"),
 ];
 

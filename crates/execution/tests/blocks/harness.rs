@@ -90,6 +90,21 @@ pub(crate) fn genesis_for(keys: &[Key]) -> Genesis {
     }
 }
 
+/// The block that would come next, one second later.
+pub(crate) fn next(rows: &Rows, transactions: Vec<Bytes>) -> Block {
+    let head = chain::head(rows).expect("a genesis");
+    let height = head.height + 1;
+    Block {
+        height,
+        parent_hash: head.hash,
+        hash: keccak256(height.to_be_bytes()),
+        time_ms: head.time_ms + 1_000,
+        beacon: keccak256([head.hash.as_slice(), b"beacon"].concat()),
+        fee_account: FEE_ACCOUNT,
+        transactions,
+    }
+}
+
 /// A chain that executes and commits blocks.
 #[derive(Clone)]
 pub(crate) struct Chain {
@@ -105,19 +120,9 @@ impl Chain {
         Self { rows, book }
     }
 
-    /// The block that would come next, one second later.
+    /// The block that would come next.
     pub(crate) fn next(&self, transactions: Vec<Bytes>) -> Block {
-        let head = chain::head(&self.rows).expect("a genesis");
-        let height = head.height + 1;
-        Block {
-            height,
-            parent_hash: head.hash,
-            hash: keccak256(height.to_be_bytes()),
-            time_ms: head.time_ms + 1_000,
-            beacon: keccak256([head.hash.as_slice(), b"beacon"].concat()),
-            fee_account: FEE_ACCOUNT,
-            transactions,
-        }
+        next(&self.rows, transactions)
     }
 
     /// Executes the next block and commits it.

@@ -419,6 +419,12 @@ impl Book {
             .map(|(ask, standing)| (*ask, standing))
     }
 
+    /// The newest protocol versions that peers speak.
+    pub(super) fn versions(&self) -> impl Iterator<Item = u32> {
+        let peers = self.entries.iter().filter_map(|entry| entry.peer.as_ref());
+        peers.map(|peer| peer.newest_version)
+    }
+
     /// Where clearing keeps a peer.
     pub(super) fn slot_of(&self, id: PeerId) -> Option<Slot> {
         self.slots.get(&id).copied()

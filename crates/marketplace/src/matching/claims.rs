@@ -19,6 +19,8 @@ pub(super) struct Claims {
 
 /// Answers that are kept; then all are forgotten.
 const MAX_PREPARED: usize = 1_024;
+/// Bounds that are named instead of one that too few meet.
+const MAX_LOOSER: usize = 4_096;
 
 /// One attribute: who has it, and with which value.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +141,38 @@ impl Claims {
     /// The peers that have an attribute at all.
     pub(super) fn there(&self, subject: Subject, key: &str) -> Option<&Bits> {
         Some(&self.column(subject, key)?.there)
+    }
+
+    /// For a requirement with a bound: the same with bounds that each let one more value in, the nearest first.
+    pub(super) fn looser(&self, wanted: &Predicate) -> Vec<Test> {
+        let Some(column) = self.column(wanted.subject, &wanted.key) else {
+            return Vec::new();
+        };
+        let values = |from, to| {
+            column
+                .values
+                .range((from, to))
+                .map(|(value, _)| value.clone())
+        };
+        match &wanted.test {
+            Test::AtLeast(bound) | Test::Above(bound) => {
+                let to = match wanted.test {
+                    Test::Above(_) => Bound::Included(bound.clone()),
+                    _ => Bound::Excluded(bound.clone()),
+                };
+                let lower = values(same_type(bound).0, to).rev();
+                lower.take(MAX_LOOSER).map(Test::AtLeast).collect()
+            }
+            Test::AtMost(bound) | Test::Below(bound) => {
+                let from = match wanted.test {
+                    Test::Below(_) => Bound::Included(bound.clone()),
+                    _ => Bound::Excluded(bound.clone()),
+                };
+                let higher = values(from, same_type(bound).1);
+                higher.take(MAX_LOOSER).map(Test::AtMost).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Answers requirements once, for looks to come.

@@ -69,7 +69,7 @@ pub(super) fn look<S: Store>(
 pub(super) struct Found {
     pub(super) chosen: Vec<Fit>,
     pub(super) reasons: Reasons,
-    work: u64,
+    pub(super) work: u64,
 }
 
 /// Which candidates get a worker, if enough can: as many as can be, up to the target, and of those sets the
@@ -167,13 +167,15 @@ fn affordable<S: Store>(
     fits: &[Fit],
     chosen: &[usize],
 ) -> Result<bool, Error> {
-    let mut rate = Rate::ZERO;
-    for fit in chosen.iter().filter_map(|rank| fits.get(*rank)) {
-        rate = rate
-            .checked_add(fit.rate)
-            .ok_or_else(|| fault("rate beyond 128 bits"))?;
-    }
+    let rate = together(chosen.iter().filter_map(|rank| fits.get(*rank)))?;
     Ok(now.deal.uncharged()? >= now.deal.cover(&cx.params, rate)?)
+}
+
+/// What these workers cost together per epoch.
+pub(super) fn together<'f>(fits: impl IntoIterator<Item = &'f Fit>) -> Result<Rate, Error> {
+    let mut fits = fits.into_iter();
+    let rate = fits.try_fold(Rate::ZERO, |sum, fit| sum.checked_add(fit.rate));
+    rate.ok_or_else(|| fault("rate beyond 128 bits"))
 }
 
 /// Workers that the deal may get now: its open places, of those that a worker left only as many as may be

@@ -17,6 +17,7 @@ mod book;
 mod candidate;
 mod choose;
 mod claims;
+pub mod explain;
 mod flow;
 mod keep;
 mod look;
@@ -33,7 +34,7 @@ use crate::deal::{DEALS, DealNow};
 use crate::demand::DEMANDS;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
-use crate::units::PeerId;
+use crate::units::{PeerId, Price};
 use crate::{datacenter, offer, peer, provider, time};
 use candidate::{Candidate, Wish};
 use queue::{ASLEEP, CHANGED, FRESH, WAKE};
@@ -143,13 +144,14 @@ fn wake<S: Store>(cx: &mut Cx<'_, S>, mut now: DealNow) -> Result<(), Error> {
 /// Shows peers whose supply changed to the sleeping demands, those first that changed first, and wakes demands
 /// they could serve. Gives the work done. What the budget leaves is shown in later blocks.
 fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Result<u64, Error> {
-    let (mut spent, mut from) = (0_u64, None);
+    let (mut spent, mut after) = (0_u64, None);
     while spent < budget {
-        let Some((at, shown)) = FRESH.first(cx.store, &(), from.as_ref())? else {
-            break;
-        };
+        let next = FRESH.list(cx.store, &(), after.as_ref(), 1)?.pop();
+        let Some((at, shown)) = next else { break };
+        after = Some(at);
         let candidate = book.candidate(at.1);
-        let left = match candidate.filter(|candidate| candidate.entry.idle > 0) {
+        let candidate = candidate.filter(|candidate| candidate.entry.idle > 0);
+        let left = match candidate {
             Some(candidate) => show(cx, candidate, shown, budget, &mut spent)?,
             None => None,
         };
@@ -157,10 +159,16 @@ fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Res
             FRESH.put(cx.store, &at, &shown)?;
             break;
         }
+        spent = spent.saturating_add(SHOWN);
+        // What a curve asks follows what changed in this block only from the next on.
+        let sloped =
+            |candidate: Candidate<'_>| candidate.offer.curve(cx.epoch()).slope > Price::ZERO;
+        if at.0 == cx.clock.block && candidate.is_some_and(sloped) {
+            FRESH.put(cx.store, &at, &0)?;
+            continue;
+        }
         FRESH.delete(cx.store, &at)?;
         CHANGED.delete(cx.store, &at.1)?;
-        spent = spent.saturating_add(SHOWN);
-        from = Some(at);
     }
     Ok(spent)
 }

@@ -7,7 +7,10 @@ mod calls;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+mod explain;
+mod fuzz;
 mod names;
+mod promises;
 mod random;
 mod scenario;
 mod snapshot;

@@ -149,7 +149,7 @@ fn attribute(key: &str, value: &str) -> Vec<Attribute> {
     }]
 }
 
-fn register_provider() -> Call {
+pub(crate) fn register_provider() -> Call {
     Call::Provider(provider::Call::Register {
         name: "some provider".to_owned(),
         metadata: Hash::default(),
@@ -157,7 +157,7 @@ fn register_provider() -> Call {
     })
 }
 
-fn register_datacenter() -> Call {
+pub(crate) fn register_datacenter() -> Call {
     Call::Datacenter(datacenter::Call::Register(Datacenter {
         provider: PROVIDER,
         country: Country(*b"DE"),

@@ -159,7 +159,7 @@ fn work_of_the_end(world: &World) -> u64 {
     store.work
 }
 
-/// Each block a peer changes, which wakes demands that fit it; and each look is fruitless, as they need two.
+/// Each block a peer changes, which wakes demands that fit it; and each look is fruitless, as they need two. (C7)
 #[test]
 fn clearing_keeps_to_its_budget_however_many_demands_one_change_wakes() {
     const DEMANDS: u64 = 150;

@@ -5,31 +5,32 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{self, Artifact, Pricing, Source, Spread, Terms};
+use marketplace::matching::explain;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
-use marketplace::units::{
-    Address, DatacenterId, Hash, PeerId, Price, ProviderId, Seconds, Usdc,
-};
+use marketplace::units::{Address, DatacenterId, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, Reply};
 use marketplace::{datacenter, offer, peer, provider};
 use std::{collections::BTreeMap, ops::Bound};
 
-pub const CHAIN_ID: u64 = 1;
+const CHAIN_ID: u64 = 1;
 const PEERS: u64 = 5_000;
 const DATACENTERS: u64 = 200;
 const COUNTRIES: u64 = 40;
 const PROVIDERS: u64 = 50;
 const OWNER: Address = Address([1; 20]);
-pub const DEVELOPER: Address = Address([2; 20]);
+const DEVELOPER: Address = Address([2; 20]);
+const ESCROW: Usdc = Usdc(100_000_000);
 
 /// Xorshift: small, seeded, the same everywhere.
+#[derive(Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn roll(&mut self, sides: u64) -> u64 {
+    fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -38,7 +39,7 @@ impl Dice {
 }
 
 /// Rows under a block's writes, as whoever executes blocks keeps them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Buffered {
     pub base: BTreeMap<Vec<u8>, Vec<u8>>,
     pub writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -72,15 +73,22 @@ impl Store for Buffered {
             let written = writes.peek().map(|(key, _)| *key);
             let (key, row) = match (below, written) {
                 (None, None) => return Ok(None),
-                (Some(below), Some(written)) if below < written => {
-                    base.next().map(|(key, row)| (key, Some(row))).expect("peeked")
-                }
-                (Some(_), None) => base.next().map(|(key, row)| (key, Some(row))).expect("peeked"),
+                (Some(below), Some(written)) if below < written => base
+                    .next()
+                    .map(|(key, row)| (key, Some(row)))
+                    .expect("peeked"),
+                (Some(_), None) => base
+                    .next()
+                    .map(|(key, row)| (key, Some(row)))
+                    .expect("peeked"),
                 (below, Some(written)) => {
                     if below == Some(written) {
                         base.next();
                     }
-                    writes.next().map(|(key, row)| (key, row.as_ref())).expect("peeked")
+                    writes
+                        .next()
+                        .map(|(key, row)| (key, row.as_ref()))
+                        .expect("peeked")
                 }
             };
             if let Some(row) = row {
@@ -95,28 +103,28 @@ impl Store for Buffered {
 }
 
 /// A marketplace in memory.
+#[derive(Clone)]
 pub struct Market {
     pub store: Buffered,
     pub book: Book,
     pub dice: Dice,
 }
 
-pub fn params() -> Params {
+fn params(clearing_budget: u64) -> Params {
     Params {
         chain_id: CHAIN_ID,
         min_prepaid_epochs: 0,
-        // One block clears all there is, so that only clearing is measured.
-        clearing_budget: 1_000_000_000,
+        clearing_budget,
         ..Params::default()
     }
 }
 
 impl Market {
-    /// Supply and no demand, in its second block.
-    pub fn new(units: u64) -> Self {
+    /// Supply and no demand, in its second block, of which each does so much clearing.
+    pub fn new(units: u64, clearing_budget: u64) -> Self {
         let mut genesis = MemoryStore::default();
         let money = [(DEVELOPER, Usdc(1_000_000_000_000_000))];
-        marketplace::genesis(&mut genesis, &params(), &money).expect("genesis");
+        marketplace::genesis(&mut genesis, &params(clearing_budget), &money).expect("genesis");
         let mut market = Self {
             store: Buffered {
                 base: genesis.rows,
@@ -149,7 +157,7 @@ impl Market {
         market
     }
 
-    pub fn call(&mut self, caller: Address, call: Call) -> Reply {
+    fn call(&mut self, caller: Address, call: Call) -> Reply {
         let origin = Origin {
             caller,
             ..Origin::default()
@@ -159,7 +167,7 @@ impl Market {
     }
 
     /// Runs `act` on the open block; gives what happened in it too.
-    pub fn within<T>(
+    fn within<T>(
         &mut self,
         origin: Origin,
         act: impl FnOnce(&mut Cx<'_, Buffered>, &mut Book) -> Result<T, Error>,
@@ -171,7 +179,7 @@ impl Market {
         (result, events)
     }
 
-    pub fn begin(&mut self) {
+    fn begin(&mut self) {
         self.within(Origin::default(), |cx, _| {
             marketplace::begin_block(cx, Seconds(0))
         });
@@ -214,7 +222,10 @@ impl Market {
             certifications: vec!["iso27001".to_owned()],
             attributes: Vec::new(),
         };
-        self.call(OWNER, Call::Datacenter(datacenter::Call::Register(datacenter)));
+        self.call(
+            OWNER,
+            Call::Datacenter(datacenter::Call::Register(datacenter)),
+        );
     }
 
     fn join(&mut self, number: u64, units: u64) {
@@ -239,11 +250,20 @@ impl Market {
 
     fn offer(&mut self, number: u64) {
         let peers = (0..PEERS).filter(|peer| peer % DATACENTERS == number);
-        let id = |number| PeerId(SigningKey::from_bytes(&seed(number)).verifying_key().to_bytes());
+        let id = |number| {
+            PeerId(
+                SigningKey::from_bytes(&seed(number))
+                    .verifying_key()
+                    .to_bytes(),
+            )
+        };
         let post = offer::Call::Post {
             datacenter: DatacenterId(number + 1),
-            price: Price((1_000 + self.dice.roll(9_000)).into()),
+            curve: offer::Curve::flat(Price((1_000 + self.dice.roll(9_000)).into())),
             terms: offer::Terms {
+                pricing: vec![Pricing::Epoch],
+                allowed: Vec::new(),
+                denied: Vec::new(),
                 min_duration: Seconds(0),
                 max_duration: None,
                 max_units_per_deal: None,
@@ -258,7 +278,7 @@ impl Market {
     }
 
     /// Posts a demand for 1 to 64 workers with up to 8 requirements; gives its target.
-    pub fn demand(&mut self) -> u64 {
+    fn demand(&mut self) -> u64 {
         let requirements = self.dice.roll(9);
         let target = self.dice.roll(64) + 1;
         let terms = Terms {
@@ -272,18 +292,35 @@ impl Market {
         target
     }
 
-    /// Posts a demand whose requirements each hold somewhere, and nowhere together.
-    pub fn impossible(&mut self) -> marketplace::units::DealId {
-        let terms = impossible(&mut self.dice);
-        self.post(terms)
+    /// Posts demands until their targets are so many workers together.
+    pub fn demand_workers(&mut self, workers: u64) {
+        let mut wanted = 0;
+        while wanted < workers {
+            wanted += self.demand();
+        }
     }
 
-    fn post(&mut self, terms: Terms) -> marketplace::units::DealId {
-        let escrow = Usdc(100_000_000);
-        match self.call(DEVELOPER, Call::Demand(demand::Call::Post { terms, escrow })) {
-            Reply::Deal(id) => id,
-            other => panic!("a demand gives {other:?}"),
-        }
+    /// Posts a demand whose requirements each hold somewhere, and nowhere together.
+    pub fn demand_in_vain(&mut self) {
+        let terms = impossible(&mut self.dice);
+        self.post(terms);
+    }
+
+    /// Lets one be explained that is not posted.
+    pub fn explain(&mut self) {
+        let terms = impossible(&mut self.dice);
+        let (explanation, _) = self.within(Origin::default(), |cx, book| {
+            explain::draft(cx, book, DEVELOPER, terms, ESCROW)
+        });
+        assert!(explanation.placed.is_empty() && !explanation.changes.is_empty());
+    }
+
+    fn post(&mut self, terms: Terms) {
+        let escrow = ESCROW;
+        self.call(
+            DEVELOPER,
+            Call::Demand(demand::Call::Post { terms, escrow }),
+        );
     }
 }
 
@@ -345,8 +382,8 @@ fn requirement(dice: &mut Dice) -> Predicate {
     }
 }
 
-/// A demand without match: eight requirements, of which every pair of the last can be met.
-pub fn impossible(dice: &mut Dice) -> Terms {
+/// A demand without match: of its eight requirements one of two contradictory ones must go.
+fn impossible(dice: &mut Dice) -> Terms {
     let mut requirements: Vec<_> = (0..5).map(|_| requirement(dice)).collect();
     let of = |key: &str, test| Predicate {
         subject: Subject::Peer,

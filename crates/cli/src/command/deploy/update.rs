@@ -1,7 +1,7 @@
 //! `mp deploy update` and `rollback`: a deal becomes what a plan says, or runs again what it ran before.
 
 use super::apply::{Give, give, is_over};
-use super::change::{self, call, describe, differences};
+use super::change::{call, describe, differences};
 use super::plan::load;
 use super::status::rollout;
 use crate::chain::Chain;
@@ -158,7 +158,7 @@ pub(super) async fn roll_back(
         );
     };
     let change = Change::Artifact(previous.into());
-    let changes = vec![change::describe(&deal, &change)];
+    let changes = vec![describe(&deal, &change)];
     client.send(&chain.account()?, &call(id, change)).await?;
     let now = settle(&client, printer, id, &rollback.wait).await?;
     let updated = Updated {

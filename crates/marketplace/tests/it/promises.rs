@@ -1,0 +1,88 @@
+//! Every promise of the specification has a scenario or a test that names it, and every scenario says what it is about:
+//! its first line is `# M6, T2: A sentence.`
+
+use std::collections::BTreeSet;
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+
+/// The documents of this crate.
+const SPEC: [&str; 6] = ["deal", "demand", "ledger", "matching", "supply", "time"];
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn files(folder: &str, end: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(here(folder)).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|found| found == end) {
+            let text = read_to_string(&path).expect("a text");
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files
+}
+
+/// `- **M6** …` in the documents.
+fn promises() -> BTreeSet<String> {
+    let mut promises = BTreeSet::new();
+    for name in SPEC {
+        let text = read_to_string(here(&format!("../../docs/spec/{name}.md"))).expect("a spec");
+        let lines = text.lines().filter_map(|line| line.strip_prefix("- **"));
+        promises.extend(lines.filter_map(|line| Some(line.split_once("**")?.0.to_owned())));
+    }
+    promises
+}
+
+/// The promises that a scenario's first line names, if it has the form.
+fn named(text: &str) -> Option<Vec<&str>> {
+    let (numbers, sentence) = text.lines().next()?.strip_prefix("# ")?.split_once(": ")?;
+    (!sentence.is_empty()).then(|| numbers.split(", ").collect())
+}
+
+/// Whether a text has this word.
+fn has_word(text: &str, word: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|found| found == word)
+}
+
+#[test]
+fn every_scenario_names_the_promises_it_is_about() {
+    let promises = promises();
+    let scenarios = files("tests/scenarios", "txt");
+    let good = |text| {
+        let named = named(text);
+        named.is_some_and(|all| all.iter().all(|one| promises.contains(*one)))
+    };
+    let bad = scenarios.iter().filter(|(_, text)| !good(text));
+    let bad: Vec<_> = bad.map(|(path, _)| path).collect();
+    assert!(
+        bad.is_empty(),
+        "begin with `# M6, T2: A sentence.` in {bad:#?}"
+    );
+}
+
+#[test]
+fn every_promise_has_a_scenario_or_a_test_that_names_it() {
+    let scenarios = files("tests/scenarios", "txt");
+    let scenarios: Vec<_> = scenarios
+        .iter()
+        .filter_map(|(_, text)| named(text))
+        .collect();
+    let folders = ["tests/it", "tests/it/random"];
+    let tests: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect();
+    let missing = |promise: &&String| {
+        let scenario = scenarios.iter().flatten().any(|one| one == promise);
+        !scenario && !tests.iter().any(|(_, text)| has_word(text, promise))
+    };
+    let promises = promises();
+    let missing: Vec<_> = promises.iter().filter(missing).collect();
+    assert!(
+        missing.is_empty(),
+        "nothing shows that these hold: {missing:?}"
+    );
+}
