@@ -7,4 +7,5 @@ mod kills;
 mod market;
 mod support;
 mod up;
+mod update;
 mod validators;
