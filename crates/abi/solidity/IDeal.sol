@@ -23,7 +23,7 @@ interface IDeal {
         /// What its owner may take back.
         uint128 surplus;
         /// How many artifacts it had.
-        uint32 version;
+        uint32 artifactVersion;
         Rollout rollout;
         /// The worker that is next to change, or at which it stopped.
         uint64 rolloutWorker;

@@ -2,10 +2,10 @@
 pragma solidity ^0.8.20;
 
 /// A kind of object with an id.
-enum ObjectKind { Provider, Datacenter, Peer, Offer, Deal, Worker }
+enum ObjectKind { Provider, Datacenter, Peer, Offer, Deal, Worker, Change }
 
 /// Who may make a call.
-enum Role { ProviderOwner, Operator, ProviderOrOperator, DealOwner, DealOwnerOrMonitor, OfferedOwner }
+enum Role { ProviderOwner, Operator, ProviderOrOperator, DealOwner, DealOwnerOrMonitor, Heir, Governance }
 
 /// Why a call is refused. Ids of peers are their keys, all other ids are numbers.
 interface IErrors {

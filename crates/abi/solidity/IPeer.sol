@@ -38,6 +38,7 @@ interface IPeer {
         bytes32 indexed peer, uint64 indexed provider, uint64 indexed datacenter, address operator
     );
     event PeerEndpointsSet(bytes32 indexed peer, string[] endpoints);
+    event PeerOperatorSet(bytes32 indexed peer, address operator);
     event PeerAttributesSet(bytes32 indexed peer);
     event PeerUnitsChanged(bytes32 indexed peer, uint16 units);
     event PeerReported(bytes32 indexed peer, uint64 until);
@@ -47,6 +48,8 @@ interface IPeer {
     function registerPeer(PeerRegistration calldata registration) external;
     /// Says where it listens; the provider's owner or the operator may.
     function setPeerEndpoints(bytes32 peer, string[] calldata endpoints) external;
+    /// Names another key that reports for it, from now on and for the workers it has; the provider's owner may.
+    function setPeerOperator(bytes32 peer, address operator) external;
     /// States its attributes anew; the provider's owner may. Workers already assigned stay.
     function setPeerAttributes(bytes32 peer, Attribute[] calldata attributes) external;
     /// Adds units; the provider's owner may.

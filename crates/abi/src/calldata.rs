@@ -3,13 +3,13 @@
 use crate::refusal::Revert;
 use crate::sol::{
     IChange::IChangeCalls, IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
-    IErrors::UnknownCall, IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls,
-    ITime::ITimeCalls, IWorker::IWorkerCalls,
+    IErrors::UnknownCall, IGovernance::IGovernanceCalls, IOffer::IOfferCalls, IPeer::IPeerCalls,
+    IProvider::IProviderCalls, ITime::ITimeCalls, IWorker::IWorkerCalls,
 };
-use crate::{change, datacenter, deal, demand, offer, peer, provider, time, worker};
+use crate::{change, datacenter, deal, demand, governance, offer, peer, provider, time, worker};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
-use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
+use marketplace::units::{ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
 use marketplace::{Call, Cx, Error, Reply};
 
 /// Bytes that decoding one call may take in memory.
@@ -29,7 +29,7 @@ pub enum Request {
 }
 
 /// What a contract may read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// A provider.
     Provider(ProviderId),
@@ -45,6 +45,8 @@ pub enum Query {
     Deal(DealId),
     /// A worker.
     Worker(WorkerId),
+    /// The value of a parameter.
+    Parameter(String),
     /// Protocol time.
     Time,
 }
@@ -66,6 +68,7 @@ pub fn decode(data: &[u8]) -> Result<Request, Revert> {
         };
     }
     first_of! {
+        IGovernanceCalls => governance::decode,
         IProviderCalls => provider::decode,
         IDatacenterCalls => datacenter::decode,
         IPeerCalls => peer::decode,
@@ -96,6 +99,7 @@ pub fn strictly<C: SolInterface>(data: &[u8]) -> Result<C, Revert> {
 pub fn encode(call: &Call) -> Vec<u8> {
     match call {
         Call::Usdc(call) => crate::usdc::encode(call),
+        Call::Governance(call) => governance::encode(call),
         Call::Provider(call) => provider::encode(call),
         Call::Datacenter(call) => datacenter::encode(call),
         Call::Peer(call) => peer::encode(call),
@@ -111,7 +115,8 @@ pub fn encode(call: &Call) -> Vec<u8> {
 pub fn reply(reply: Reply) -> Vec<u8> {
     match reply {
         Reply::Done => Vec::new(),
-        Reply::Provider(ProviderId(id))
+        Reply::Change(ChangeId(id))
+        | Reply::Provider(ProviderId(id))
         | Reply::Datacenter(DatacenterId(id))
         | Reply::Offer(OfferId(id))
         | Reply::Deal(DealId(id)) => id.abi_encode(),
@@ -133,6 +138,7 @@ impl Query {
             Self::Demand(id) => demand::answer(cx, id),
             Self::Deal(id) => deal::answer(cx, id),
             Self::Worker(id) => worker::answer(cx, id),
+            Self::Parameter(name) => governance::answer(cx, &name),
             Self::Time => Ok(time::answer(cx)),
         }
     }

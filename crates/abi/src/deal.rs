@@ -105,7 +105,7 @@ impl From<View> for i::DealRecord {
             rate: view.deal.rate.0,
             free: view.free.0,
             surplus: view.surplus.0,
-            version: view.deal.version,
+            artifactVersion: view.deal.artifact_version,
             rollout: change::rollout(view.deal.rollout).0,
             rolloutWorker: change::rollout(view.deal.rollout).1,
             paidUntil: view.paid_until.0,

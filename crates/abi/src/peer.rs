@@ -19,6 +19,10 @@ pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
             peer: PeerId(c.peer.0),
             endpoints: c.endpoints,
         },
+        Calls::setPeerOperator(c) => Call::SetOperator {
+            peer: PeerId(c.peer.0),
+            operator: Address(c.operator.into_array()),
+        },
         Calls::setPeerAttributes(c) => Call::SetAttributes {
             peer: PeerId(c.peer.0),
             attributes: attribute::decode(c.attributes)?,
@@ -48,6 +52,10 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
         Call::SetEndpoints { peer, endpoints } => {
             let peer = peer.0.into();
             i::setPeerEndpointsCall { peer, endpoints }.abi_encode()
+        }
+        Call::SetOperator { peer, operator } => {
+            let (peer, operator) = (peer.0.into(), operator.0.into());
+            i::setPeerOperatorCall { peer, operator }.abi_encode()
         }
         Call::SetAttributes { peer, attributes } => i::setPeerAttributesCall {
             peer: peer.0.into(),
@@ -86,6 +94,10 @@ pub(crate) fn log(event: &Event) -> LogData {
         Event::EndpointsSet { peer, endpoints } => {
             let peer = peer.0.into();
             i::PeerEndpointsSet { peer, endpoints }.encode_log_data()
+        }
+        Event::OperatorSet { peer, operator } => {
+            let (peer, operator) = (peer.0.into(), operator.0.into());
+            i::PeerOperatorSet { peer, operator }.encode_log_data()
         }
         Event::AttributesSet { peer } => i::PeerAttributesSet {
             peer: peer.0.into(),

@@ -4,12 +4,12 @@ use crate::attribute;
 use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IProvider::{self as i, IProviderCalls as Calls};
-use alloy_primitives::LogData;
+use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use marketplace::provider::{Call, Event, PROVIDERS, Provider};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
-use marketplace::units::{Hash, ProviderId};
+use marketplace::units::{Address, Hash, ProviderId};
 use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
@@ -22,6 +22,17 @@ pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
         Calls::updateProvider(c) => Call::Update {
             provider: ProviderId(c.provider),
             metadata: Hash(c.metadata.0),
+        },
+        Calls::transferProvider(c) => Call::Transfer {
+            provider: ProviderId(c.provider),
+            to: (c.to != SolAddress::ZERO).then(|| Address(c.to.into_array())),
+        },
+        Calls::acceptProvider(c) => Call::Accept {
+            provider: ProviderId(c.provider),
+        },
+        Calls::admitProvider(c) => Call::Admit {
+            provider: ProviderId(c.provider),
+            admitted: c.admitted,
         },
         Calls::withdraw(c) => Call::Withdraw {
             provider: ProviderId(c.provider),
@@ -51,6 +62,19 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             metadata: metadata.0.into(),
         }
         .abi_encode(),
+        Call::Transfer { provider, to } => i::transferProviderCall {
+            provider: provider.0,
+            to: to.unwrap_or_default().0.into(),
+        }
+        .abi_encode(),
+        Call::Accept { provider } => {
+            let provider = provider.0;
+            i::acceptProviderCall { provider }.abi_encode()
+        }
+        Call::Admit { provider, admitted } => {
+            let provider = provider.0;
+            i::admitProviderCall { provider, admitted }.abi_encode()
+        }
         Call::Withdraw { provider, workers } => {
             let provider = provider.0;
             i::withdrawCall { provider, workers }.abi_encode()
@@ -70,6 +94,21 @@ pub(crate) fn log(event: &Event) -> LogData {
             name,
         }
         .encode_log_data(),
+        Event::Offered { provider, to } => i::ProviderOffered {
+            provider: provider.0,
+            to: to.unwrap_or_default().0.into(),
+        }
+        .encode_log_data(),
+        Event::Transferred { provider, from, to } => i::ProviderTransferred {
+            provider: provider.0,
+            from: from.0.into(),
+            to: to.0.into(),
+        }
+        .encode_log_data(),
+        Event::Admitted { provider, admitted } => {
+            let provider = provider.0;
+            i::ProviderAdmitted { provider, admitted }.encode_log_data()
+        }
         Event::Updated { provider, metadata } => i::ProviderUpdated {
             provider: provider.0,
             metadata: metadata.0.into(),
@@ -88,6 +127,8 @@ impl From<Provider> for i::ProviderRecord {
     fn from(provider: Provider) -> Self {
         Self {
             owner: provider.owner.0.into(),
+            heir: provider.heir.unwrap_or_default().0.into(),
+            admitted: provider.admitted,
             name: provider.name,
             metadata: provider.metadata.0.into(),
             attributes: attribute::encode(provider.attributes),

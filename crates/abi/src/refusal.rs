@@ -5,7 +5,9 @@ use crate::sol::{ObjectKind, Role as SolRole};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolInterface as _;
 use marketplace::refusal::{Object, Role};
-use marketplace::units::{self, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId};
+use marketplace::units::{
+    self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+};
 use marketplace::{Error, Refusal};
 
 /// What a system contract reverts with: one typed error of `IErrors`.
@@ -29,6 +31,7 @@ fn object(object: Object) -> (ObjectKind, B256) {
         Object::Offer(id) => (ObjectKind::Offer, number(id.0)),
         Object::Deal(id) => (ObjectKind::Deal, number(id.0)),
         Object::Worker(id) => (ObjectKind::Worker, number(id.0)),
+        Object::Change(id) => (ObjectKind::Change, number(id.0)),
     }
 }
 
@@ -41,6 +44,7 @@ fn object_back(kind: ObjectKind, id: B256) -> Option<Object> {
         ObjectKind::Offer => Object::Offer(OfferId(number?)),
         ObjectKind::Deal => Object::Deal(DealId(number?)),
         ObjectKind::Worker => Object::Worker(WorkerId(number?)),
+        ObjectKind::Change => Object::Change(ChangeId(number?)),
         ObjectKind::__Invalid => return None,
     })
 }
@@ -65,7 +69,8 @@ roles!(
     ProviderOrOperator,
     DealOwner,
     DealOwnerOrMonitor,
-    OfferedOwner
+    Heir,
+    Governance
 );
 
 impl From<Refusal> for Revert {

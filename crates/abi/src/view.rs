@@ -9,6 +9,7 @@ pub mod deal;
 pub mod decimal;
 pub mod demand;
 pub mod offer;
+pub mod params;
 pub mod peer;
 pub mod provider;
 pub mod time;

@@ -8,6 +8,7 @@ use abi::view::{
     datacenter::Datacenter,
     deal::{Deal, Member},
     offer::Offer,
+    params::Parameters,
     peer::Peer,
     provider::Provider,
     time::Time,
@@ -70,6 +71,14 @@ impl Client {
     /// If the node does not answer.
     pub async fn parameters(&self) -> Result<BTreeMap<String, u64>, Error> {
         self.read("market_parameters", Vec::new()).await
+    }
+
+    /// All parameters with bounds, unit and meaning, and the changes that wait.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn params(&self) -> Result<Parameters, Error> {
+        self.read("market_params", Vec::new()).await
     }
 
     /// One parameter.

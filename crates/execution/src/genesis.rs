@@ -24,6 +24,9 @@ pub struct Genesis {
     /// Parameters of the marketplace that differ from the main network's, by name. `chain_id` is the one above.
     #[serde(default)]
     pub parameters: BTreeMap<String, u64>,
+    /// The account that may change parameters and admit providers; none: nothing ever changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governance: Option<Address>,
     /// Who has what.
     pub allocations: BTreeMap<Address, Allocation>,
     /// Contracts that are there from the start.
@@ -138,6 +141,9 @@ fn write_marketplace(overlay: &mut Overlay<'_>, genesis: &Genesis) -> Result<(),
         }
     }
     params.chain_id = genesis.chain_id;
+    if let Some(governance) = genesis.governance {
+        params.governance = marketplace::units::Address(governance.into_array());
+    }
     let mut balances = Vec::new();
     let allocations = genesis.allocations.iter();
     for (address, allocation) in allocations.filter(|(_, allocation)| allocation.usdc > 0) {

@@ -3,14 +3,16 @@
 use crate::cx::Cx;
 use crate::refusal::{Error, Refusal, ensure};
 use crate::store::Store;
-use crate::units::{DatacenterId, DealId, Flt, OfferId, ProviderId, Usdc};
-use crate::{change, datacenter, deal, demand, offer, peer, provider, usdc, worker};
+use crate::units::{ChangeId, DatacenterId, DealId, Flt, OfferId, ProviderId, Usdc};
+use crate::{change, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker};
 
 /// A call, in the words of its noun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// About USDC: what an ERC-20 face needs.
     Usdc(usdc::Call),
+    /// About parameters, made by governance.
+    Governance(governance::Call),
     /// About a provider.
     Provider(provider::Call),
     /// About a datacenter.
@@ -42,6 +44,8 @@ pub enum Reply {
     Offer(OfferId),
     /// The new demand, which is a deal in state Matching.
     Deal(DealId),
+    /// The change that waits.
+    Change(ChangeId),
     /// What was paid out.
     Paid(Usdc),
 }
@@ -55,6 +59,7 @@ pub fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
     ensure(value == Flt::ZERO, Refusal::NotPayable { value })?;
     match call {
         Call::Usdc(call) => usdc::apply(cx, call),
+        Call::Governance(call) => governance::apply(cx, call),
         Call::Provider(call) => provider::apply(cx, call),
         Call::Datacenter(call) => datacenter::apply(cx, call),
         Call::Peer(call) => peer::apply(cx, call),

@@ -280,10 +280,10 @@ fn last<S: Store>(cx: &mut Cx<'_, S>, now: &mut DealNow) -> Result<(), Error> {
 /// The first step to another owner. (D14)
 fn offer<S: Store>(cx: &mut Cx<'_, S>, deal: DealId, to: Option<Address>) -> Result<(), Error> {
     let mut now = owned(cx, deal)?;
-    if now.deal.offered_to == to {
+    if now.deal.heir == to {
         return Ok(());
     }
-    now.deal.offered_to = to;
+    now.deal.heir = to;
     now.emit(Event::Offered { deal, to });
     now.save(cx)
 }
@@ -292,12 +292,12 @@ fn offer<S: Store>(cx: &mut Cx<'_, S>, deal: DealId, to: Option<Address>) -> Res
 fn accept<S: Store>(cx: &mut Cx<'_, S>, deal: DealId) -> Result<(), Error> {
     let mut now = DealNow::load(cx, deal)?;
     let caller = cx.caller();
-    let needs = Role::OfferedOwner;
+    let needs = Role::Heir;
     let refusal = Refusal::NotAllowed { caller, needs };
-    ensure(now.deal.offered_to == Some(caller), refusal)?;
+    ensure(now.deal.heir == Some(caller), refusal)?;
     refuse_ended(&now)?;
     now.deal.owner = caller;
-    now.deal.offered_to = None;
+    now.deal.heir = None;
     now.emit(Event::OwnerChanged {
         deal,
         owner: caller,

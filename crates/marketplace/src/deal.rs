@@ -105,11 +105,13 @@ pub struct Deal {
     /// Who pays.
     pub owner: Address,
     /// Who may become its owner.
-    pub offered_to: Option<Address>,
+    pub heir: Option<Address>,
     /// Where it stands.
     pub status: Status,
     /// When it was posted.
     pub posted: Time,
+    /// Which parameters hold for it, of those that act at creation.
+    pub version: u32,
 
     /// Its place among demands.
     pub place: u64,
@@ -133,7 +135,7 @@ pub struct Deal {
     /// Peers that left it, and the epoch up to which they are no candidates.
     pub excluded: Vec<(PeerId, Epoch)>,
     /// How many artifacts it had.
-    pub version: u32,
+    pub artifact_version: u32,
     /// How far its workers are with the one of now.
     pub rollout: Rollout,
     /// When its first worker began to run.

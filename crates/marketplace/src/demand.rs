@@ -179,7 +179,8 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
     let id = DealId(time::next_id(cx.store, COUNTER)?);
     let artifact = terms.artifact.hash;
     let place = next_place(cx.store)?;
-    let deal = Deal::posted(owner, place, cx.now());
+    let mut deal = Deal::posted(owner, place, cx.now());
+    deal.version = cx.params.version;
     let mut now = DealNow::new(cx, id, deal, terms);
     now.deposit(escrow)?;
     ledger::transfer(cx, Account::User(owner), Account::Deal(id), escrow)?;

@@ -21,6 +21,8 @@ events! {
     Ledger(ledger),
     /// Of USDC's allowances and authorizations.
     Usdc(usdc),
+    /// Of a parameter.
+    Governance(governance),
     /// Of a provider.
     Provider(provider),
     /// Of a datacenter.

@@ -16,11 +16,12 @@
 use crate::datacenter::{DATACENTERS, Datacenter};
 use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status};
 use crate::demand::{DEMANDS, Terms};
+use crate::governance::CHANGES;
 use crate::ledger::{Account, BALANCES, HELD};
 use crate::matching::LOOKS;
 use crate::matching::queue::{ASLEEP, CHANGED, FRESH, QUEUE, SWEEP, WAKE};
 use crate::offer::{OFFER_PEERS, OFFERS, Offer};
-use crate::params::{PARAMS, Params};
+use crate::params::{PARAMS, Params, VERSIONS};
 use crate::peer::{LEASES, Lease, PEERS, Peer, UNITS, Units, Whereabouts};
 use crate::provider::{PROVIDERS, Provider};
 use crate::table::{Key, Table};
@@ -87,6 +88,7 @@ struct Checker<'r> {
 /// All rows, decoded.
 struct State {
     params: Params,
+    versions: BTreeMap<u32, Params>,
     clock: Clock,
     balances: BTreeMap<Account, Usdc>,
     held: Usdc,
@@ -113,6 +115,7 @@ impl State {
         }
         Self {
             params: checker.one(&PARAMS),
+            versions: checker.all(&VERSIONS),
             clock: checker.one(&CLOCK),
             balances: checker.all(&BALANCES),
             held: checker.one(&HELD),
@@ -131,6 +134,11 @@ impl State {
         }
     }
 
+    /// Those in force when the deal was posted, for what acts at creation.
+    fn params_of(&self, deal: &Deal) -> &Params {
+        self.versions.get(&deal.version).unwrap_or(&self.params)
+    }
+
     fn workers_of(&self, deal: DealId) -> impl Iterator<Item = &Worker> {
         let ids = self.by_deal.get(&deal).into_iter().flatten();
         ids.filter_map(|id| self.workers.get(id))
@@ -147,9 +155,9 @@ fn pause_over(state: &State, deal: &Deal, hold_over: Time) -> Time {
         pause_epochs,
         epoch_seconds,
         ..
-    } = state.params;
+    } = state.params_of(deal);
     match deal.workers() {
-        0 => hold_over.after(Seconds(pause_epochs.saturating_mul(epoch_seconds))),
+        0 => hold_over.after(Seconds(pause_epochs.saturating_mul(*epoch_seconds))),
         _ => hold_over,
     }
 }
@@ -235,6 +243,11 @@ impl Checker<'_> {
         let Some(terms) = state.demands.get(&id) else {
             return self.expect(false, "I3 counts", || format!("deal {id} has no terms"));
         };
+        let version = deal.version;
+        let known = version == state.params.version || state.versions.contains_key(&version);
+        self.expect(known, "I3 counts", || {
+            format!("deal {id} has parameters of no version")
+        });
         self.escrow(state, id, deal);
         self.counts(state, id, deal);
         self.deadlines(state, id, deal, terms);
@@ -375,9 +388,11 @@ impl Checker<'_> {
             format!("deal {id}: {:?}, worker {first:?} is behind", deal.rollout)
         });
         let had_another = state.previous.contains(&id);
-        self.expect(had_another == (deal.version > 1), "I8 rollout", || {
-            format!("deal {id} has version {}", deal.version)
-        });
+        self.expect(
+            had_another == (deal.artifact_version > 1),
+            "I8 rollout",
+            || format!("deal {id} has version {}", deal.artifact_version),
+        );
     }
 
     /// I3 and I4, for peers, units and offers.
@@ -506,6 +521,7 @@ impl Checker<'_> {
         self.all(&NONCES);
         self.all(&AUTHORIZATIONS);
         self.all(&SWEEP);
+        self.all(&CHANGES);
         let unread: BTreeSet<_> = self
             .rows
             .keys()

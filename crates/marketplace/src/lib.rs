@@ -22,6 +22,7 @@ pub mod deal;
 pub mod demand;
 pub mod event;
 mod genesis;
+pub mod governance;
 pub mod invariants;
 pub mod ledger;
 pub mod limits;

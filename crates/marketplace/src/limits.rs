@@ -34,6 +34,8 @@ pub const MAX_PRICINGS: usize = 2;
 pub const MAX_EXCLUDED: usize = 64;
 /// Workers paid out, or named as stopped, in one call.
 pub const MAX_WORKERS_PER_CALL: usize = 256;
+/// Changes of parameters that wait at one time.
+pub const MAX_CHANGES: usize = 16;
 /// Rows that one query returns.
 pub const MAX_PAGE: usize = 256;
 /// Largest price per unit and epoch: 10^12 USDC.

@@ -1,14 +1,28 @@
-//! Protocol parameters: one table with value, bounds, unit and meaning. They are fixed at genesis; changing
-//! them by governance comes later, so none says yet when a change acts.
+//! Protocol parameters: one table with value, bounds, unit, meaning, and when a change by `governance` acts.
 
 use crate::refusal::{Error, within};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{Seconds, Usdc};
+use crate::units::{Address, Seconds, Usdc};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The one row of parameters.
 pub const PARAMS: Table<(), Params> = Table::new(0x01, "params");
+/// Parameters as they were before each change of one that acts at creation, by [`Params::version`].
+pub const VERSIONS: Table<u32, Params> = Table::new(0x0a, "versions");
+
+/// When a change of a parameter acts, once its delay is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acts {
+    /// It cannot be changed.
+    Never,
+    /// From the block that comes.
+    Now,
+    /// From the next epoch on.
+    NextEpoch,
+    /// For deals that are posted from then on; others keep what they were posted under.
+    AtCreation,
+}
 
 /// What a person needs to know of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +37,31 @@ pub struct Parameter {
     pub max: u64,
     /// Unit of the value.
     pub unit: &'static str,
+    /// When a change acts.
+    pub acts: Acts,
     /// What it does.
     pub meaning: &'static str,
 }
 
 macro_rules! params {
-    ($($name:ident: $default:literal, $min:literal..=$max:literal, $unit:literal, $meaning:literal;)*) => {
+    ($($name:ident: $default:literal, $min:literal..=$max:literal, $unit:literal, $acts:ident, $meaning:literal;)*) => {
         /// Every parameter; [`Default`] gives the values of the main network.
         #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
         pub struct Params {
+            /// The account that may change parameters and admits providers; zero: nobody.
+            pub governance: Address,
+            /// Changes so far of parameters that act at creation.
+            pub version: u32,
             $(#[doc = concat!($meaning, " Unit: ", $unit, ".")] pub $name: u64,)*
         }
 
         impl Default for Params {
             fn default() -> Self {
-                Self { $($name: $default,)* }
+                Self {
+                    governance: Address::default(),
+                    version: 0,
+                    $($name: $default,)*
+                }
             }
         }
 
@@ -51,6 +75,7 @@ macro_rules! params {
                     min: $min,
                     max: $max,
                     unit: $unit,
+                    acts: Acts::$acts,
                     meaning: $meaning,
                 },)*]
             }
@@ -63,28 +88,40 @@ macro_rules! params {
                 }
                 true
             }
+
+            /// These, but for parameters that act at creation: those of `then`.
+            #[must_use]
+            pub(crate) fn of_creation(&self, then: &Self) -> Self {
+                let mut params = self.clone();
+                $(if matches!(Acts::$acts, Acts::AtCreation) {
+                    params.$name = then.$name;
+                })*
+                params
+            }
         }
     };
 }
 
 params! {
-    chain_id: 1, 1..=18_446_744_073_709_551_615, "id", "Chain that signatures are made for.";
-    epoch_seconds: 86_400, 1..=10_000_000, "seconds", "Length of an epoch, for which prices are named.";
-    max_step_seconds: 30, 1..=3_600, "seconds", "Most that one block advances protocol time.";
-    min_prepaid_epochs: 2, 0..=1_000, "epochs", "Epochs at the limit price that the escrow of a demand must cover.";
-    min_charge_seconds: 600, 0..=86_400, "seconds", "Least time a worker is paid for when its developer ends it.";
-    start_timeout_seconds: 120, 1..=86_400, "seconds", "Time from assignment in which a worker must run.";
-    report_seconds: 3_600, 1..=86_400, "seconds", "Distance at which peers are expected to report.";
-    lease_seconds: 9_000, 1..=864_000, "seconds", "How long a report keeps a peer's workers.";
-    exclude_epochs: 7, 0..=1_000, "epochs", "How long a peer that left a deal is no candidate for it.";
-    max_replacements_per_epoch: 16, 1..=1_000, "workers", "Workers of a deal replaced in one epoch.";
-    pause_epochs: 30, 0..=1_000, "epochs", "How long a paused deal without workers waits for money before it ends.";
-    max_target_workers: 64, 1..=256, "workers", "Largest target of a demand.";
-    max_hold_seconds: 604_800, 0..=31_536_000, "seconds", "Longest hold of a demand.";
-    look_budget: 4_096, 1..=65_536, "candidates", "Candidates that fit a demand and among which one look chooses.";
-    clearing_budget: 65_536, 1..=1_000_000_000, "candidates", "Work of clearing in one block, in candidates tested, before it goes on in the next.";
-    due_budget: 1_024, 1..=1_000_000, "deals and workers", "Deals, with their workers, brought up to now by the clock in one half of a block.";
-    faucet_usdc: 0, 0..=1_000_000_000_000_000, "millionths of USDC", "Most that one faucet call gives; 0 switches the faucet off.";
+    chain_id: 1, 1..=18_446_744_073_709_551_615, "id", Never, "Chain that signatures are made for.";
+    epoch_seconds: 86_400, 1..=10_000_000, "seconds", Never, "Length of an epoch, for which prices are named.";
+    max_step_seconds: 30, 1..=3_600, "seconds", Now, "Most that one block advances protocol time.";
+    min_prepaid_epochs: 2, 0..=1_000, "epochs", Now, "Epochs at the limit price that the escrow of a demand must cover.";
+    min_charge_seconds: 600, 0..=86_400, "seconds", AtCreation, "Least time a worker is paid for when its developer ends it.";
+    start_timeout_seconds: 120, 1..=86_400, "seconds", AtCreation, "Time from assignment in which a worker must run.";
+    report_seconds: 3_600, 1..=86_400, "seconds", NextEpoch, "Distance at which peers are expected to report.";
+    lease_seconds: 9_000, 1..=864_000, "seconds", NextEpoch, "How long a report keeps a peer's workers.";
+    exclude_epochs: 7, 0..=1_000, "epochs", AtCreation, "How long a peer that left a deal is no candidate for it.";
+    max_replacements_per_epoch: 16, 1..=1_000, "workers", NextEpoch, "Workers of a deal replaced in one epoch.";
+    pause_epochs: 30, 0..=1_000, "epochs", AtCreation, "How long a paused deal without workers waits for money before it ends.";
+    max_target_workers: 64, 1..=256, "workers", Now, "Largest target of a demand.";
+    max_hold_seconds: 604_800, 0..=31_536_000, "seconds", Now, "Longest hold of a demand.";
+    look_budget: 4_096, 1..=65_536, "candidates", Now, "Candidates that fit a demand and among which one look chooses.";
+    clearing_budget: 65_536, 1..=1_000_000_000, "candidates", Now, "Work of clearing in one block, in candidates tested, before it goes on in the next.";
+    due_budget: 1_024, 1..=1_000_000, "deals and workers", Now, "Deals, with their workers, brought up to now by the clock in one half of a block.";
+    provider_list: 0, 0..=1, "switch", Now, "1: only providers that governance admitted get new workers.";
+    governance_delay_seconds: 172_800, 0..=31_536_000, "seconds", Now, "Time from the proposal of a change to when it acts.";
+    faucet_usdc: 0, 0..=1_000_000_000_000_000, "millionths of USDC", Now, "Most that one faucet call gives; 0 switches the faucet off.";
 }
 
 impl Params {
@@ -124,6 +161,19 @@ impl Params {
         }
         Ok(())
     }
+}
+
+/// The parameters that hold for what was created under `version`.
+pub(crate) fn of_version<S: Store>(
+    store: &mut S,
+    current: &Params,
+    version: u32,
+) -> Result<Params, Error> {
+    if version == current.version {
+        return Ok(current.clone());
+    }
+    let then = VERSIONS.must(store, &version)?;
+    Ok(current.of_creation(&then))
 }
 
 /// The parameters in force.

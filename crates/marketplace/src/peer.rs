@@ -135,6 +135,13 @@ pub enum Call {
         /// `host:port`, at most 4.
         endpoints: Vec<String>,
     },
+    /// The provider's owner names another key that reports for it, from now on and for the workers it has.
+    SetOperator {
+        /// Which.
+        peer: PeerId,
+        /// The key.
+        operator: Address,
+    },
     /// The provider's owner states its attributes anew; workers already assigned stay.
     SetAttributes {
         /// Which.
@@ -184,6 +191,13 @@ pub enum Event {
         /// `host:port`.
         endpoints: Vec<String>,
     },
+    /// Another key reports for it.
+    OperatorSet {
+        /// Which.
+        peer: PeerId,
+        /// The key.
+        operator: Address,
+    },
     /// Its attributes were stated anew.
     AttributesSet {
         /// Which.
@@ -225,6 +239,7 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
     match call {
         Call::Register(registration) => register(cx, registration),
         Call::SetEndpoints { peer, endpoints } => set_endpoints(cx, peer, endpoints),
+        Call::SetOperator { peer, operator } => set_operator(cx, peer, operator),
         Call::SetAttributes { peer, attributes } => set_attributes(cx, peer, attributes),
         Call::AddUnits { peer, count } => add_units(cx, peer, count),
         Call::RemoveUnits { peer, count } => remove_units(cx, peer, count),
@@ -315,6 +330,14 @@ fn set_endpoints<S: Store>(
         peer: id,
         endpoints,
     });
+    Ok(())
+}
+
+fn set_operator<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, operator: Address) -> Result<(), Error> {
+    let mut peer = owned(cx, id)?;
+    peer.operator = operator;
+    PEERS.put(cx.store, &id, &peer)?;
+    cx.emit(Event::OperatorSet { peer: id, operator });
     Ok(())
 }
 

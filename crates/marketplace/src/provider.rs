@@ -2,6 +2,8 @@
 //!
 //! Promises (`docs/spec/supply.md`):
 //! - S1: only the owner of a provider changes it, adds to it or withdraws for it.
+//! - S13: ownership moves in two steps; what was earned and not withdrawn is the new owner's.
+//! - S14: where providers are listed, only admitted ones get new workers.
 
 use crate::attribute::{Attribute, check_all, check_text};
 use crate::call::Reply;
@@ -18,6 +20,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 pub struct Provider {
     /// The account that owns it.
     pub owner: Address,
+    /// The account that may become its owner.
+    pub heir: Option<Address>,
+    /// Whether governance admitted it; counts only where providers are listed. (S14)
+    pub admitted: bool,
     /// Name.
     pub name: String,
     /// Hash of a document that describes it; zero for none.
@@ -53,6 +59,25 @@ pub enum Call {
         /// Hash of a document that describes it.
         metadata: Hash,
     },
+    /// The owner names the account that may become the owner; None takes that back.
+    Transfer {
+        /// Which.
+        provider: ProviderId,
+        /// The account.
+        to: Option<Address>,
+    },
+    /// That account becomes the owner.
+    Accept {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// Governance puts it on the list of providers, or takes it off.
+    Admit {
+        /// Which.
+        provider: ProviderId,
+        /// Onto the list, or off.
+        admitted: bool,
+    },
     /// The owner takes what its workers have earned up to their last reports, oldest worker first, going on
     /// where the last call stopped.
     Withdraw {
@@ -75,6 +100,29 @@ pub enum Event {
         /// Its name.
         name: String,
     },
+    /// This account may become its owner; None: nobody any more.
+    Offered {
+        /// Which.
+        provider: ProviderId,
+        /// The account.
+        to: Option<Address>,
+    },
+    /// It has another owner.
+    Transferred {
+        /// Which.
+        provider: ProviderId,
+        /// Who it was.
+        from: Address,
+        /// Who it is.
+        to: Address,
+    },
+    /// It is on the list of providers, or off it.
+    Admitted {
+        /// Which.
+        provider: ProviderId,
+        /// On the list, or off.
+        admitted: bool,
+    },
     /// It was described anew.
     Updated {
         /// Which.
@@ -93,6 +141,9 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
             attributes,
         } => register(cx, name, metadata, attributes),
         Call::Update { provider, metadata } => update(cx, provider, metadata),
+        Call::Transfer { provider, to } => transfer(cx, provider, to),
+        Call::Accept { provider } => accept(cx, provider),
+        Call::Admit { provider, admitted } => admit(cx, provider, admitted),
         Call::Withdraw { provider, workers } => deal::withdraw(cx, provider, workers),
     }
 }
@@ -109,6 +160,8 @@ fn register<S: Store>(
     let owner = cx.caller();
     let provider = Provider {
         owner,
+        heir: None,
+        admitted: false,
         name: name.clone(),
         metadata,
         attributes,
@@ -135,9 +188,54 @@ fn update<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId, metadata: Hash) -> Resul
     Ok(Reply::Done)
 }
 
+fn transfer<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: ProviderId,
+    to: Option<Address>,
+) -> Result<Reply, Error> {
+    let mut provider = owned(cx, id)?;
+    provider.heir = to;
+    PROVIDERS.put(cx.store, &id, &provider)?;
+    cx.emit(Event::Offered { provider: id, to });
+    Ok(Reply::Done)
+}
+
+fn accept<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Reply, Error> {
+    let mut provider = known(cx, id)?;
+    let heir = provider.heir.take().ok_or(Refusal::WrongState {
+        object: Object::Provider(id),
+        state: "not offered to anybody",
+    })?;
+    cx.authenticate(heir, Role::Heir)?;
+    let from = std::mem::replace(&mut provider.owner, heir);
+    PROVIDERS.put(cx.store, &id, &provider)?;
+    cx.emit(Event::Transferred {
+        provider: id,
+        from,
+        to: heir,
+    });
+    Ok(Reply::Done)
+}
+
+fn admit<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId, admitted: bool) -> Result<Reply, Error> {
+    cx.authenticate(cx.params.governance, Role::Governance)?;
+    let mut provider = known(cx, id)?;
+    provider.admitted = admitted;
+    PROVIDERS.put(cx.store, &id, &provider)?;
+    cx.emit(Event::Admitted {
+        provider: id,
+        admitted,
+    });
+    Ok(Reply::Done)
+}
+
+fn known<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Provider, Error> {
+    Ok(get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Provider(id)))?)
+}
+
 /// The provider, if the caller owns it.
 pub(crate) fn owned<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Provider, Error> {
-    let provider = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Provider(id)))?;
+    let provider = known(cx, id)?;
     cx.authenticate(provider.owner, Role::ProviderOwner)?;
     Ok(provider)
 }

@@ -3,7 +3,7 @@
 
 use crate::store::OutOfWork;
 use crate::units::{
-    Address, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Usdc, WorkerId,
 };
 use std::fmt;
 
@@ -51,6 +51,8 @@ pub enum Object {
     Deal(DealId),
     /// A worker.
     Worker(WorkerId),
+    /// A change of a parameter.
+    Change(ChangeId),
 }
 
 /// Who may make a call.
@@ -58,6 +60,10 @@ pub enum Object {
 pub enum Role {
     /// The account that owns the provider.
     ProviderOwner,
+    /// The account that the provider's owner offered it to.
+    Heir,
+    /// The governance account of the network.
+    Governance,
     /// The operator key of the peer.
     Operator,
     /// The provider's owner or the peer's operator key.
@@ -66,8 +72,6 @@ pub enum Role {
     DealOwner,
     /// The deal's owner or its monitor.
     DealOwnerOrMonitor,
-    /// The account that ownership is offered to.
-    OfferedOwner,
 }
 
 /// Why a call is refused: what, with which values, and (in [`fmt::Display`]) what to do about it.
@@ -211,6 +215,7 @@ impl fmt::Display for Object {
             Self::Offer(id) => write!(f, "offer {id}"),
             Self::Deal(id) => write!(f, "deal {id}"),
             Self::Worker(id) => write!(f, "worker {id}"),
+            Self::Change(id) => write!(f, "change {id} that waits"),
         }
     }
 }
@@ -219,11 +224,12 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ProviderOwner => "the provider's owner",
+            Self::Heir => "the account it is offered to",
+            Self::Governance => "the network's governance account",
             Self::Operator => "the peer's operator key",
             Self::ProviderOrOperator => "the provider's owner or the peer's operator key",
             Self::DealOwner => "the deal's owner",
             Self::DealOwnerOrMonitor => "the deal's owner or its monitor",
-            Self::OfferedOwner => "the account that it is offered to",
         })
     }
 }

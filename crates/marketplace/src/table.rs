@@ -4,7 +4,8 @@ use crate::limits::MAX_PAGE;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::units::{
-    Address, DatacenterId, DealId, Epoch, Hash, OfferId, PeerId, ProviderId, Time, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Epoch, Hash, OfferId, PeerId, ProviderId, Time,
+    WorkerId,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::marker::PhantomData;
@@ -35,7 +36,7 @@ macro_rules! integer_key {
         }
     )*};
 }
-integer_key!(u8, u16, u64, u128);
+integer_key!(u8, u16, u32, u64, u128);
 
 macro_rules! wrapped_key {
     ($($type:ident),*) => {$(
@@ -51,6 +52,7 @@ macro_rules! wrapped_key {
 }
 wrapped_key!(
     Address,
+    ChangeId,
     DatacenterId,
     DealId,
     Epoch,

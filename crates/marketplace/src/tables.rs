@@ -1,7 +1,8 @@
 //! The list of all tables, for snapshots and for people who look at rows.
 
 use crate::{
-    datacenter, deal, demand, ledger, matching, offer, params, peer, provider, time, usdc, worker,
+    datacenter, deal, demand, governance, ledger, matching, offer, params, peer, provider, time,
+    usdc, worker,
 };
 
 macro_rules! tables {
@@ -21,6 +22,8 @@ tables![
     usdc::ALLOWANCES,
     usdc::NONCES,
     usdc::AUTHORIZATIONS,
+    params::VERSIONS,
+    governance::CHANGES,
     provider::PROVIDERS,
     datacenter::DATACENTERS,
     peer::PEERS,

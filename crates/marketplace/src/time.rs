@@ -9,6 +9,7 @@
 
 use crate::cx::Cx;
 use crate::deal::DealNow;
+use crate::governance;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::table::Table;
@@ -91,7 +92,7 @@ pub fn begin_block<S: Store>(cx: &mut Cx<'_, S>, elapsed: Seconds) -> Result<(),
     cx.clock = cx.clock.step(elapsed, Seconds(cx.params.max_step_seconds));
     CLOCK.put(cx.store, &(), &cx.clock)?;
     settle_due(cx, cx.clock.passed)?;
-    Ok(())
+    governance::make_due(cx)
 }
 
 /// Lets deadlines up to and including `upto` take effect, within `due_budget`, in which a deal counts as one and

@@ -32,6 +32,8 @@ id! {
     DealId;
     /// A worker: some units of one peer, serving one deal.
     WorkerId;
+    /// A change of a parameter.
+    ChangeId;
 }
 
 /// An account of the chain.
@@ -166,12 +168,6 @@ impl Exact {
     #[must_use]
     pub fn floor(self, epoch: Seconds) -> Usdc {
         Usdc(self.0.checked_div(u128::from(epoch.0)).unwrap_or(0))
-    }
-
-    /// The whole millionths that hold it, rounded up.
-    #[must_use]
-    pub fn ceil(self, epoch: Seconds) -> Usdc {
-        Usdc(self.0.div_ceil(u128::from(epoch.0.max(1))))
     }
 
     /// What [`Self::floor`] leaves, less than one millionth.

@@ -101,9 +101,9 @@ pub struct Deal {
     /// When its duration is over; null: not known, or while funded.
     pub ends: Option<u64>,
     /// The account that it is offered to.
-    pub offered_to: Option<Address>,
+    pub heir: Option<Address>,
     /// How many artifacts it had.
-    pub version: u32,
+    pub artifact_version: u32,
     /// How far its workers are with the one of now.
     pub rollout: Rollout,
     /// What its workers ran before, if that was something else.
@@ -165,8 +165,8 @@ impl From<(DealId, domain::View)> for Deal {
             surplus: view.surplus.0,
             paid_until: some(view.paid_until),
             ends: some(deal.ends),
-            offered_to: deal.offered_to.map(|to| to.0.into()),
-            version: deal.version,
+            heir: deal.heir.map(|to| to.0.into()),
+            artifact_version: deal.artifact_version,
             rollout: deal.rollout.into(),
             previous: view.previous.map(Into::into),
             terms: view.terms.into(),

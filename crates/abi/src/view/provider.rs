@@ -14,6 +14,10 @@ pub struct Provider {
     pub id: u64,
     /// The account that owns it.
     pub owner: Address,
+    /// The account that may become its owner.
+    pub heir: Option<Address>,
+    /// Whether governance admitted it; counts only where providers are listed.
+    pub admitted: bool,
     /// Name.
     pub name: String,
     /// Hash of a document that describes it; zero for none.
@@ -29,6 +33,8 @@ impl From<(ProviderId, domain::Provider)> for Provider {
         Self {
             id: id.0,
             owner: provider.owner.0.into(),
+            heir: provider.heir.map(|heir| heir.0.into()),
+            admitted: provider.admitted,
             name: provider.name,
             metadata: provider.metadata.0.into(),
             attributes: attribute::all(provider.attributes),

@@ -20,6 +20,8 @@ fn selectors_and_topics_stay() {
         )*};
     }
     write_all! {
+        IGovernance::IGovernanceCalls: "IGovernance: calls",
+        IGovernance::IGovernanceEvents: "IGovernance: events",
         IProvider::IProviderCalls: "IProvider: calls",
         IProvider::IProviderEvents: "IProvider: events",
         IDatacenter::IDatacenterCalls: "IDatacenter: calls",

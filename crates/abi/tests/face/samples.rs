@@ -6,11 +6,11 @@ use marketplace::change::{self, Change};
 use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds, Time, Usdc,
-    WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds,
+    Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
-use marketplace::{Call, datacenter, deal, demand, offer, peer, provider, worker};
+use marketplace::{Call, datacenter, deal, demand, governance, offer, peer, provider, worker};
 
 const PEER: PeerId = PeerId([7; 32]);
 
@@ -91,6 +91,28 @@ fn supply() -> Vec<Call> {
             attributes: attributes(),
         }),
         Call::Provider(provider::Call::Update { provider, metadata }),
+        Call::Governance(governance::Call::Propose {
+            parameter: "max_target_workers".into(),
+            value: 5,
+        }),
+        Call::Governance(governance::Call::Cancel {
+            change: ChangeId(3),
+        }),
+        Call::Provider(provider::Call::Transfer {
+            provider: ProviderId(1),
+            to: Some(Address([4; 20])),
+        }),
+        Call::Provider(provider::Call::Accept {
+            provider: ProviderId(1),
+        }),
+        Call::Provider(provider::Call::Admit {
+            provider: ProviderId(1),
+            admitted: true,
+        }),
+        Call::Peer(peer::Call::SetOperator {
+            peer,
+            operator: Address([5; 20]),
+        }),
         Call::Provider(provider::Call::Withdraw {
             provider,
             workers: 256,

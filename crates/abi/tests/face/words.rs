@@ -3,7 +3,7 @@
 use abi::refusal::{Revert, encode, explain};
 use marketplace::Refusal;
 use marketplace::refusal::{Object, Role};
-use marketplace::units::{Address, DealId, Flt, OfferId, PeerId, Usdc, WorkerId};
+use marketplace::units::{Address, ChangeId, DealId, Flt, OfferId, PeerId, Usdc, WorkerId};
 
 fn refusals() -> Vec<Refusal> {
     let peer = PeerId([7; 32]);
@@ -15,6 +15,15 @@ fn refusals() -> Vec<Refusal> {
             caller: Address([1; 20]),
             needs: Role::DealOwnerOrMonitor,
         },
+        Refusal::NotAllowed {
+            caller: Address([1; 20]),
+            needs: Role::Governance,
+        },
+        Refusal::NotAllowed {
+            caller: Address([1; 20]),
+            needs: Role::Heir,
+        },
+        Refusal::Unknown(Object::Change(ChangeId(5))),
         Refusal::NotYet {
             what: "request pricing",
         },

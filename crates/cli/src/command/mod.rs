@@ -3,6 +3,7 @@
 pub(crate) mod deploy;
 mod key;
 mod node;
+mod params;
 mod peer;
 pub(crate) mod provider;
 pub(crate) mod testnet;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Worker(peer::Worker),
     /// Make and look at key files.
     Key(key::Key),
+    /// Show the network's parameters, and changes that wait.
+    Params(params::Params),
     /// Rent out compute units.
     Provider(provider::Provider),
     /// Rent compute units for a function.
@@ -61,6 +64,7 @@ impl Command {
             Self::Gateway(gateway) => gateway.run(),
             Self::Worker(worker) => worker.run(),
             Self::Key(key) => key.run(printer),
+            Self::Params(params) => params.run(chain, printer),
             Self::Provider(provider) => provider.run(chain, printer),
             Self::Deploy(deploy) => deploy.run(chain, printer),
         }

@@ -41,7 +41,7 @@ pub(crate) struct Testnet {
     /// A parameter of the marketplace that differs from the main network's, such as epoch_seconds=20.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(super) parameters: Vec<(String, u64)>,
-    /// Accounts that begin with a million FLT and a million USDC.
+    /// Accounts that begin with a million FLT and a million USDC; the first may change parameters and admit providers.
     #[arg(long = "fund", value_name = "ADDRESS")]
     pub(super) funded: Vec<Address>,
 }
@@ -87,6 +87,7 @@ impl Testnet {
             chain_id: self.chain_id,
             time_ms: u64::try_from(now.as_millis())?,
             parameters: faucet.chain(self.parameters.iter().cloned()).collect(),
+            governance: self.funded.first().copied(),
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),

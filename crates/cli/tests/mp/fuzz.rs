@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a node says about one call, at most, besides what it repeats of the question.
 const MAX_MESSAGE: usize = 1_000;
 
-const METHODS: [&str; 44] = [
+const METHODS: [&str; 45] = [
     "eth_chainId",
     "eth_blockNumber",
     "eth_syncing",
@@ -54,6 +54,7 @@ const METHODS: [&str; 44] = [
     "web3_sha3",
     "market_time",
     "market_parameters",
+    "market_params",
     "market_provider",
     "market_providers",
     "market_providersOf",

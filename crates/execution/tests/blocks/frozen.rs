@@ -23,6 +23,7 @@ fn example() -> Genesis {
         chain_id: 7,
         time_ms: 1_700_000_000_123,
         parameters: BTreeMap::from([("epoch_seconds".into(), 20)]),
+        governance: None,
         allocations: BTreeMap::from([(Address::repeat_byte(1), Allocation { flt, usdc })]),
         contracts: BTreeMap::from([(Address::repeat_byte(2), Contract { code, storage })]),
         validators: vec!["validator".into()],

@@ -39,9 +39,10 @@ impl Deal {
     pub(crate) fn posted(owner: Address, place: u64, now: Time) -> Self {
         Self {
             owner,
-            offered_to: None,
+            heir: None,
             status: Status::Matching,
             posted: now,
+            version: 0,
             place,
             queued: Queued::No,
             looked: 0,
@@ -52,7 +53,7 @@ impl Deal {
             vacated: 0,
             replaced: (Epoch::default(), 0),
             excluded: Vec::new(),
-            version: 1,
+            artifact_version: 1,
             rollout: Rollout::Done,
             began: None,
             cannot_run: Vec::new(),

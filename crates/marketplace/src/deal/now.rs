@@ -10,7 +10,7 @@ use crate::demand::{DEMANDS, Terms};
 use crate::event;
 use crate::ledger::Account;
 use crate::limits::MAX_EXCLUDED;
-use crate::params::Params;
+use crate::params::{self, Params};
 use crate::peer::{LEASES, Lease};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
@@ -52,7 +52,8 @@ pub(crate) struct DealNow {
     /// Workers read so far, with the leases of their peers. All of them, after [`Self::load_workers`].
     pub(crate) workers: BTreeMap<WorkerId, (Worker, Lease)>,
     pub(super) all_loaded: bool,
-    pub(super) params: Params,
+    /// Those in force, but for what acts at creation.
+    pub(crate) params: Params,
     pub(super) due_before: Time,
     pub(super) queued_before: Queued,
     pub(super) changed: BTreeSet<WorkerId>,
@@ -82,7 +83,9 @@ impl DealNow {
         let deal = DEALS.get(cx.store, &id)?;
         let deal = deal.ok_or(Refusal::Unknown(Object::Deal(id)))?;
         let terms = DEMANDS.must(cx.store, &id)?;
+        let params = params::of_version(cx.store, &cx.params, deal.version)?;
         Ok(Self {
+            params,
             all_loaded: false,
             due_before: deal.due,
             queued_before: deal.queued,

@@ -84,7 +84,7 @@ impl DealNow {
     ) -> Result<(), Error> {
         self.load_workers(cx)?;
         if before.hash != self.terms.artifact.hash {
-            self.deal.version = self.deal.version.saturating_add(1);
+            self.deal.artifact_version = self.deal.artifact_version.saturating_add(1);
             self.deal.cannot_run.clear();
             let back = self.way_back(cx, before)?;
             PREVIOUS.put(cx.store, &self.id, &back)?;
@@ -185,7 +185,7 @@ impl DealNow {
     }
 
     fn tell_rollout(&mut self) {
-        let (deal, version, rollout) = (self.id, self.deal.version, self.deal.rollout);
+        let (deal, version, rollout) = (self.id, self.deal.artifact_version, self.deal.rollout);
         self.emit(change::Event::RolloutChanged {
             deal,
             version,

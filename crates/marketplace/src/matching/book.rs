@@ -426,6 +426,11 @@ impl Book {
     }
 
     /// Where clearing keeps a peer.
+    pub(super) fn is_admitted(&self, id: ProviderId) -> bool {
+        let provider = self.providers.get(&id);
+        provider.is_some_and(|provider| provider.admitted)
+    }
+
     pub(super) fn slot_of(&self, id: PeerId) -> Option<Slot> {
         self.slots.get(&id).copied()
     }

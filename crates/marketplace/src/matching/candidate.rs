@@ -17,6 +17,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 pub enum Reason {
     /// Its ask is above the limit.
     Price,
+    /// Its provider is not on the list of those admitted.
+    NotAdmitted,
     /// Its offer has expired.
     Expired,
     /// The offer does not take deals of this duration.
@@ -47,8 +49,9 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Price,
+        Self::NotAdmitted,
         Self::Expired,
         Self::Duration,
         Self::Hold,
@@ -72,11 +75,18 @@ pub(super) struct Wish<'d> {
     pub(super) deal: &'d Deal,
     pub(super) now: Time,
     pub(super) epoch: Epoch,
+    /// Whether only providers that governance admitted may serve it.
+    pub(super) listed: bool,
 }
 
 impl Wish<'_> {
-    /// What keeps all peers of an offer away, whatever they are.
-    pub(super) fn refuses_offer(&self, ask: Price, offer: &Offer) -> Option<Reason> {
+    /// What keeps all peers of an offer away, whatever they are. `admitted`: whether its provider is.
+    pub(super) fn refuses_offer(
+        &self,
+        ask: Price,
+        offer: &Offer,
+        admitted: bool,
+    ) -> Option<Reason> {
         let (terms, offered) = (self.terms, &offer.terms);
         let duration = match (terms.duration, offered.max_duration) {
             (None, longest) => longest.is_none(),
@@ -86,6 +96,7 @@ impl Wish<'_> {
         };
         first(&[
             (ask > terms.limit_price, Reason::Price),
+            (self.listed && !admitted, Reason::NotAdmitted),
             (
                 offered.valid_until.is_some_and(|until| until < self.now),
                 Reason::Expired,
@@ -144,7 +155,7 @@ impl Candidate<'_> {
         let terms = wish.terms;
         let offered = |name: &String| find(&self.peer.attributes, &effector(name)).is_some();
         let excluded = wish.excludes(self.entry.id).then_some(Reason::Excluded);
-        wish.refuses_offer(self.ask, self.offer)
+        wish.refuses_offer(self.ask, self.offer, self.provider.admitted)
             .or(excluded)
             .or_else(|| {
                 let lacks = !terms.effectors.iter().all(offered);

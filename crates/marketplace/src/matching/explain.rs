@@ -341,7 +341,7 @@ impl<'s, 'c, S: Store> Search<'s, 'c, S> {
             return Ok(());
         }
         let rate = together(&found.chosen)?;
-        let cover = self.now.deal.cover(&self.cx.params, rate)?;
+        let cover = self.now.deal.cover(&self.now.params, rate)?;
         let missing = cover.checked_sub(self.now.deal.uncharged()?);
         let Some(missing) = missing else {
             return Ok(());

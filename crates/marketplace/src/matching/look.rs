@@ -80,6 +80,7 @@ pub(super) fn find<S: Store>(cx: &Cx<'_, S>, book: &Book, now: &DealNow) -> Resu
         deal: &now.deal,
         now: cx.now(),
         epoch: cx.epoch(),
+        listed: cx.params.provider_list != 0,
     };
     let most = (cx.params.look_budget, cx.params.clearing_budget);
     let mut survey = Survey::new(book, wish, serving(now), most);
@@ -144,7 +145,7 @@ fn choose<S: Store>(
         }
     }
     let affordable = |survey: &Survey<'_, '_>, chosen: &[usize]| {
-        affordable(cx, now, &survey.fits, chosen).unwrap_or(false)
+        affordable(now, &survey.fits, chosen).unwrap_or(false)
     };
     if greedy.len() == most && census.meets_the_rest(spread) && affordable(survey, &greedy) {
         return Ok(greedy);
@@ -161,14 +162,9 @@ fn choose<S: Store>(
 }
 
 /// Whether the escrow holds the cover with these workers. (M4)
-fn affordable<S: Store>(
-    cx: &Cx<'_, S>,
-    now: &DealNow,
-    fits: &[Fit],
-    chosen: &[usize],
-) -> Result<bool, Error> {
+fn affordable(now: &DealNow, fits: &[Fit], chosen: &[usize]) -> Result<bool, Error> {
     let rate = together(chosen.iter().filter_map(|rank| fits.get(*rank)))?;
-    Ok(now.deal.uncharged()? >= now.deal.cover(&cx.params, rate)?)
+    Ok(now.deal.uncharged()? >= now.deal.cover(&now.params, rate)?)
 }
 
 /// What these workers cost together per epoch.
@@ -210,7 +206,7 @@ fn assign<S: Store>(
 ) -> Result<(), Error> {
     let count = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
     let ids = time::next_ids(cx.store, worker::COUNTER, count)?;
-    let deadline = cx.now().after(Seconds(cx.params.start_timeout_seconds));
+    let deadline = cx.now().after(Seconds(now.params.start_timeout_seconds));
     for (fit, id) in chosen.iter().zip(ids.map(WorkerId)) {
         let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
         book.set_idle(fit.slot, idle);

@@ -198,6 +198,7 @@ fn show<S: Store>(
             deal: &deal,
             now: cx.now(),
             epoch: cx.epoch(),
+            listed: cx.params.provider_list != 0,
         };
         // Whether it serves the demand already, the look finds out.
         if candidate.obstacle(&wish).is_none() {

@@ -99,7 +99,9 @@ impl<'b, 'd> Survey<'b, 'd> {
             }
             self.tested = self.tested.saturating_add(1);
             let members = standing.members.len();
-            if let Some(reason) = self.wish.refuses_offer(ask.0, &standing.offer) {
+            let admitted = self.book.is_admitted(standing.offer.provider);
+            let reason = self.wish.refuses_offer(ask.0, &standing.offer, admitted);
+            if let Some(reason) = reason {
                 self.reasons.add(reason, members);
                 continue;
             }

@@ -13,13 +13,15 @@ use marketplace::units::{
     Address, DatacenterId, DealId, Hash, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, offer, provider, usdc};
+use marketplace::{Call, Cx, Event, Params, demand, governance, offer, provider, usdc};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
 struct Audited {
     owner: Address,
     terms: Terms,
+    /// Least seconds that its workers are paid for, as of its posting.
+    least: u64,
     /// Paid in, and paid back to the owner.
     paid_in: u128,
     paid_back: u128,
@@ -153,6 +155,7 @@ impl Auditor {
                 let audited = Audited {
                     owner: *owner,
                     terms,
+                    least: self.least,
                     paid_in: escrow.0,
                     paid_back: 0,
                     to_treasury: 0,
@@ -176,6 +179,13 @@ impl Auditor {
             }) => {
                 self.places.insert(*peer, *datacenter);
             }
+            Event::Provider(provider::Event::Transferred { provider, from, to }) => {
+                let before = self.owners.insert(*provider, *to);
+                assert_eq!(before, Some(*from), "it changes hands");
+            }
+            Event::Governance(governance::Event::Changed {
+                parameter, value, ..
+            }) => self.parameter(parameter, *value),
             Event::Offer(event) => self.offer_event(event),
             Event::Deal(event) => self.deal_event(event),
             Event::Change(event) => self.ordered(event),
@@ -230,6 +240,15 @@ impl Auditor {
                 assert_eq!(unpaid, 0, "deal {deal} is removed and owes its providers");
                 self.deals.remove(deal);
             }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: u64) {
+        match name {
+            "min_charge_seconds" => self.least = value,
+            // A lease that was renewed before keeps its length.
+            "lease_seconds" => self.lease = self.lease.max(value),
+            _ => {}
         }
     }
 
@@ -375,6 +394,7 @@ impl Auditor {
     /// A worker is gone: was it to go, and for how much?
     fn gone(&mut self, id: WorkerId, reason: GoneReason, at: u64, earned: u128) {
         let worker = self.workers.get(&id).expect("worker");
+        let least = self.deals.get(&worker.deal).expect("deal").least;
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
         let last = worker.ran.map(|ran| ran.max(reported));
         let span = |upto| self.active(worker, upto);
@@ -405,14 +425,14 @@ impl Auditor {
                 | GoneReason::Stopped
                 | GoneReason::BadArtifact,
                 _,
-            ) => span(at).max(self.least),
+            ) => span(at).max(least),
             (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };
         let exact = worker.rate * u128::from(seconds);
         assert_eq!(earned, exact / self.epoch, "worker {id} gone: {reason:?}");
         if reason == GoneReason::CannotRun {
-            let least = worker.rate * u128::from(self.least) / self.epoch;
+            let least = worker.rate * u128::from(least) / self.epoch;
             self.treasury += least;
             self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
         }
@@ -464,7 +484,7 @@ impl Auditor {
             let charged = match (worker.earned, worker.ran) {
                 (Some(earned), _) => earned * self.epoch,
                 (None, Some(_)) => worker.rate * u128::from(self.active(worker, now)),
-                (None, None) => worker.rate * u128::from(self.least),
+                (None, None) => worker.rate * u128::from(deal.least),
             };
             free = free
                 .checked_sub(charged)

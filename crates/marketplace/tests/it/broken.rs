@@ -119,7 +119,7 @@ fn a_worker_that_runs_something_else_is_found() {
             worker.artifact = Hash([artifact; 32]);
             WORKERS.put(store, &worker_id, &worker).expect("no budget");
             let mut deal = DEALS.must(store, &deal_id).expect("a deal");
-            (deal.rollout, deal.version) = (rollout, version);
+            (deal.rollout, deal.artifact_version) = (rollout, version);
             DEALS.put(store, &deal_id, &deal).expect("no budget");
         }
     };
@@ -127,7 +127,7 @@ fn a_worker_that_runs_something_else_is_found() {
         next: WorkerId(worker),
     };
     let had = DEALS.get(&mut full().store, &DealId(1)).expect("no budget");
-    let had = had.expect("a deal").version;
+    let had = had.expect("a deal").artifact_version;
     assert!(!found("I8 rollout", change(7, Rollout::Done, had)));
     assert!(!found("I8 rollout", change(8, next(1), had)));
     for (artifact, rollout, version) in [

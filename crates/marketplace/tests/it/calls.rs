@@ -3,7 +3,9 @@
 //! other crates include this file by its path.
 
 use marketplace::Call;
-use marketplace::{change, datacenter, deal, demand, offer, peer, provider, usdc, worker};
+use marketplace::{
+    change, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker,
+};
 
 macro_rules! calls {
     ($($outer:ident($noun:ident) { $($variant:ident: $name:literal,)* })*) => {
@@ -28,9 +30,16 @@ calls! {
         TransferFrom: "usdc transfer-from",
         Faucet: "usdc faucet",
     }
+    Governance(governance) {
+        Propose: "governance propose",
+        Cancel: "governance cancel",
+    }
     Provider(provider) {
         Register: "provider register",
         Update: "provider update",
+        Transfer: "provider transfer",
+        Accept: "provider accept",
+        Admit: "provider admit",
         Withdraw: "provider withdraw",
     }
     Datacenter(datacenter) {
@@ -39,6 +48,7 @@ calls! {
     Peer(peer) {
         Register: "peer register",
         SetEndpoints: "peer set-endpoints",
+        SetOperator: "peer set-operator",
         SetAttributes: "peer set-attributes",
         AddUnits: "peer add-units",
         RemoveUnits: "peer remove-units",

@@ -6,7 +6,9 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 /// The documents of this crate.
-const SPEC: [&str; 6] = ["deal", "demand", "ledger", "matching", "supply", "time"];
+const SPEC: [&str; 7] = [
+    "deal", "demand", "ledger", "matching", "params", "supply", "time",
+];
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -6,11 +6,12 @@ use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::change::{self, Change};
 use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{Artifact, Pricing, Source, Spread, Terms};
+use marketplace::params::Acts;
 use marketplace::units::{
     Address, DatacenterId, DealId, Hash, Price, ProviderId, Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::{Call, Params, TABLES};
-use marketplace::{datacenter, demand, offer, peer, provider, usdc, worker};
+use marketplace::{datacenter, demand, governance, offer, peer, provider, usdc, worker};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -123,7 +124,20 @@ fn supply(world: &mut World) {
 /// A marketplace with at least one row in every table.
 pub(crate) fn full() -> World {
     let alice = address("alice");
-    let mut world = World::new(Params::default(), &[(alice, Usdc(1_000_000))]);
+    let governance = address("governance");
+    let params = Params {
+        governance,
+        governance_delay_seconds: 0,
+        ..Params::default()
+    };
+    let mut world = World::new(params, &[(alice, Usdc(1_000_000))]);
+    let propose = |parameter: &str, value| {
+        let parameter = parameter.to_owned();
+        Call::Governance(governance::Call::Propose { parameter, value })
+    };
+    world
+        .call(governance, &propose("min_charge_seconds", 600))
+        .expect("change");
     supply(&mut world);
     let post = |target_workers, limit_price, artifact| {
         let terms = Terms {
@@ -182,6 +196,9 @@ pub(crate) fn full() -> World {
     world
         .call(address("owner"), &Call::Peer(add))
         .expect("units");
+    world
+        .call(governance, &propose("lease_seconds", 9_000))
+        .expect("change");
     world.signed(alice);
     world
 }
@@ -211,7 +228,7 @@ fn rows_are_what_they_were() {
 
 #[test]
 fn parameters_are_what_they_were() {
-    let mut found = String::new();
+    let mut found = include_str!("params.md").to_owned();
     for each in Params::default().table() {
         let marketplace::params::Parameter {
             name,
@@ -219,11 +236,22 @@ fn parameters_are_what_they_were() {
             min,
             max,
             unit,
+            acts,
             meaning,
         } = each;
-        writeln!(found, "{name} = {value} {unit}, {min} to {max}: {meaning}").expect("text");
+        let acts = match acts {
+            Acts::Never => "never",
+            Acts::Now => "now",
+            Acts::NextEpoch => "next epoch",
+            Acts::AtCreation => "at creation",
+        };
+        writeln!(
+            found,
+            "| `{name}` | {value} | {unit} | {min} to {max} | {acts} | {meaning} |"
+        )
+        .expect("text");
     }
-    compare("params.txt", &found);
+    compare("../../../docs/spec/params.md", &found);
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub(crate) const ASKS_FOR_MORE: &[(&str, &str)] = &[
     ("usdc transfer", "moves as much again"),
     ("usdc transfer-from", "moves as much again"),
     ("usdc faucet", "gives as much again"),
+    ("governance propose", "another change"),
     ("provider register", "another provider"),
     ("provider withdraw", "goes on with the next workers"),
     ("datacenter register", "another datacenter"),

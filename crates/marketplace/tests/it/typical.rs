@@ -9,11 +9,12 @@ use marketplace::demand::{Artifact, Pricing, Providers, Spread, Terms};
 use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{
-    Address, DatacenterId, DealId, Hash, OfferId, Price, ProviderId, Seconds, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, Price, ProviderId, Seconds, Usdc,
+    WorkerId,
 };
 use marketplace::worker::Obstacle;
 use marketplace::{Book, Call, Cx, Error, Origin, Params};
-use marketplace::{datacenter, deal, demand, offer, peer, provider, usdc, worker};
+use marketplace::{datacenter, deal, demand, governance, offer, peer, provider, usdc, worker};
 
 const ARTIFACT: Hash = Hash([7; 32]);
 const PROVIDER: ProviderId = ProviderId(1);
@@ -50,6 +51,8 @@ pub(crate) fn market(size: Size) -> MemoryStore {
         report_seconds: 86_400,
         lease_seconds: 864_000,
         faucet_usdc: 1_000,
+        governance: address("governance"),
+        governance_delay_seconds: 31_536_000,
         ..Params::default()
     };
     let money = ["alice", "bob", "crowd"].map(|name| (address(name), Usdc(1 << 60)));
@@ -108,6 +111,10 @@ impl Market {
     fn supply(&mut self, others: u64) {
         self.call("owner", register_provider());
         self.call("owner", register_datacenter());
+        self.call("governance", propose());
+        let (provider, to) = (PROVIDER, Some(address("heir")));
+        let transfer = provider::Call::Transfer { provider, to };
+        self.call("owner", Call::Provider(transfer));
         for (name, pool, units) in [
             ("one", "ours", 4),
             ("two", "ours", 4),
@@ -155,6 +162,11 @@ pub(crate) fn register_provider() -> Call {
         metadata: Hash::default(),
         attributes: Vec::new(),
     })
+}
+
+fn propose() -> Call {
+    let (parameter, value) = ("max_target_workers".to_owned(), 9);
+    Call::Governance(governance::Call::Propose { parameter, value })
 }
 
 pub(crate) fn register_datacenter() -> Call {
@@ -249,12 +261,26 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         provider,
         workers: 1,
     };
+    let (change, to) = (ChangeId(1), Some(address("bob")));
+    let cancel = governance::Call::Cancel { change };
+    let admit = provider::Call::Admit {
+        provider,
+        admitted: true,
+    };
     calls.extend([
+        ("governance", propose()),
+        ("governance", Call::Governance(cancel)),
         ("bob", register_provider()),
         (
             "owner",
             Call::Provider(provider::Call::Update { provider, metadata }),
         ),
+        (
+            "owner",
+            Call::Provider(provider::Call::Transfer { provider, to }),
+        ),
+        ("heir", Call::Provider(provider::Call::Accept { provider })),
+        ("governance", Call::Provider(admit)),
         ("owner", Call::Provider(withdraw)),
         ("owner", register_datacenter()),
         ("owner", register_peer("new", "free", 4)),
@@ -265,6 +291,10 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
     calls.extend(
         [
             peer::Call::SetEndpoints { peer, endpoints },
+            peer::Call::SetOperator {
+                peer,
+                operator: address("bob"),
+            },
             peer::Call::SetAttributes { peer, attributes },
             peer::Call::AddUnits { peer, count },
             peer::Call::RemoveUnits { peer, count },

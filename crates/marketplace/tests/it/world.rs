@@ -133,6 +133,7 @@ impl World {
 
     /// Begins a block so many seconds after the last.
     pub(crate) fn begin(&mut self, elapsed: u64) {
+        self.params = self.read(|cx| Ok(cx.params.clone()));
         self.now += elapsed.min(self.params.max_step_seconds);
         let (result, events, _) = self.within(Origin::default(), |cx| {
             marketplace::begin_block(cx, Seconds(elapsed))

@@ -23,7 +23,7 @@ const ESCROW: Usdc = Usdc(100_000_000);
 
 /// Xorshift: small, seeded, the same everywhere.
 #[derive(Clone)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     fn new(seed: u64) -> Self {
@@ -40,7 +40,7 @@ impl Dice {
 
 /// Rows under a block's writes, as whoever executes blocks keeps them.
 #[derive(Clone, Default)]
-pub struct Buffered {
+pub(crate) struct Buffered {
     pub base: BTreeMap<Vec<u8>, Vec<u8>>,
     pub writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
@@ -104,7 +104,7 @@ impl Store for Buffered {
 
 /// A marketplace in memory.
 #[derive(Clone)]
-pub struct Market {
+pub(crate) struct Market {
     pub store: Buffered,
     pub book: Book,
     pub dice: Dice,
@@ -121,7 +121,7 @@ fn params(clearing_budget: u64) -> Params {
 
 impl Market {
     /// Supply and no demand, in its second block, of which each does so much clearing.
-    pub fn new(units: u64, clearing_budget: u64) -> Self {
+    pub(crate) fn new(units: u64, clearing_budget: u64) -> Self {
         let mut genesis = MemoryStore::default();
         let money = [(DEVELOPER, Usdc(1_000_000_000_000_000))];
         marketplace::genesis(&mut genesis, &params(clearing_budget), &money).expect("genesis");
@@ -186,7 +186,7 @@ impl Market {
     }
 
     /// Clears the open block; gives how many workers were assigned.
-    pub fn end(&mut self) -> u64 {
+    pub(crate) fn end(&mut self) -> u64 {
         let ((), events) = self.within(Origin::default(), marketplace::end_block);
         let assigned = |event: &&Event| {
             matches!(
@@ -198,7 +198,7 @@ impl Market {
     }
 
     /// Takes the writes over into the base, and into the index.
-    pub fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         let writes = std::mem::take(&mut self.store.writes);
         let diff = writes.iter();
         self.book
@@ -293,7 +293,7 @@ impl Market {
     }
 
     /// Posts demands until their targets are so many workers together.
-    pub fn demand_workers(&mut self, workers: u64) {
+    pub(crate) fn demand_workers(&mut self, workers: u64) {
         let mut wanted = 0;
         while wanted < workers {
             wanted += self.demand();
@@ -301,13 +301,13 @@ impl Market {
     }
 
     /// Posts a demand whose requirements each hold somewhere, and nowhere together.
-    pub fn demand_in_vain(&mut self) {
+    pub(crate) fn demand_in_vain(&mut self) {
         let terms = impossible(&mut self.dice);
         self.post(terms);
     }
 
     /// Lets one be explained that is not posted.
-    pub fn explain(&mut self) {
+    pub(crate) fn explain(&mut self) {
         let terms = impossible(&mut self.dice);
         let (explanation, _) = self.within(Origin::default(), |cx, book| {
             explain::draft(cx, book, DEVELOPER, terms, ESCROW)
@@ -436,6 +436,7 @@ fn terms(min: u64, target: u64) -> Terms {
         effectors: vec!["kv".to_owned()],
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     }

@@ -8,6 +8,7 @@ use abi::view::{
     datacenter::Datacenter,
     deal::{Deal, Member},
     offer::Offer,
+    params::Parameters,
     peer::Peer,
     provider::Provider,
     time::Time,
@@ -20,7 +21,7 @@ use execution::{
 };
 use jsonrpsee::{core::RpcResult, proc_macros::rpc};
 use marketplace::{
-    Cx, Error, Refusal, datacenter, deal,
+    Cx, Error, Refusal, datacenter, deal, governance,
     limits::MAX_PAGE,
     offer, params, peer, provider, time,
     units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId},
@@ -40,6 +41,10 @@ pub(super) trait Market {
     /// Every parameter by name.
     #[method(name = "parameters", blocking)]
     fn parameters(&self) -> RpcResult<BTreeMap<String, u64>>;
+
+    /// All parameters with bounds, unit and meaning, and the changes that wait.
+    #[method(name = "params", blocking)]
+    fn params(&self) -> RpcResult<Parameters>;
 
     #[method(name = "provider", blocking)]
     fn provider(&self, id: u64) -> RpcResult<Option<Provider>>;
@@ -183,6 +188,10 @@ impl MarketServer for Source {
             .into_iter()
             .map(|parameter| (parameter.name.to_owned(), parameter.value));
         Ok(named.collect())
+    }
+
+    fn params(&self) -> RpcResult<Parameters> {
+        self.read(|cx| Ok((cx.params.clone(), governance::pending(cx.store)?).into()))
     }
 
     fn provider(&self, id: u64) -> RpcResult<Option<Provider>> {

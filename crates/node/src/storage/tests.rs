@@ -13,6 +13,7 @@ fn genesis() -> Genesis {
         chain_id: 7,
         time_ms: 0,
         parameters: Map::new(),
+        governance: None,
         allocations: Map::new(),
         contracts: Map::new(),
         validators: Vec::new(),

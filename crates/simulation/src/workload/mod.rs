@@ -70,6 +70,7 @@ impl Workload {
             chain_id: CHAIN_ID,
             time_ms,
             parameters: PARAMETERS.map(|(name, value)| (name.into(), value)).into(),
+            governance: None,
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),

@@ -83,10 +83,10 @@ fn text(deal: &Deal, now: &Time) -> String {
     text += &format!(
         "  function  {}, version {}: {}\n",
         terms.artifact,
-        deal.version,
+        deal.artifact_version,
         rollout(&deal.rollout)
     );
-    if let Some(to) = deal.offered_to {
+    if let Some(to) = deal.heir {
         text += &format!("  offered   to {to}\n");
     }
     if let Some(paid_until) = deal.paid_until {

@@ -97,7 +97,7 @@ pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> an
         deal: deal.id,
         changes: words,
         changed: false,
-        version: deal.version,
+        version: deal.artifact_version,
         rollout: deal.rollout.clone(),
     };
     if update.dry_run || changes.is_empty() {
@@ -139,7 +139,7 @@ pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> an
         given.source.close().await;
     }
     let now = now?;
-    (updated.version, updated.rollout) = (now.version, now.rollout);
+    (updated.version, updated.rollout) = (now.artifact_version, now.rollout);
     updated.show(printer);
     Ok(())
 }
@@ -165,7 +165,7 @@ pub(super) async fn roll_back(
         deal: deal.id,
         changes,
         changed: true,
-        version: now.version,
+        version: now.artifact_version,
         rollout: now.rollout,
     };
     updated.show(printer);
@@ -197,7 +197,10 @@ async fn roll(client: &Client, printer: &Printer, id: DealId) -> anyhow::Result<
         let deal = client.deal(id).await?;
         let line = rollout(&deal.rollout);
         if line != last {
-            printer.note(&format!("deal {id} version {}: {line}", deal.version));
+            printer.note(&format!(
+                "deal {id} version {}: {line}",
+                deal.artifact_version
+            ));
             last = line;
         }
         anyhow::ensure!(

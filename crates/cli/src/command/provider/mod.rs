@@ -10,7 +10,7 @@ use crate::printer::Printer;
 use alloy_primitives::Address;
 use clap::{Args, Subcommand};
 use client::marketplace::offer::Curve;
-use client::marketplace::units::{DatacenterId, Price, ProviderId, Usdc};
+use client::marketplace::units::{self, DatacenterId, Price, ProviderId, Usdc};
 use client::marketplace::{Call, provider};
 use client::sol::IWorker::WorkerPaid;
 use client::{AccountKey, Client, view};
@@ -46,6 +46,21 @@ enum Command {
         #[arg(long, value_name = "USDC", value_parser = parse_usdc, default_value = "0")]
         slope: Usdc,
     },
+    /// Offer a provider to another account, which then accepts it; or take that back.
+    Transfer {
+        /// The provider.
+        #[arg(long, value_name = "ID")]
+        provider: u64,
+        /// The account; without one, nobody any more.
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<Address>,
+    },
+    /// Become the owner of a provider that was offered to your account. What it earned and nobody withdrew is yours.
+    Accept {
+        /// The provider.
+        #[arg(long, value_name = "ID")]
+        provider: u64,
+    },
     /// Take what your providers have earned up to their peers' last reports.
     Withdraw,
     /// Show your providers, their datacenters, offers and peers.
@@ -75,10 +90,39 @@ impl Provider {
                 let curve = Curve { floor, slope };
                 chain::wait(offer::run(chain, printer, datacenter, curve))
             }
+            Command::Transfer { provider, to } => {
+                let provider = ProviderId(*provider);
+                let to = to.map(|to| units::Address(to.into_array()));
+                let call = provider::Call::Transfer { provider, to };
+                chain::wait(hand_over(chain, printer, provider, call))
+            }
+            Command::Accept { provider } => {
+                let provider = ProviderId(*provider);
+                let call = provider::Call::Accept { provider };
+                chain::wait(hand_over(chain, printer, provider, call))
+            }
             Command::Withdraw => chain::wait(show_withdrawn(chain, printer)),
             Command::Status => chain::wait(status::run(chain, printer)),
         }
     }
+}
+
+/// A step of the way from one owner to another; shows where it led.
+async fn hand_over(
+    chain: &Chain,
+    printer: &Printer,
+    id: ProviderId,
+    call: provider::Call,
+) -> anyhow::Result<()> {
+    let (client, account) = (chain.client()?, chain.account()?);
+    client.send(&account, &Call::Provider(call)).await?;
+    let provider = client.provider(id).await?;
+    let mut text = format!("provider {id} belongs to {}", provider.owner);
+    if let Some(heir) = provider.heir {
+        text += &format!("; {heir} may accept it: `mp provider accept --provider {id}`");
+    }
+    printer.result(&provider, &text);
+    Ok(())
 }
 
 /// The providers of an account, at least one.

@@ -41,8 +41,8 @@ impl Run {
     }
 
     pub(super) fn accept_deal(&mut self) -> Made {
-        let (deal, owner) = self.deal_that(|deal| deal.offered_to.is_some() && !deal.ended());
-        let offered = self.deal_of(deal).and_then(|deal| deal.offered_to);
+        let (deal, owner) = self.deal_that(|deal| deal.heir.is_some() && !deal.ended());
+        let offered = self.deal_of(deal).and_then(|deal| deal.heir);
         let caller = offered.unwrap_or(owner);
         (caller, Call::Change(Order::Accept { deal }))
     }

@@ -20,6 +20,8 @@ const STAYS: &[&str] = &[
     "providers",
     "datacenters",
     "sweep",
+    "versions",
+    "changes",
 ];
 
 /// Who does nothing until the others have left.

@@ -5,6 +5,7 @@
 
 use super::{Run, Tally};
 use crate::dice::{Dice, Fuzz, environment};
+use crate::world::address;
 use marketplace::Params;
 
 /// Short times, so that a run sees much; and epochs of which it sees many, a few or not one.
@@ -23,6 +24,8 @@ fn params(dice: &mut Dice) -> Params {
         max_hold_seconds: 100,
         look_budget: 40,
         faucet_usdc: 1_000_000,
+        governance: address("governance"),
+        governance_delay_seconds: dice.of(&[0, 40]),
         ..Params::default()
     }
 }

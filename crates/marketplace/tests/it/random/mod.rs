@@ -9,6 +9,7 @@ mod deal;
 mod demand;
 mod exit;
 mod fuzz;
+mod governance;
 mod offer;
 mod peer;
 mod provider;
@@ -43,6 +44,7 @@ struct Run {
     datacenters: u64,
     offers: u64,
     deals: u64,
+    changes: u64,
     /// Workers that are not gone, as the first `heard` events say.
     live: Vec<WorkerId>,
     heard: usize,
@@ -66,6 +68,7 @@ impl Run {
             datacenters: 0,
             offers: 0,
             deals: 0,
+            changes: 0,
             live: Vec::new(),
             heard: 0,
             peers: Vec::new(),
@@ -143,6 +146,7 @@ impl Run {
             Reply::Datacenter(id) => self.datacenters = id.0,
             Reply::Offer(id) => self.offers = id.0,
             Reply::Deal(id) => self.deals = id.0,
+            Reply::Change(id) => self.changes = id.0,
             Reply::Done | Reply::Paid(_) => {}
         }
     }

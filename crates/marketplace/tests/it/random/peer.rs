@@ -59,6 +59,13 @@ impl Run {
         )
     }
 
+    pub(super) fn set_operator(&mut self) -> Made {
+        let (peer, provider) = self.any_peer();
+        let operator = self.anybody();
+        let call = peer::Call::SetOperator { peer, operator };
+        (self.owner(provider), Call::Peer(call))
+    }
+
     pub(super) fn set_attributes(&mut self) -> Made {
         let (peer, provider) = self.any_peer();
         let mut attributes = match self.dice.one_in(3) {

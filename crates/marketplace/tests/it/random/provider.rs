@@ -29,6 +29,30 @@ impl Run {
         (self.owner(provider), Call::Provider(call))
     }
 
+    pub(super) fn transfer_provider(&mut self) -> Made {
+        let provider = self.any_provider();
+        let to = (!self.dice.one_in(4)).then(|| self.anybody());
+        let call = provider::Call::Transfer { provider, to };
+        (self.owner(provider), Call::Provider(call))
+    }
+
+    pub(super) fn accept_provider(&mut self) -> Made {
+        let heir = |run: &Self, id: ProviderId| {
+            let provider = run.world.read(|cx| provider::get(cx.store, id));
+            provider.and_then(|provider| provider.heir)
+        };
+        let provider = self.find(Self::any_provider, |run, id| heir(run, *id).is_some());
+        let caller = heir(self, provider).unwrap_or(address("nobody"));
+        let call = provider::Call::Accept { provider };
+        (caller, Call::Provider(call))
+    }
+
+    pub(super) fn admit_provider(&mut self) -> Made {
+        let (provider, admitted) = (self.any_provider(), !self.dice.one_in(4));
+        let call = provider::Call::Admit { provider, admitted };
+        (address("governance"), Call::Provider(call))
+    }
+
     pub(super) fn withdraw(&mut self) -> Made {
         let provider = self.any_provider();
         let workers = self.small(5);

@@ -82,6 +82,8 @@ impl Run {
             false => Vec::new(),
         };
         let call = worker::Call::Report { peer, stopped };
-        (address(&name), Call::Worker(call))
+        let row = self.world.read(|cx| peer::get(cx.store, peer));
+        let operator = row.map_or(address(&name), |peer| peer.operator);
+        (operator, Call::Worker(call))
     }
 }

@@ -10,7 +10,7 @@ use marketplace::demand::{Artifact, Pricing, Terms};
 use marketplace::units::{Address, Hash, Price, Seconds, Time, Usdc, WorkerId};
 use marketplace::worker::Obstacle;
 use marketplace::{Call, Event};
-use marketplace::{datacenter, deal, demand, offer, peer, provider, usdc, worker};
+use marketplace::{datacenter, deal, demand, governance, offer, peer, provider, usdc, worker};
 
 impl Stage {
     /// Who makes which call, unless the line says otherwise, and the name of what it makes.
@@ -29,10 +29,12 @@ impl Stage {
                 };
                 Ok((name.clone(), name, Call::Provider(register)))
             }
+            "propose" | "cancel" => self.govern(verb, name, words),
+            "hand-over" | "take-over" | "admit" | "expel" => self.provider(verb, &name, words),
             "datacenter" => self.datacenter(name, words),
             "peer" | "offer" | "add-units" | "remove-units" | "set-price" | "set-terms"
             | "add-peer" | "remove-peer" | "close" | "remove-peer-row" | "set-attributes"
-            | "set-endpoints" => self.supply(verb, name, words),
+            | "set-endpoints" | "set-operator" => self.supply(verb, name, words),
             "demand" => self.demand(name, words),
             verb if is_change(verb) => self.change(verb, &name, words),
             "run" | "cannot-run" | "report" => self.work(verb, name, words),
@@ -45,6 +47,47 @@ impl Stage {
             "transfer" | "approve" | "transfer-from" | "faucet" => coins(verb, name, words),
             _ => self.deal(verb, &name, words),
         }
+    }
+
+    fn govern(
+        &mut self,
+        verb: &str,
+        name: String,
+        words: &mut Words<'_>,
+    ) -> Result<(String, String, Call), String> {
+        let call = match verb {
+            "propose" => governance::Call::Propose {
+                parameter: words.next()?.to_owned(),
+                value: words.small()?,
+            },
+            _ => governance::Call::Cancel {
+                change: known(&self.changes, &name)?,
+            },
+        };
+        Ok(("governance".to_owned(), name, Call::Governance(call)))
+    }
+
+    /// A call about a provider, by its owner or by governance.
+    fn provider(
+        &mut self,
+        verb: &str,
+        name: &str,
+        words: &mut Words<'_>,
+    ) -> Result<(String, String, Call), String> {
+        let provider = known(&self.providers, name)?;
+        let (caller, call) = match verb {
+            "hand-over" => {
+                let to = words.next()?;
+                let to = (to != "nobody").then(|| address(to));
+                (name, provider::Call::Transfer { provider, to })
+            }
+            "take-over" => (words.next()?, provider::Call::Accept { provider }),
+            _ => {
+                let admitted = verb == "admit";
+                ("governance", provider::Call::Admit { provider, admitted })
+            }
+        };
+        Ok((caller.to_owned(), String::new(), Call::Provider(call)))
     }
 
     fn datacenter(
@@ -112,6 +155,10 @@ impl Stage {
             "set-attributes" => {
                 let attributes = attributes(Some(words.next()?));
                 Call::Peer(peer::Call::SetAttributes { peer, attributes })
+            }
+            "set-operator" => {
+                let operator = address(words.next()?);
+                Call::Peer(peer::Call::SetOperator { peer, operator })
             }
             "set-endpoints" => {
                 let endpoints = words.next()?.split(',').map(str::to_owned).collect();

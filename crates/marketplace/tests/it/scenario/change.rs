@@ -21,8 +21,8 @@ pub(super) fn is_change(verb: &str) -> bool {
         "duration",
         "providers",
         "monitor",
-        "hand-over",
-        "accept",
+        "offer-deal",
+        "accept-deal",
     ];
     verbs.contains(&verb)
 }
@@ -36,11 +36,11 @@ impl Stage {
     ) -> Result<(String, String, Call), String> {
         let deal = known(&self.deals, name)?;
         let change = match verb {
-            "hand-over" => {
+            "offer-deal" => {
                 let to = account(words.next()?);
                 return Ok(call(change::Call::Offer { deal, to }));
             }
-            "accept" => return Ok(call(change::Call::Accept { deal })),
+            "accept-deal" => return Ok(call(change::Call::Accept { deal })),
             "artifact" => Change::Artifact(Artifact {
                 hash: Hash([words.small()?; 32]),
                 size: words.number_option("size")?.unwrap_or(1_000),

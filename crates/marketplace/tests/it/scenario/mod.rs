@@ -7,11 +7,11 @@ mod words;
 use crate::world::{World, address};
 use marketplace::store::Store;
 use marketplace::units::{
-    Address, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
-use marketplace::{deal, ledger, offer, worker};
+use marketplace::{deal, governance, ledger, offer, worker};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -74,6 +74,7 @@ struct Stage {
     peers: BTreeMap<PeerId, String>,
     offers: BTreeMap<String, OfferId>,
     deals: BTreeMap<String, DealId>,
+    changes: BTreeMap<String, ChangeId>,
     /// Workers by deal, in the order of their assignment.
     workers: BTreeMap<DealId, Vec<WorkerId>>,
     heard: usize,
@@ -108,6 +109,11 @@ impl Stage {
                 self.names.insert(address(name), name.to_owned());
                 self.money.push((address(name), Usdc(words.number()?)));
             }
+            "governance" => {
+                let name = words.next()?;
+                self.names.insert(address(name), name.to_owned());
+                self.params.governance = address(name);
+            }
             "at" => self.reach(words.small()?)?,
             "block" => {
                 let elapsed = words.small()?;
@@ -130,7 +136,8 @@ impl Stage {
                 self.hear();
                 self.pending.clear();
             }
-            "balance" | "deal" | "worker" | "runs" | "due" | "unpaid" | "look" | "price" => {
+            "balance" | "deal" | "worker" | "runs" | "due" | "unpaid" | "look" | "price"
+            | "parameter" | "pending" => {
                 let what = action.split_whitespace().next().unwrap_or_default();
                 let found = self.read(what, &mut words)?;
                 expect(outcome, &found)?;
@@ -195,6 +202,7 @@ impl Stage {
             Some(Reply::Datacenter(id)) => _ = self.datacenters.insert(name, id),
             Some(Reply::Offer(id)) => _ = self.offers.insert(name, id),
             Some(Reply::Deal(id)) => _ = self.deals.insert(name, id),
+            Some(Reply::Change(id)) => _ = self.changes.insert(name, id),
             Some(Reply::Paid(amount)) => return Ok(format!("paid {amount}")),
             Some(Reply::Done) => {}
         }
@@ -333,6 +341,17 @@ impl Stage {
                     })
                 }))
             }
+            "parameter" => {
+                let table = world.read(|cx| Ok(cx.params.table()));
+                let found = table.iter().find(|each| each.name == name);
+                Ok(found.ok_or("no such parameter")?.value.to_string())
+            }
+            "pending" => {
+                let all = world.read(|cx| governance::pending(cx.store));
+                let all = all.iter().filter(|(_, change)| change.parameter == name);
+                let each = all.map(|((at, _), change)| format!("{} at {at}", change.value));
+                Ok(each.collect::<Vec<_>>().join(", "))
+            }
             "look" => {
                 let id = known(&self.deals, name)?;
                 let look = world.read(|cx| marketplace::matching::LOOKS.get(cx.store, &id));
@@ -394,7 +413,7 @@ impl Stage {
                     .to_string()
             }
             "paid-until" => until(view.paid_until),
-            "version" => view.deal.version.to_string(),
+            "version" => view.deal.artifact_version.to_string(),
             "rollout" => self.rollout(id, view.deal.rollout),
             "previous" => view.previous.map_or_else(
                 || "none".to_owned(),
