@@ -17,7 +17,7 @@ export async function startNode() {
   const network = join(folder, "network");
   const mp = process.env.MP;
   if (!mp) throw new Error("MP must name the mp program; run `cargo xtask test ethereum`");
-  execFileSync(mp, ["testnet", network, "--rpc-port", "0", "--p2p-port", "0", "--fund", ALICE_ADDRESS]);
+  execFileSync(mp, ["testnet", network, "--rpc-port", "0", "--p2p-port", "0", "--fund", ALICE_ADDRESS, "--parameter", "deposit_gwei=0"]);
   const child = spawn(mp, ["node", join(network, "node-0", "node.toml")], {
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -17,9 +17,12 @@ interface IDatacenter {
     }
 
     event DatacenterRegistered(uint64 indexed datacenter, uint64 indexed provider, bytes2 country, string city);
+    event DatacenterRemoved(uint64 indexed datacenter);
 
     /// Registers a datacenter; the provider's owner may.
-    function registerDatacenter(DatacenterRecord calldata datacenter) external returns (uint64 id);
+    function registerDatacenter(DatacenterRecord calldata datacenter) external payable returns (uint64 id);
+    /// Removes one without peers and offers; the provider's owner may.
+    function removeDatacenter(uint64 datacenter) external;
 
     function getDatacenter(uint64 datacenter) external view returns (DatacenterRecord memory);
 }

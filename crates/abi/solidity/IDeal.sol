@@ -45,7 +45,8 @@ interface IDeal {
     function evict(uint64 worker) external;
     /// Ends the deal and refunds what has not accrued; the owner may.
     function stopDeal(uint64 deal) external;
-    /// Removes an ended deal whose workers are all paid out; the owner may.
+    /// Removes an ended deal whose workers are all paid out; the owner may. Long after its end anybody may, for its deposit,
+    /// which pays its workers first.
     function removeDeal(uint64 deal) external;
 
     function getDeal(uint64 deal) external view returns (DealRecord memory);

@@ -30,7 +30,7 @@ interface IDemand {
     event DemandPosted(uint64 indexed deal, address indexed owner, bytes32 artifact, uint128 escrow);
 
     /// Posts a demand and takes its escrow from the caller's USDC; no approval is needed.
-    function postDemand(DemandTerms calldata terms, uint128 escrow) external returns (uint64 deal);
+    function postDemand(DemandTerms calldata terms, uint128 escrow) external payable returns (uint64 deal);
 
     function getDemand(uint64 deal) external view returns (DemandTerms memory);
 }

@@ -15,6 +15,7 @@ interface IErrors {
     error OutOfBounds(string what, uint128 given, uint128 min, uint128 max);
     error Malformed(string what);
     error NotPayable(uint128 value);
+    error DepositTooSmall(uint128 needed, uint128 given);
     error BalanceTooLow(uint128 needed, uint128 available);
     error AllowanceTooLow(uint128 needed, uint128 available);
     error SupplyTooLarge();
@@ -26,6 +27,7 @@ interface IErrors {
     error PeerInOffer(bytes32 peer, uint64 offer);
     error PeerNotInOffer(bytes32 peer);
     error OtherDatacenter(bytes32 peer);
+    error NotEmpty(ObjectKind kind, bytes32 id);
     error PeerNotEmpty(bytes32 peer);
     error UnitsServing(uint16 asked, uint16 idle);
     error WrongState(ObjectKind kind, bytes32 id, string state);

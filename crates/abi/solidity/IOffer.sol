@@ -54,7 +54,7 @@ interface IOffer {
 
     /// Makes an offer for at most 64 peers; more can be added.
     function postOffer(uint64 datacenter, Curve calldata curve, OfferTerms calldata terms, bytes32[] calldata peers)
-        external returns (uint64 offer);
+        external payable returns (uint64 offer);
     /// Asks another price: floor and slope rise from the next epoch on, and fall at once. Workers keep theirs.
     function setOfferPrice(uint64 offer, Curve calldata curve) external;
     /// Accepts something else from now on. Workers keep what they were assigned under.

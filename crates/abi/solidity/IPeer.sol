@@ -45,7 +45,7 @@ interface IPeer {
     event PeerRemoved(bytes32 indexed peer);
 
     /// Registers a peer with its units; the provider's owner may.
-    function registerPeer(PeerRegistration calldata registration) external;
+    function registerPeer(PeerRegistration calldata registration) external payable;
     /// Says where it listens; the provider's owner or the operator may.
     function setPeerEndpoints(bytes32 peer, string[] calldata endpoints) external;
     /// Names another key that reports for it, from now on and for the workers it has; the provider's owner may.
@@ -53,7 +53,7 @@ interface IPeer {
     /// States its attributes anew; the provider's owner may. Workers already assigned stay.
     function setPeerAttributes(bytes32 peer, Attribute[] calldata attributes) external;
     /// Adds units; the provider's owner may.
-    function addUnits(bytes32 peer, uint16 count) external;
+    function addUnits(bytes32 peer, uint16 count) external payable;
     /// Removes the last units, which must be idle; the provider's owner may.
     function removeUnits(bytes32 peer, uint16 count) external;
     /// Removes a peer without units that stands in no offer; the provider's owner may.

@@ -3,10 +3,13 @@
 use crate::refusal::Revert;
 use crate::sol::{
     IChange::IChangeCalls, IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
-    IErrors::UnknownCall, IGovernance::IGovernanceCalls, IOffer::IOfferCalls, IPeer::IPeerCalls,
-    IProvider::IProviderCalls, ITime::ITimeCalls, IWorker::IWorkerCalls,
+    IDeposit::IDepositCalls, IErrors::UnknownCall, IGovernance::IGovernanceCalls,
+    IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
+    IWorker::IWorkerCalls,
 };
-use crate::{change, datacenter, deal, demand, governance, offer, peer, provider, time, worker};
+use crate::{
+    change, datacenter, deal, demand, deposit, governance, offer, peer, provider, time, worker,
+};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
 use marketplace::units::{ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
@@ -47,6 +50,8 @@ pub enum Query {
     Worker(WorkerId),
     /// The value of a parameter.
     Parameter(String),
+    /// The storage deposit of one object.
+    Deposit,
     /// Protocol time.
     Time,
 }
@@ -68,6 +73,7 @@ pub fn decode(data: &[u8]) -> Result<Request, Revert> {
         };
     }
     first_of! {
+        IDepositCalls => deposit::decode,
         IGovernanceCalls => governance::decode,
         IProviderCalls => provider::decode,
         IDatacenterCalls => datacenter::decode,
@@ -139,6 +145,7 @@ impl Query {
             Self::Deal(id) => deal::answer(cx, id),
             Self::Worker(id) => worker::answer(cx, id),
             Self::Parameter(name) => governance::answer(cx, &name),
+            Self::Deposit => Ok(deposit::answer(cx)),
             Self::Time => Ok(time::answer(cx)),
         }
     }

@@ -15,6 +15,9 @@ use marketplace::{Cx, Error, Refusal};
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let call = match calls {
         Calls::registerDatacenter(c) => Call::Register(c.datacenter.try_into()?),
+        Calls::removeDatacenter(c) => Call::Remove {
+            datacenter: DatacenterId(c.datacenter),
+        },
         Calls::getDatacenter(c) => {
             return Ok(Request::Query(Query::Datacenter(DatacenterId(
                 c.datacenter,
@@ -30,6 +33,10 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             datacenter: datacenter.into(),
         }
         .abi_encode(),
+        Call::Remove { datacenter } => {
+            let datacenter = datacenter.0;
+            i::removeDatacenterCall { datacenter }.abi_encode()
+        }
     }
 }
 
@@ -45,6 +52,10 @@ pub(crate) fn log(event: &Event) -> LogData {
             provider: provider.0,
             country: country.0.into(),
             city,
+        }
+        .encode_log_data(),
+        Event::Removed { datacenter } => i::DatacenterRemoved {
+            datacenter: datacenter.0,
         }
         .encode_log_data(),
     }

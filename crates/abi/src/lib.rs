@@ -7,6 +7,7 @@ pub mod change;
 pub mod datacenter;
 pub mod deal;
 pub mod demand;
+pub mod deposit;
 pub mod governance;
 pub mod log;
 pub mod offer;

@@ -1,8 +1,8 @@
 //! Events as logs.
 
 use crate::{
-    MARKETPLACE, USDC, change, datacenter, deal, demand, governance, offer, peer, provider, usdc,
-    worker,
+    MARKETPLACE, USDC, change, datacenter, deal, demand, deposit, governance, offer, peer,
+    provider, usdc, worker,
 };
 use alloy_primitives::Log;
 use marketplace::Event;
@@ -12,6 +12,7 @@ pub fn of(event: &Event) -> Log {
     let (address, data) = match event {
         Event::Ledger(event) => (USDC, usdc::log_of_ledger(event)),
         Event::Usdc(event) => (USDC, usdc::log(event)),
+        Event::Deposit(event) => (MARKETPLACE, deposit::log(event)),
         Event::Governance(event) => (MARKETPLACE, governance::log(event)),
         Event::Provider(event) => (MARKETPLACE, provider::log(event)),
         Event::Datacenter(event) => (MARKETPLACE, datacenter::log(event)),

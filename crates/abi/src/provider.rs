@@ -34,6 +34,9 @@ pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
             provider: ProviderId(c.provider),
             admitted: c.admitted,
         },
+        Calls::removeProvider(c) => Call::Remove {
+            provider: ProviderId(c.provider),
+        },
         Calls::withdraw(c) => Call::Withdraw {
             provider: ProviderId(c.provider),
             workers: c.workers,
@@ -75,6 +78,10 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             let provider = provider.0;
             i::admitProviderCall { provider, admitted }.abi_encode()
         }
+        Call::Remove { provider } => {
+            let provider = provider.0;
+            i::removeProviderCall { provider }.abi_encode()
+        }
         Call::Withdraw { provider, workers } => {
             let provider = provider.0;
             i::withdrawCall { provider, workers }.abi_encode()
@@ -109,6 +116,10 @@ pub(crate) fn log(event: &Event) -> LogData {
             let provider = provider.0;
             i::ProviderAdmitted { provider, admitted }.encode_log_data()
         }
+        Event::Removed { provider } => i::ProviderRemoved {
+            provider: provider.0,
+        }
+        .encode_log_data(),
         Event::Updated { provider, metadata } => i::ProviderUpdated {
             provider: provider.0,
             metadata: metadata.0.into(),

@@ -102,6 +102,10 @@ impl From<Refusal> for Revert {
             }
             Refusal::Malformed { what } => Self::Malformed(e::Malformed { what: what.into() }),
             Refusal::NotPayable { value } => Self::NotPayable(e::NotPayable { value: value.0 }),
+            Refusal::DepositTooSmall { needed, given } => {
+                let (needed, given) = (needed.0, given.0);
+                Self::DepositTooSmall(e::DepositTooSmall { needed, given })
+            }
             Refusal::BalanceTooLow { needed, available } => {
                 let (needed, available) = (needed.0, available.0);
                 Self::BalanceTooLow(e::BalanceTooLow { needed, available })
@@ -134,6 +138,10 @@ impl From<Refusal> for Revert {
             Refusal::OtherDatacenter(peer) => Self::OtherDatacenter(e::OtherDatacenter {
                 peer: peer.0.into(),
             }),
+            Refusal::NotEmpty(full) => {
+                let (kind, id) = object(full);
+                Self::NotEmpty(e::NotEmpty { kind, id })
+            }
             Refusal::PeerNotEmpty(peer) => Self::PeerNotEmpty(e::PeerNotEmpty {
                 peer: peer.0.into(),
             }),
@@ -190,6 +198,10 @@ fn refusal(revert: Revert) -> Option<(Refusal, String)> {
         Revert::NotPayable(e) => Refusal::NotPayable {
             value: units::Flt(e.value),
         },
+        Revert::DepositTooSmall(e) => Refusal::DepositTooSmall {
+            needed: units::Flt(e.needed),
+            given: units::Flt(e.given),
+        },
         Revert::BalanceTooLow(e) => Refusal::BalanceTooLow {
             needed: usdc(e.needed),
             available: usdc(e.available),
@@ -216,6 +228,7 @@ fn refusal(revert: Revert) -> Option<(Refusal, String)> {
         },
         Revert::PeerNotInOffer(e) => Refusal::PeerNotInOffer(peer(e.peer)),
         Revert::OtherDatacenter(e) => Refusal::OtherDatacenter(peer(e.peer)),
+        Revert::NotEmpty(e) => Refusal::NotEmpty(object_back(e.kind, e.id)?),
         Revert::PeerNotEmpty(e) => Refusal::PeerNotEmpty(peer(e.peer)),
         Revert::UnitsServing(e) => Refusal::UnitsServing {
             asked: e.asked,

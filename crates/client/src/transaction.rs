@@ -6,8 +6,8 @@ use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::{Log, TransactionReceipt, TransactionRequest};
 use alloy_sol_types::SolEvent;
-use marketplace::Call;
 use marketplace::units::{self, Flt, Usdc};
+use marketplace::{Call, Params, deposit};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -60,8 +60,24 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] if it would be refused: nothing is sent. Otherwise what went wrong on the way.
     pub async fn send(&self, account: &AccountKey, call: &Call) -> Result<Receipt, Error> {
-        self.transact(account, destination(call), Flt::ZERO, encoded(call))
+        let deposit = self.deposit(call).await?;
+        self.transact(account, destination(call), deposit, encoded(call))
             .await
+    }
+
+    /// FLT that a call deposits, which is sent with it.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn deposit(&self, call: &Call) -> Result<Flt, Error> {
+        let Some(objects) = deposit::objects(call) else {
+            return Ok(Flt::ZERO);
+        };
+        let params = Params {
+            deposit_gwei: self.parameter("deposit_gwei").await?,
+            ..Params::default()
+        };
+        Ok(params.deposit(objects))
     }
 
     /// Asks whether a call of `from` would be refused as things stand. Nothing is sent or signed.
@@ -69,7 +85,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] if so, or what went wrong on the way.
     pub async fn check(&self, from: Address, call: &Call) -> Result<(), Error> {
-        let request = request(from, destination(call), Flt::ZERO, encoded(call));
+        let deposit = self.deposit(call).await?;
+        let request = request(from, destination(call), deposit, encoded(call));
         self.simulate(&request).await.map(|_| ())
     }
 

@@ -1,10 +1,12 @@
 //! Every call there is, and the one door through which they come.
 
 use crate::cx::Cx;
-use crate::refusal::{Error, Refusal, ensure};
+use crate::refusal::Error;
 use crate::store::Store;
-use crate::units::{ChangeId, DatacenterId, DealId, Flt, OfferId, ProviderId, Usdc};
-use crate::{change, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker};
+use crate::units::{ChangeId, DatacenterId, DealId, OfferId, ProviderId, Usdc};
+use crate::{
+    change, datacenter, deal, demand, deposit, governance, offer, peer, provider, usdc, worker,
+};
 
 /// A call, in the words of its noun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +57,15 @@ pub enum Reply {
 /// # Errors
 /// [`Error::Refused`] with the reason; [`Error::OutOfWork`], after which the host rolls back what was written.
 pub fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
-    let value = cx.origin.value;
-    ensure(value == Flt::ZERO, Refusal::NotPayable { value })?;
+    let deposited = deposit::check(cx, &call)?;
+    let reply = handle(cx, call)?;
+    if let Some(amount) = deposited {
+        deposit::take(cx, amount)?;
+    }
+    Ok(reply)
+}
+
+fn handle<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
     match call {
         Call::Usdc(call) => usdc::apply(cx, call),
         Call::Governance(call) => governance::apply(cx, call),

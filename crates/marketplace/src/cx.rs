@@ -34,7 +34,7 @@ pub struct Cx<'a, S> {
     pub clock: Clock,
     /// What happened, in order.
     pub events: &'a mut Vec<Event>,
-    /// FLT that the host pays out after the call. (Nothing pays FLT yet: collateral and rewards will.)
+    /// FLT that the host pays out after the call.
     pub payouts: &'a mut Vec<(Address, Flt)>,
 }
 

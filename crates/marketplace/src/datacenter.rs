@@ -7,12 +7,12 @@ use crate::attribute::{Attribute, check_all, check_text};
 use crate::call::Reply;
 use crate::cx::Cx;
 use crate::limits::MAX_SET;
-use crate::provider;
-use crate::refusal::{Error, Refusal, ensure, long};
+use crate::provider::{self, PROVIDERS};
+use crate::refusal::{Error, Object, Refusal, ensure, long};
 use crate::store::Store;
 use crate::table::Table;
-use crate::time;
-use crate::units::{DatacenterId, ProviderId};
+use crate::units::{DatacenterId, Flt, ProviderId};
+use crate::{deposit, time};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A country: ISO 3166 alpha-2, two capital letters.
@@ -44,8 +44,19 @@ pub struct Datacenter {
     pub attributes: Vec<Attribute>,
 }
 
+/// What a datacenter is home to, and its deposit.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tenants {
+    /// Peers that stand in it, and offers for them.
+    pub count: u32,
+    /// Its storage deposit.
+    pub deposit: Flt,
+}
+
 /// Datacenters by id.
 pub const DATACENTERS: Table<DatacenterId, Datacenter> = Table::new(0x11, "datacenters");
+/// Tenants by datacenter: every datacenter has a row.
+pub const TENANTS: Table<DatacenterId, Tenants> = Table::new(0x17, "tenants");
 const COUNTER: u8 = 1;
 
 /// Calls about datacenters.
@@ -53,6 +64,11 @@ const COUNTER: u8 = 1;
 pub enum Call {
     /// The provider's owner registers one.
     Register(Datacenter),
+    /// The provider's owner removes one without peers and offers.
+    Remove {
+        /// Which.
+        datacenter: DatacenterId,
+    },
 }
 
 /// What happens to datacenters.
@@ -69,21 +85,34 @@ pub enum Event {
         /// City.
         city: String,
     },
+    /// It is gone.
+    Removed {
+        /// Which.
+        datacenter: DatacenterId,
+    },
 }
 
 /// One handler for each call.
 pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
     match call {
         Call::Register(datacenter) => register(cx, &datacenter),
+        Call::Remove { datacenter } => remove(cx, datacenter),
     }
 }
 
 fn register<S: Store>(cx: &mut Cx<'_, S>, datacenter: &Datacenter) -> Result<Reply, Error> {
     let provider = datacenter.provider;
-    provider::owned(cx, provider)?;
+    let mut owner = provider::owned(cx, provider)?;
     check(datacenter)?;
     let id = DatacenterId(time::next_id(cx.store, COUNTER)?);
+    let tenants = Tenants {
+        count: 0,
+        deposit: cx.params.deposit(1),
+    };
     DATACENTERS.put(cx.store, &id, datacenter)?;
+    TENANTS.put(cx.store, &id, &tenants)?;
+    owner.datacenters = owner.datacenters.saturating_add(1);
+    PROVIDERS.put(cx.store, &provider, &owner)?;
     let (country, city) = (datacenter.country, datacenter.city.clone());
     cx.emit(Event::Registered {
         datacenter: id,
@@ -92,6 +121,31 @@ fn register<S: Store>(cx: &mut Cx<'_, S>, datacenter: &Datacenter) -> Result<Rep
         city,
     });
     Ok(Reply::Datacenter(id))
+}
+
+fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DatacenterId) -> Result<Reply, Error> {
+    let object = Object::Datacenter(id);
+    let datacenter = get(cx.store, id)?.ok_or(Refusal::Unknown(object))?;
+    let mut owner = provider::owned(cx, datacenter.provider)?;
+    let tenants = TENANTS.must(cx.store, &id)?;
+    ensure(tenants.count == 0, Refusal::NotEmpty(object))?;
+    DATACENTERS.delete(cx.store, &id)?;
+    TENANTS.delete(cx.store, &id)?;
+    owner.datacenters = owner.datacenters.saturating_sub(1);
+    PROVIDERS.put(cx.store, &datacenter.provider, &owner)?;
+    cx.emit(Event::Removed { datacenter: id });
+    deposit::give_back(cx, owner.owner, tenants.deposit)?;
+    Ok(Reply::Done)
+}
+
+/// Counts a peer or an offer that came, or one that went.
+pub(crate) fn count<S: Store>(store: &mut S, id: DatacenterId, came: bool) -> Result<(), Error> {
+    let mut tenants = TENANTS.must(store, &id)?;
+    tenants.count = match came {
+        true => tenants.count.saturating_add(1),
+        false => tenants.count.saturating_sub(1),
+    };
+    TENANTS.put(store, &id, &tenants)
 }
 
 fn check(datacenter: &Datacenter) -> Result<(), Error> {

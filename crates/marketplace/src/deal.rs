@@ -25,6 +25,7 @@ pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, worker
 use crate::call::Reply;
 use crate::cx::Cx;
 use crate::demand::DEMANDS;
+use crate::deposit;
 use crate::ledger::{self, Account};
 use crate::limits::MAX_SUPPLY;
 use crate::matching::LOOKS;
@@ -32,7 +33,7 @@ use crate::refusal::{Error, Object, Refusal, Role, ensure, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{
-    Address, DealId, Epoch, Exact, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
+    Address, DealId, Epoch, Exact, Flt, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
 };
 use crate::worker::{GoneReason, WORKERS};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -112,6 +113,8 @@ pub struct Deal {
     pub posted: Time,
     /// Which parameters hold for it, of those that act at creation.
     pub version: u32,
+    /// Its storage deposit.
+    pub deposit: Flt,
 
     /// Its place among demands.
     pub place: u64,
@@ -192,7 +195,7 @@ pub enum Call {
         /// Which.
         deal: DealId,
     },
-    /// The owner removes an ended deal whose workers are all paid out.
+    /// The owner removes an ended deal whose workers are all paid out; long after its end anybody may, which pays them.
     Remove {
         /// Which.
         deal: DealId,
@@ -324,26 +327,31 @@ fn stop<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
     now.save(cx)
 }
 
-/// Decides by the row as it is written: what is due and not written yet still moves money and workers.
+/// Decides by the row as it is written: what is due and not written yet still moves money and workers. Long after
+/// the end anybody may, for the deposit; providers who did not come are paid first.
 fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
     let object = Object::Deal(id);
     let deal = DEALS.get(cx.store, &id)?.ok_or(Refusal::Unknown(object))?;
-    cx.authenticate(deal.owner, Role::DealOwner)?;
-    ensure(
-        deal.ended(),
-        Refusal::WrongState {
-            object,
-            state: "not ended",
-        },
-    )?;
+    let abandoned = deal.abandoned(&cx.params, cx.now());
+    if !abandoned {
+        cx.authenticate(deal.owner, Role::DealOwner)?;
+    }
+    let state = "not ended";
+    ensure(deal.ended(), Refusal::WrongState { object, state })?;
     let state = "not paid out to its providers";
-    ensure(deal.unpaid == 0, Refusal::WrongState { object, state })?;
+    let paid = deal.unpaid == 0 || abandoned;
+    ensure(paid, Refusal::WrongState { object, state })?;
+    payout::pay_all(cx, id)?;
+    let deal = DEALS.must(cx.store, &id)?;
+    if deal.unpaid > 0 {
+        return Ok(()); // more than one call pays; the next goes on
+    }
     DEALS.delete(cx.store, &id)?;
     DEMANDS.delete(cx.store, &id)?;
     PREVIOUS.delete(cx.store, &id)?;
     LOOKS.delete(cx.store, &id)?;
     cx.emit(Event::Removed { deal: id });
-    Ok(())
+    deposit::give_back(cx, cx.caller(), deal.deposit)
 }
 
 pub(crate) fn refuse_ended(now: &DealNow) -> Result<(), Error> {

@@ -181,6 +181,7 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
     let place = next_place(cx.store)?;
     let mut deal = Deal::posted(owner, place, cx.now());
     deal.version = cx.params.version;
+    deal.deposit = cx.params.deposit(1);
     let mut now = DealNow::new(cx, id, deal, terms);
     now.deposit(escrow)?;
     ledger::transfer(cx, Account::User(owner), Account::Deal(id), escrow)?;

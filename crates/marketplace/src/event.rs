@@ -21,6 +21,8 @@ events! {
     Ledger(ledger),
     /// Of USDC's allowances and authorizations.
     Usdc(usdc),
+    /// Of storage deposits.
+    Deposit(deposit),
     /// Of a parameter.
     Governance(governance),
     /// Of a provider.

@@ -9,13 +9,15 @@
 //!   later than it is due; no deal is charged beyond now.
 //! - I6 target: no deal has more workers than its target, or two on one peer. (Price and spread bind a worker when
 //!   it is placed, and may be changed later: rows do not show them.)
-//! - I8 rollout: the worker whose turn it is is the first that runs something else than its deal's artifact; only in a
+//! - I8 deposits: the row `deposits` is the sum of the deposits of all objects.
+//! - I9 rollout: the worker whose turn it is is the first that runs something else than its deal's artifact; only in a
 //!   rollout does any. What to go back to is kept for the deals that had another artifact.
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
-use crate::datacenter::{DATACENTERS, Datacenter};
+use crate::datacenter::{DATACENTERS, Datacenter, TENANTS};
 use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status};
 use crate::demand::{DEMANDS, Terms};
+use crate::deposit::DEPOSITS;
 use crate::governance::CHANGES;
 use crate::ledger::{Account, BALANCES, HELD};
 use crate::matching::LOOKS;
@@ -31,7 +33,7 @@ use crate::units::{
     WorkerId,
 };
 use crate::usdc::{ALLOWANCES, AUTHORIZATIONS, NONCES};
-use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, WORKERS, Worker};
+use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, UNPAID, WORKERS, Worker};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -67,6 +69,7 @@ pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Vi
         checker.deal(&state, *id, deal);
     }
     checker.supply(&state);
+    checker.deposits(&state);
     checker.indexes(&state);
     checker.orphans(&state);
     checker.all_are_read();
@@ -369,7 +372,7 @@ impl Checker<'_> {
         });
     }
 
-    /// I8.
+    /// I9.
     fn rollout(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
         let behind = |worker: &Worker| {
             let running = matches!(worker.stage, Stage::Running { .. });
@@ -384,15 +387,55 @@ impl Checker<'_> {
             Rollout::Rolling { next } => first == Some(next),
             Rollout::Stopped { .. } => first.is_some(),
         };
-        self.expect(right, "I8 rollout", || {
+        self.expect(right, "I9 rollout", || {
             format!("deal {id}: {:?}, worker {first:?} is behind", deal.rollout)
         });
         let had_another = state.previous.contains(&id);
         self.expect(
             had_another == (deal.artifact_version > 1),
-            "I8 rollout",
+            "I9 rollout",
             || format!("deal {id} has version {}", deal.artifact_version),
         );
+    }
+
+    /// I8, and I3 for what providers and datacenters have.
+    fn deposits(&mut self, state: &State) {
+        let tenants = self.all(&TENANTS);
+        let held = sum(self.all(&DEPOSITS).into_values().map(|all| all.0));
+        let each = state.providers.values().map(|each| each.deposit);
+        let each = each.chain(state.peers.values().map(|each| each.deposit));
+        let each = each.chain(state.offers.values().map(|each| each.deposit));
+        let each = each.chain(state.deals.values().map(|each| each.deposit));
+        let each = each.chain(tenants.values().map(|each| each.deposit));
+        let total = sum(each.map(|deposit| deposit.0));
+        self.expect(total == held, "I8 deposits", || {
+            format!("deposits sum to {total}, {held} are held")
+        });
+        let mut stands: BTreeMap<DatacenterId, u32> = BTreeMap::new();
+        let places = state.peers.values().map(|peer| peer.datacenter);
+        for place in places.chain(state.offers.values().map(|offer| offer.datacenter)) {
+            let count = stands.entry(place).or_default();
+            *count = count.saturating_add(1);
+        }
+        let right = tenants.keys().eq(state.datacenters.keys())
+            && tenants
+                .iter()
+                .all(|(id, each)| each.count == stands.get(id).copied().unwrap_or_default())
+            && stands.keys().all(|id| tenants.contains_key(id));
+        self.expect(right, "I3 counts", || {
+            "datacenters count their tenants wrong".to_owned()
+        });
+        let all = state.datacenters.values();
+        let orphan = all
+            .clone()
+            .any(|each| !state.providers.contains_key(&each.provider));
+        let right = state.providers.iter().all(|(id, provider)| {
+            let own = all.clone().filter(|each| each.provider == *id).count();
+            u32::try_from(own) == Ok(provider.datacenters)
+        });
+        self.expect(right && !orphan, "I3 counts", || {
+            "providers count their datacenters wrong".to_owned()
+        });
     }
 
     /// I3 and I4, for peers, units and offers.
@@ -464,6 +507,11 @@ impl Checker<'_> {
         self.index(&BY_DEAL, &by_deal.collect());
         self.index(&BY_PEER, &by_peer.collect());
         self.index(&BY_PROVIDER, &by_provider.collect());
+        let unpaid = workers().filter(|(_, worker)| gone(worker));
+        self.index(
+            &UNPAID,
+            &unpaid.map(|(id, worker)| (worker.deal, *id)).collect(),
+        );
         self.index(&DUE, &due.collect());
         let (mut queue, mut asleep, mut wake) = Default::default();
         for (id, deal) in &state.deals {

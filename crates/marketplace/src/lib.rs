@@ -20,6 +20,7 @@ pub mod cx;
 pub mod datacenter;
 pub mod deal;
 pub mod demand;
+pub mod deposit;
 pub mod event;
 mod genesis;
 pub mod governance;

@@ -20,9 +20,9 @@ use crate::refusal::{Error, Object, Refusal, ensure, long, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{
-    Address, DatacenterId, Epoch, OfferId, PeerId, Price, ProviderId, Seconds, Time,
+    Address, DatacenterId, Epoch, Flt, OfferId, PeerId, Price, ProviderId, Seconds, Time,
 };
-use crate::{datacenter, provider, time};
+use crate::{datacenter, deposit, provider, time};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeSet;
 
@@ -75,6 +75,8 @@ pub struct Offer {
     pub terms: Terms,
     /// How many peers it has.
     pub peers: u16,
+    /// Its storage deposit.
+    pub deposit: Flt,
 }
 
 impl Curve {
@@ -279,7 +281,9 @@ fn post<S: Store>(
         raise: None,
         terms,
         peers: 0,
+        deposit: cx.params.deposit(1),
     };
+    datacenter::count(cx.store, datacenter, true)?;
     cx.emit(Event::Posted {
         offer: id,
         provider,
@@ -464,8 +468,10 @@ fn close<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<(), Error> {
         },
     )?;
     OFFERS.delete(cx.store, &id)?;
+    datacenter::count(cx.store, offer.datacenter, false)?;
     cx.emit(Event::Closed { offer: id });
-    Ok(())
+    // Only the owner closes it.
+    deposit::give_back(cx, cx.caller(), offer.deposit)
 }
 
 fn owned<S: Store>(cx: &mut Cx<'_, S>, id: OfferId) -> Result<Offer, Error> {

@@ -117,8 +117,10 @@ params! {
     max_target_workers: 64, 1..=256, "workers", Now, "Largest target of a demand.";
     max_hold_seconds: 604_800, 0..=31_536_000, "seconds", Now, "Longest hold of a demand.";
     look_budget: 4_096, 1..=65_536, "candidates", Now, "Candidates that fit a demand and among which one look chooses.";
-    clearing_budget: 65_536, 1..=1_000_000_000, "candidates", Now, "Work of clearing in one block, in candidates tested, before it goes on in the next.";
+    clearing_budget: 65_536, 1..=1_000_000_000, "candidates", Now, "Work of clearing in one block before it goes on in the next: candidates that fit; 64 that are only tested count as one.";
     due_budget: 1_024, 1..=1_000_000, "deals and workers", Now, "Deals, with their workers, brought up to now by the clock in one half of a block.";
+    deposit_gwei: 10_000_000, 0..=1_000_000_000_000, "gwei of FLT", Now, "Deposit for each provider, datacenter, peer, unit, offer and deal, given back on removal.";
+    removal_epochs: 90, 0..=10_000, "epochs", Now, "How long after its end only its owner may remove a deal.";
     provider_list: 0, 0..=1, "switch", Now, "1: only providers that governance admitted get new workers.";
     governance_delay_seconds: 172_800, 0..=31_536_000, "seconds", Now, "Time from the proposal of a change to when it acts.";
     faucet_usdc: 0, 0..=1_000_000_000_000_000, "millionths of USDC", Now, "Most that one faucet call gives; 0 switches the faucet off.";

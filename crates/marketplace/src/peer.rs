@@ -14,13 +14,14 @@ use crate::attribute::{Attribute, check_all};
 use crate::call::Reply;
 use crate::cx::Cx;
 use crate::datacenter;
+use crate::deposit;
 use crate::limits::{MAX_ENDPOINT, MAX_ENDPOINTS, MAX_UNITS};
 use crate::matching::queue;
 use crate::provider::{self, PROVIDERS};
 use crate::refusal::{Error, Object, Refusal, Role, ensure, fault, long, within};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{Address, DatacenterId, OfferId, PeerId, ProviderId, Time, WorkerId};
+use crate::units::{Address, DatacenterId, Flt, OfferId, PeerId, ProviderId, Time, WorkerId};
 use borsh::{BorshDeserialize, BorshSerialize};
 use ed25519_dalek::{Signature, VerifyingKey};
 
@@ -43,6 +44,17 @@ pub struct Peer {
     pub attributes: Vec<Attribute>,
     /// The offer it stands in.
     pub offer: Option<OfferId>,
+    /// Its storage deposit, with that of its units.
+    pub deposit: Flt,
+}
+
+impl Peer {
+    /// What of the deposit goes back with `count` of `registered` units, rounded down: the peer counts as one more.
+    fn share(&self, count: u16, registered: u16) -> Flt {
+        let parts = u128::from(registered).saturating_add(1);
+        let share = self.deposit.0.saturating_mul(count.into());
+        Flt(share.checked_div(parts).unwrap_or(0))
+    }
 }
 
 /// What a new peer says of itself.
@@ -273,6 +285,7 @@ fn register<S: Store>(cx: &mut Cx<'_, S>, new: Registration) -> Result<(), Error
         newest_version: new.newest_version,
         attributes: new.attributes,
         offer: None,
+        deposit: cx.params.deposit(units.saturating_add(1)),
     };
     let datacenter = peer.datacenter;
     cx.emit(Event::Registered {
@@ -281,6 +294,7 @@ fn register<S: Store>(cx: &mut Cx<'_, S>, new: Registration) -> Result<(), Error
         datacenter,
         operator,
     });
+    datacenter::count(cx.store, datacenter, true)?;
     PEERS.put(cx.store, &id, &peer)?;
     grow(cx, id, Units::default(), units)
 }
@@ -355,10 +369,13 @@ fn set_attributes<S: Store>(
 }
 
 fn add_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
-    owned(cx, id)?;
+    let mut peer = owned(cx, id)?;
     let units = UNITS.must(cx.store, &id)?;
     let room = MAX_UNITS.saturating_sub(units.registered());
     within("units to add", count.into(), 1, room.into())?;
+    let deposit = peer.deposit.checked_add(cx.params.deposit(count));
+    peer.deposit = deposit.ok_or_else(|| fault("deposit beyond 128 bits"))?;
+    PEERS.put(cx.store, &id, &peer)?;
     grow(cx, id, units, count)
 }
 
@@ -375,7 +392,7 @@ fn grow<S: Store>(
 }
 
 fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
-    owned(cx, id)?;
+    let mut peer = owned(cx, id)?;
     let mut units = UNITS.must(cx.store, &id)?;
     within(
         "units to remove",
@@ -385,8 +402,14 @@ fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<
     )?;
     let idle = units.idle_at_the_end();
     ensure(idle >= count, Refusal::UnitsServing { asked: count, idle })?;
+    let share = peer.share(count, units.registered());
+    let left = peer.deposit.checked_sub(share);
+    peer.deposit = left.ok_or_else(|| fault("a share beyond the deposit"))?;
+    PEERS.put(cx.store, &id, &peer)?;
     units.0.truncate(units.0.len().saturating_sub(count.into()));
-    resized(cx, id, &units)
+    resized(cx, id, &units)?;
+    // Only the owner removes them.
+    deposit::give_back(cx, cx.caller(), share)
 }
 
 fn resized<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, units: &Units) -> Result<(), Error> {
@@ -405,8 +428,10 @@ fn remove<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<(), Error> {
     PEERS.delete(cx.store, &id)?;
     UNITS.delete(cx.store, &id)?;
     LEASES.delete(cx.store, &id)?;
+    datacenter::count(cx.store, peer.datacenter, false)?;
     cx.emit(Event::Removed { peer: id });
-    Ok(())
+    // Only the owner removes it.
+    deposit::give_back(cx, cx.caller(), peer.deposit)
 }
 
 /// Gives the lowest idle units of a peer to a worker. Gives their indices, and how many are idle still. (S5)

@@ -8,11 +8,12 @@
 use crate::attribute::{Attribute, check_all, check_text};
 use crate::call::Reply;
 use crate::cx::Cx;
-use crate::refusal::{Error, Object, Refusal, Role};
+use crate::refusal::{Error, Object, Refusal, Role, ensure};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{Address, Hash, ProviderId, Time, WorkerId};
-use crate::{deal, time};
+use crate::units::{Address, Flt, Hash, ProviderId, Time, WorkerId};
+use crate::worker::BY_PROVIDER;
+use crate::{deal, deposit, time};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A provider.
@@ -34,6 +35,10 @@ pub struct Provider {
     pub registered: Time,
     /// The last worker that a withdrawal looked at; the next goes on after it.
     pub paid_through: WorkerId,
+    /// How many datacenters it has.
+    pub datacenters: u32,
+    /// Its storage deposit.
+    pub deposit: Flt,
 }
 
 /// Providers by id.
@@ -77,6 +82,11 @@ pub enum Call {
         provider: ProviderId,
         /// Onto the list, or off.
         admitted: bool,
+    },
+    /// The owner removes it, when it has no datacenter and no worker to be paid.
+    Remove {
+        /// Which.
+        provider: ProviderId,
     },
     /// The owner takes what its workers have earned up to their last reports, oldest worker first, going on
     /// where the last call stopped.
@@ -123,6 +133,11 @@ pub enum Event {
         /// On the list, or off.
         admitted: bool,
     },
+    /// It is gone.
+    Removed {
+        /// Which.
+        provider: ProviderId,
+    },
     /// It was described anew.
     Updated {
         /// Which.
@@ -144,6 +159,7 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
         Call::Transfer { provider, to } => transfer(cx, provider, to),
         Call::Accept { provider } => accept(cx, provider),
         Call::Admit { provider, admitted } => admit(cx, provider, admitted),
+        Call::Remove { provider } => remove(cx, provider),
         Call::Withdraw { provider, workers } => deal::withdraw(cx, provider, workers),
     }
 }
@@ -167,6 +183,8 @@ fn register<S: Store>(
         attributes,
         registered: cx.now(),
         paid_through: WorkerId::default(),
+        datacenters: 0,
+        deposit: cx.params.deposit(1),
     };
     PROVIDERS.put(cx.store, &id, &provider)?;
     cx.emit(Event::Registered {
@@ -214,6 +232,17 @@ fn accept<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Reply, Error> 
         from,
         to: heir,
     });
+    Ok(Reply::Done)
+}
+
+fn remove<S: Store>(cx: &mut Cx<'_, S>, id: ProviderId) -> Result<Reply, Error> {
+    let provider = owned(cx, id)?;
+    let unpaid = BY_PROVIDER.first(cx.store, &id, None)?.is_some();
+    let empty = provider.datacenters == 0 && !unpaid;
+    ensure(empty, Refusal::NotEmpty(Object::Provider(id)))?;
+    PROVIDERS.delete(cx.store, &id)?;
+    cx.emit(Event::Removed { provider: id });
+    deposit::give_back(cx, provider.owner, provider.deposit)?;
     Ok(Reply::Done)
 }
 

@@ -112,6 +112,13 @@ pub enum Refusal {
         /// What was sent.
         value: Flt,
     },
+    /// The call takes a storage deposit, and less FLT was sent.
+    DepositTooSmall {
+        /// What it takes.
+        needed: Flt,
+        /// What was sent.
+        given: Flt,
+    },
     /// The caller's USDC does not cover the amount.
     BalanceTooLow {
         /// What it takes.
@@ -159,6 +166,8 @@ pub enum Refusal {
     PeerNotInOffer(PeerId),
     /// The peer does not belong to the datacenter of the offer.
     OtherDatacenter(PeerId),
+    /// The provider still has datacenters or workers to be paid, or the datacenter peers or offers.
+    NotEmpty(Object),
     /// The peer still has workers or units.
     PeerNotEmpty(PeerId),
     /// Fewer units of the peer are idle than are to be removed.
@@ -245,6 +254,9 @@ impl Refusal {
             Self::OutOfBounds { .. } => "choose a value within the bounds",
             Self::Malformed { .. } => "write the field in the form named",
             Self::NotPayable { .. } => "send the call without FLT",
+            Self::DepositTooSmall { .. } => {
+                "send the deposit with the call; it comes back on removal"
+            }
             Self::BalanceTooLow { .. } => "add USDC to the account, or name a smaller amount",
             Self::AllowanceTooLow { .. } => "let the owner approve a larger amount",
             Self::SupplyTooLarge => "ask for less",
@@ -256,6 +268,7 @@ impl Refusal {
             Self::PeerInOffer { .. } => "take the peer out of its offer first",
             Self::PeerNotInOffer(_) => "look at the peers of the offer",
             Self::OtherDatacenter(_) => "make one offer for each datacenter",
+            Self::NotEmpty(_) => "remove what it has first; withdraw what its workers earned",
             Self::PeerNotEmpty(_) => "take it out of its offer and remove its units first",
             Self::UnitsServing { .. } => "wait for the workers on these units to end",
             Self::WrongState { .. } => {
@@ -286,6 +299,9 @@ impl fmt::Display for Refusal {
             Self::Malformed { what } => write!(f, "malformed: {what}"),
             Self::NotPayable { value } => {
                 write!(f, "this call takes no FLT, {value} wei were sent")
+            }
+            Self::DepositTooSmall { needed, given } => {
+                write!(f, "takes a deposit of {needed} wei, {given} were sent")
             }
             Self::BalanceTooLow { needed, available } => {
                 write!(
@@ -322,6 +338,7 @@ impl fmt::Display for Refusal {
             Self::OtherDatacenter(peer) => {
                 write!(f, "peer {peer} is not in the offer's datacenter")
             }
+            Self::NotEmpty(object) => write!(f, "{object} is not empty"),
             Self::PeerNotEmpty(peer) => write!(f, "peer {peer} has units or stands in an offer"),
             Self::UnitsServing { asked, idle } => {
                 write!(f, "{asked} units to remove, the last {idle} are idle")

@@ -1,8 +1,8 @@
 //! The list of all tables, for snapshots and for people who look at rows.
 
 use crate::{
-    datacenter, deal, demand, governance, ledger, matching, offer, params, peer, provider, time,
-    usdc, worker,
+    datacenter, deal, demand, deposit, governance, ledger, matching, offer, params, peer, provider,
+    time, usdc, worker,
 };
 
 macro_rules! tables {
@@ -24,6 +24,7 @@ tables![
     usdc::AUTHORIZATIONS,
     params::VERSIONS,
     governance::CHANGES,
+    deposit::DEPOSITS,
     provider::PROVIDERS,
     datacenter::DATACENTERS,
     peer::PEERS,
@@ -31,12 +32,14 @@ tables![
     peer::LEASES,
     offer::OFFERS,
     offer::OFFER_PEERS,
+    datacenter::TENANTS,
     demand::DEMANDS,
     deal::DEALS,
     worker::WORKERS,
     worker::BY_DEAL,
     worker::BY_PEER,
     worker::BY_PROVIDER,
+    worker::UNPAID,
     deal::PREVIOUS,
     matching::queue::QUEUE,
     matching::queue::ASLEEP,

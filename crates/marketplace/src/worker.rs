@@ -118,6 +118,9 @@ pub const BY_PEER: Table<(PeerId, WorkerId), ()> = Table::new(0x24, "workers_by_
 /// Workers of a provider that may have something to withdraw: all that have a row.
 pub const BY_PROVIDER: Table<(ProviderId, WorkerId), ()> = Table::new(0x25, "workers_by_provider");
 
+/// Workers of a deal that are gone and not paid out.
+pub const UNPAID: Table<(DealId, WorkerId), ()> = Table::new(0x26, "unpaid_by_deal");
+
 /// So many different providers must say that an artifact cannot be run, before its deal ends.
 const PROVIDERS_FOR_BAD_ARTIFACT: usize = 2;
 pub(crate) const COUNTER: u8 = 4;

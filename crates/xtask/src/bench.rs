@@ -4,11 +4,12 @@ use crate::checks::{cargo, succeeds};
 use anyhow::Result;
 
 /// Names of benchmarks, and the program that holds each.
-const BENCHES: [(&str, &str); 5] = [
+const BENCHES: [(&str, &str); 6] = [
     ("finality", "mp"),
     ("transfers", "mp"),
     ("offers", "offers"),
     ("clearing", "clearing"),
+    ("settle", "settle"),
     ("serving", "mp"),
 ];
 

@@ -18,7 +18,7 @@ usage: cargo xtask <command>
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
                    make so many random calls with every invariant checked, 1,000,000 if it is not said
-  bench [NAME]     measure finality, transfers, offers, clearing or serving, or all; takes long to build
+  bench [NAME]     measure finality, transfers, offers, clearing, settle or serving, or all; takes long to build
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself
   tidy             check the arrows between crates and the habits of the tree

@@ -20,6 +20,8 @@ fn selectors_and_topics_stay() {
         )*};
     }
     write_all! {
+        IDeposit::IDepositCalls: "IDeposit: calls",
+        IDeposit::IDepositEvents: "IDeposit: events",
         IGovernance::IGovernanceCalls: "IGovernance: calls",
         IGovernance::IGovernanceEvents: "IGovernance: events",
         IProvider::IProviderCalls: "IProvider: calls",

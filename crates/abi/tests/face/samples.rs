@@ -6,8 +6,8 @@ use marketplace::change::{self, Change};
 use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds,
-    Time, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId,
+    Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
 use marketplace::{Call, datacenter, deal, demand, governance, offer, peer, provider, worker};
@@ -101,6 +101,12 @@ fn supply() -> Vec<Call> {
         Call::Provider(provider::Call::Transfer {
             provider: ProviderId(1),
             to: Some(Address([4; 20])),
+        }),
+        Call::Provider(provider::Call::Remove {
+            provider: ProviderId(1),
+        }),
+        Call::Datacenter(datacenter::Call::Remove {
+            datacenter: DatacenterId(2),
         }),
         Call::Provider(provider::Call::Accept {
             provider: ProviderId(1),
@@ -298,6 +304,7 @@ fn views_survive_json() {
             raise: None,
             terms: offer_terms(),
             peers: 1,
+            deposit: Flt(5),
         },
         vec![PEER],
     );

@@ -3,7 +3,9 @@
 use abi::refusal::{Revert, encode, explain};
 use marketplace::Refusal;
 use marketplace::refusal::{Object, Role};
-use marketplace::units::{Address, ChangeId, DealId, Flt, OfferId, PeerId, Usdc, WorkerId};
+use marketplace::units::{
+    Address, ChangeId, DealId, Flt, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+};
 
 fn refusals() -> Vec<Refusal> {
     let peer = PeerId([7; 32]);
@@ -39,6 +41,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotPayable {
             value: Flt(u128::MAX),
         },
+        Refusal::DepositTooSmall {
+            needed: Flt(2),
+            given: Flt(1),
+        },
+        Refusal::NotEmpty(Object::Provider(ProviderId(3))),
         Refusal::BalanceTooLow { needed, available },
         Refusal::AllowanceTooLow { needed, available },
         Refusal::SupplyTooLarge,

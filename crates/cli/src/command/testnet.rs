@@ -21,6 +21,8 @@ const FUNDS: Allocation = Allocation {
 
 /// What one call of the faucet gives, in millionths of USDC.
 const FAUCET_USDC: u64 = 10_000_000_000;
+/// What each object of the marketplace takes as its deposit: a thousandth of an FLT.
+const DEPOSIT_GWEI: u64 = 1_000_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Testnet {
@@ -81,12 +83,16 @@ impl Testnet {
     fn genesis(&self, funds: &Allocation) -> anyhow::Result<Genesis> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.context("the clock stands before 1970")?;
-        let faucet = std::iter::once(("faucet_usdc".to_owned(), FAUCET_USDC));
+        let usual = [("faucet_usdc", FAUCET_USDC), ("deposit_gwei", DEPOSIT_GWEI)];
+        let usual = usual.map(|(name, value)| (name.to_owned(), value));
         let allocations = self.funded.iter().map(|account| (*account, funds.clone()));
         Ok(Genesis {
             chain_id: self.chain_id,
             time_ms: u64::try_from(now.as_millis())?,
-            parameters: faucet.chain(self.parameters.iter().cloned()).collect(),
+            parameters: usual
+                .into_iter()
+                .chain(self.parameters.iter().cloned())
+                .collect(),
             governance: self.funded.first().copied(),
             allocations: allocations.collect(),
             contracts: Default::default(),

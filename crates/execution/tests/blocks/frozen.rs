@@ -1,19 +1,15 @@
-//! What a network agrees on: tables, genesis, gas. A change here is a fork.
+//! What a network agrees on: tables and genesis (gas: see `costs`). A change here is a fork.
 
-use crate::harness::{Chain, FLT, Key, transaction};
-use crate::market::{act, market, peer_id, people, supply_calls, terms};
-use abi::{USDC, sol::IUSDC};
+use crate::harness::{Chain, FLT};
+use abi::USDC;
 use alloy_primitives::{Address, B256, U256, bytes, keccak256};
-use alloy_sol_types::SolCall as _;
 use execution::{
     Genesis, Rows, chain,
     genesis::{self, Allocation, Contract, Invalid},
     state,
 };
-use marketplace::units::{DealId, Hash, ProviderId, Usdc, WorkerId};
-use marketplace::{Call, deal, demand, provider, worker};
+use marketplace::units::DealId;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 fn example() -> Genesis {
     let (flt, usdc) = (5 * FLT, 7_000_000);
@@ -122,50 +118,4 @@ fn contracts_and_allocations_of_genesis_are_there() {
         state::code(&chain.rows, contract).expect("no fault").len(),
         6
     );
-}
-
-#[test]
-fn calls_cost_what_they_cost() {
-    let [owner, operator, developer] = people();
-    let mut chain = market();
-    let (worker, artifact) = (WorkerId(1), Hash([1; 32]));
-    let (peer, stopped, deal) = (peer_id(), Vec::new(), DealId(1));
-    let (provider, workers, amount) = (ProviderId(1), 16, Usdc(1_000));
-    let (terms, escrow) = (terms(), Usdc(10_000_000));
-    let report = Call::Worker(worker::Call::Report { peer, stopped });
-    let mut calls = supply_calls();
-    calls.extend([
-        (
-            developer,
-            Call::Demand(demand::Call::Post { terms, escrow }),
-        ),
-        (
-            operator,
-            Call::Worker(worker::Call::Running { worker, artifact }),
-        ),
-        (operator, report.clone()),
-        (operator, report),
-        (developer, Call::Deal(deal::Call::TopUp { deal, amount })),
-        (
-            owner,
-            Call::Provider(provider::Call::Withdraw { provider, workers }),
-        ),
-        (developer, Call::Deal(deal::Call::Stop { deal })),
-    ]);
-    let mut text = String::new();
-    for (who, call) in calls {
-        let receipt = act(&mut chain, who, &call);
-        let shown = format!("{call:?}");
-        let name: Vec<&str> = shown.split(['(', ' ', '{']).take(2).collect();
-        writeln!(text, "{:>9} {}", receipt.gas_used, name.join(" ")).expect("to a string");
-    }
-    let value = U256::from(1);
-    let to = Key::new("somebody").address();
-    for name in ["first", "again"] {
-        let nonce = chain.nonce(owner);
-        let data = IUSDC::transferCall { to, value }.abi_encode();
-        let receipt = chain.send(owner, transaction(nonce, USDC, data));
-        writeln!(text, "{:>9} USDC transfer, {name}", receipt.gas_used).expect("to a string");
-    }
-    insta::assert_snapshot!("gas", text);
 }

@@ -82,7 +82,10 @@ pub(crate) fn genesis_for(keys: &[Key]) -> Genesis {
     Genesis {
         chain_id: CHAIN_ID,
         time_ms: 1_700_000_000_000,
-        parameters: BTreeMap::from([("faucet_usdc".into(), 1_000_000_000)]),
+        parameters: BTreeMap::from([
+            ("faucet_usdc".into(), 1_000_000_000),
+            ("deposit_gwei".into(), 0),
+        ]),
         governance: None,
         allocations: keys.iter().map(|k| (k.address(), rich.clone())).collect(),
         contracts: BTreeMap::new(),

@@ -1,12 +1,19 @@
 //! Blocks over rows, from the outside.
 
+#[path = "../../../marketplace/tests/it/calls.rs"]
+mod calls;
 mod contract;
+mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod frozen;
 mod fuzz;
 mod harness;
 mod market;
+#[path = "../../../marketplace/tests/it/names.rs"]
+mod names;
 mod system;
 mod transfers;
+#[path = "../../../marketplace/tests/it/typical.rs"]
+mod typical;
 mod usdc;

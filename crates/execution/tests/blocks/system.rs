@@ -1,14 +1,14 @@
 //! System contracts from the outside: who reaches them how, and that a revert takes everything with it.
 
 use crate::contract::{CALL, CALLCODE, DELEGATECALL, End, STATICCALL, contract};
-use crate::harness::{Chain, FLT, Key, genesis_for, transaction};
+use crate::harness::{Chain, FLT, GWEI, Key, genesis_for, transaction};
 use abi::sol::IErrors::IErrorsErrors as Errors;
 use abi::sol::{IErrors, IProvider, ITime, IUSDC};
 use abi::{MARKETPLACE, USDC};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, U256, bytes};
 use alloy_sol_types::{SolCall, SolEvent as _, SolInterface as _};
-use execution::{Genesis, MARKER, Receipt, call, genesis::Contract, state};
+use execution::{Genesis, MARKER, Receipt, call, chain, genesis::Contract, state};
 use marketplace::{Event, provider};
 
 const OUTER: Address = Address::repeat_byte(0x0a);
@@ -169,13 +169,57 @@ fn nobody_delegates_to_a_system_contract() {
     }
 }
 
+fn accept() -> Vec<u8> {
+    IProvider::acceptProviderCall { provider: 1 }.abi_encode()
+}
+
+/// A provider registers with so much FLT; whether it got in.
+fn register_with(chain: &mut Chain, wei: u128) -> bool {
+    let nonce = chain.nonce(alice());
+    let paying = TxEip1559 {
+        value: U256::from(wei),
+        ..transaction(nonce, MARKETPLACE, register("x"))
+    };
+    chain.send(alice(), paying).succeeded
+}
+
+/// F1, F2, F3, and B6: FLT moves between accounts and is never more or less.
+#[test]
+fn a_deposit_is_taken_its_surplus_comes_back_and_all_of_it_on_removal() {
+    let mut genesis = genesis_for(&[alice()]);
+    genesis.parameters.insert("deposit_gwei".into(), 5);
+    let mut chain = Chain::new(&genesis);
+    let deposit = 5 * GWEI;
+    let all = |chain: &Chain| {
+        let head = chain::head(&chain.rows).expect("a head");
+        chain.flt() + U256::from(head.burned)
+    };
+    let before = all(&chain);
+    let held = |chain: &Chain| chain.balance(MARKETPLACE);
+
+    assert!(!register_with(&mut chain, deposit - 1), "too little");
+    assert_eq!(held(&chain), U256::ZERO);
+    assert!(register_with(&mut chain, deposit));
+    assert!(register_with(&mut chain, FLT), "too much");
+    assert_eq!(held(&chain), U256::from(2 * deposit));
+    assert_eq!(all(&chain), before);
+
+    let remove = IProvider::removeProviderCall { provider: 2 };
+    assert!(send(&mut chain, MARKETPLACE, remove.abi_encode()).succeeded);
+    assert_eq!(held(&chain), U256::from(deposit));
+    let remove = IProvider::removeProviderCall { provider: 1 };
+    assert!(send(&mut chain, MARKETPLACE, remove.abi_encode()).succeeded);
+    assert_eq!(held(&chain), U256::ZERO);
+    assert_eq!(all(&chain), before);
+}
+
 #[test]
 fn flt_sent_along_comes_back() {
     let mut chain = with_contracts(&[]);
     let not_payable = Errors::NotPayable(IErrors::NotPayable { value: FLT });
     let unknown = Errors::UnknownCall(IErrors::UnknownCall {});
     for (to, data, error) in [
-        (MARKETPLACE, register("x").into(), &not_payable),
+        (MARKETPLACE, accept().into(), &not_payable),
         (MARKETPLACE, Bytes::new(), &unknown),
         (
             USDC,

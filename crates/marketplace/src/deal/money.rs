@@ -10,7 +10,7 @@ use crate::demand::Terms;
 use crate::params::Params;
 use crate::peer::Lease;
 use crate::refusal::{Error, fault};
-use crate::units::{Address, Epoch, Exact, Rate, Seconds, Time, Usdc};
+use crate::units::{Address, Epoch, Exact, Flt, Rate, Seconds, Time, Usdc};
 use crate::worker::{Stage, Worker};
 
 fn some<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
@@ -43,6 +43,7 @@ impl Deal {
             status: Status::Matching,
             posted: now,
             version: 0,
+            deposit: Flt::ZERO,
             place,
             queued: Queued::No,
             looked: 0,

@@ -1,15 +1,16 @@
 //! Withdrawals of providers.
 
-use super::DealNow;
+use super::{Deal, DealNow, Status};
 use crate::call::Reply;
 use crate::cx::Cx;
 use crate::ledger::{self, Account};
 use crate::limits::MAX_WORKERS_PER_CALL;
+use crate::params::Params;
 use crate::provider::{self, PROVIDERS};
 use crate::refusal::{Error, fault, long};
 use crate::store::Store;
-use crate::units::{Address, ProviderId, Usdc, WorkerId};
-use crate::worker::{self, BY_PROVIDER, Stage, WORKERS, Worker};
+use crate::units::{Address, DealId, ProviderId, Seconds, Time, Usdc, WorkerId};
+use crate::worker::{self, BY_PROVIDER, Stage, UNPAID, WORKERS, Worker};
 
 /// Pays a provider's owner what up to `count` workers have earned, oldest first, going on after the last one
 /// looked at; after the newest it begins again with the oldest. (M3)
@@ -42,6 +43,16 @@ pub(crate) fn withdraw<S: Store>(
     };
     PROVIDERS.put(cx.store, &id, &provider)?;
     Ok(Reply::Paid(total))
+}
+
+/// Pays the providers of up to 256 workers of an ended deal that are gone and not paid.
+pub(super) fn pay_all<S: Store>(cx: &mut Cx<'_, S>, deal: DealId) -> Result<(), Error> {
+    for ((_, id), ()) in UNPAID.list(cx.store, &deal, None, MAX_WORKERS_PER_CALL)? {
+        let provider = WORKERS.must(cx.store, &id)?.provider;
+        let owner = PROVIDERS.must(cx.store, &provider)?.owner;
+        pay(cx, provider, id, owner)?;
+    }
+    Ok(())
 }
 
 /// Workers of a provider after that one, oldest first.
@@ -83,9 +94,21 @@ fn pay<S: Store>(
     if was_gone {
         WORKERS.delete(cx.store, &id)?;
         BY_PROVIDER.delete(cx.store, &(provider, id))?;
+        UNPAID.delete(cx.store, &(deal, id))?;
     }
     now.save(cx)?;
     Ok(amount)
+}
+
+impl Deal {
+    /// Whether it ended so long ago that anybody may remove it.
+    pub(super) fn abandoned(&self, params: &Params, now: Time) -> bool {
+        let kept = params.removal_epochs.saturating_mul(params.epoch_seconds);
+        match self.status {
+            Status::Ended { at, .. } => at.after(Seconds(kept)) <= now,
+            _ => false,
+        }
+    }
 }
 
 impl DealNow {

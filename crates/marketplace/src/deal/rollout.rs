@@ -60,7 +60,7 @@ impl Rollout {
 }
 
 /// The artifact that the workers ran before the one of now, of deals that had another.
-pub const PREVIOUS: Table<DealId, Artifact> = Table::new(0x26, "previous_artifacts");
+pub const PREVIOUS: Table<DealId, Artifact> = Table::new(0x27, "previous_artifacts");
 
 impl Deal {
     /// What a worker is to run: the one whose turn it is, and those that did not run yet, the artifact of now; all

@@ -11,7 +11,7 @@ use crate::refusal::Error;
 use crate::store::Store;
 use crate::time::DUE;
 use crate::units::{Time, Usdc, WorkerId};
-use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, WORKERS, Worker};
+use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, UNPAID, WORKERS, Worker};
 
 impl DealNow {
     /// Writes what changed.
@@ -106,6 +106,7 @@ fn save_worker<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, worker: &Worker) -> R
     peer::free_units(cx, worker.peer, &worker.units)?;
     if earned > worker.paid {
         WORKERS.put(cx.store, &id, worker)?;
+        UNPAID.put(cx.store, &(worker.deal, id), &())?;
         return Ok(1);
     }
     WORKERS.delete(cx.store, &id)?;

@@ -425,12 +425,13 @@ impl Book {
         peers.map(|peer| peer.newest_version)
     }
 
-    /// Where clearing keeps a peer.
+    /// Whether governance admitted a provider.
     pub(super) fn is_admitted(&self, id: ProviderId) -> bool {
         let provider = self.providers.get(&id);
         provider.is_some_and(|provider| provider.admitted)
     }
 
+    /// Where clearing keeps a peer.
     pub(super) fn slot_of(&self, id: PeerId) -> Option<Slot> {
         self.slots.get(&id).copied()
     }

@@ -13,7 +13,7 @@ use marketplace::units::{
     Address, DatacenterId, DealId, Hash, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, governance, offer, provider, usdc};
+use marketplace::{Call, Cx, Event, Params, demand, deposit, governance, offer, provider, usdc};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub(crate) struct Auditor {
     lease: u64,
     users: BTreeMap<Address, u128>,
     treasury: u128,
+    /// FLT.
+    deposits: u128,
     deals: BTreeMap<DealId, Audited>,
     workers: BTreeMap<WorkerId, Hired>,
     owners: BTreeMap<ProviderId, Address>,
@@ -87,6 +89,7 @@ impl Auditor {
             lease: params.lease_seconds,
             users,
             treasury: 0,
+            deposits: 0,
             deals: BTreeMap::new(),
             workers: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -183,6 +186,8 @@ impl Auditor {
                 let before = self.owners.insert(*provider, *to);
                 assert_eq!(before, Some(*from), "it changes hands");
             }
+            Event::Deposit(deposit::Event::Taken { amount, .. }) => self.deposits += amount.0,
+            Event::Deposit(deposit::Event::Returned { amount, .. }) => self.deposits -= amount.0,
             Event::Governance(governance::Event::Changed {
                 parameter, value, ..
             }) => self.parameter(parameter, *value),
@@ -501,6 +506,8 @@ impl Auditor {
         }
         let treasury = ledger::balance(cx.store, Account::Treasury).expect("balance");
         assert_eq!(treasury.0, self.treasury, "USDC of the treasury");
+        let deposits = deposit::held(cx.store).expect("deposits");
+        assert_eq!(deposits.0, self.deposits, "FLT deposited");
         for (id, deal) in &self.deals {
             let paid = deal.paid_to_providers;
             let expected = deal.paid_in - deal.paid_back - deal.to_treasury - paid;

@@ -128,8 +128,8 @@ fn a_worker_that_runs_something_else_is_found() {
     };
     let had = DEALS.get(&mut full().store, &DealId(1)).expect("no budget");
     let had = had.expect("a deal").artifact_version;
-    assert!(!found("I8 rollout", change(7, Rollout::Done, had)));
-    assert!(!found("I8 rollout", change(8, next(1), had)));
+    assert!(!found("I9 rollout", change(7, Rollout::Done, had)));
+    assert!(!found("I9 rollout", change(8, next(1), had)));
     for (artifact, rollout, version) in [
         (8, Rollout::Done, had),
         (8, next(2), had),
@@ -137,7 +137,7 @@ fn a_worker_that_runs_something_else_is_found() {
         (7, Rollout::Done, 1),
     ] {
         assert!(
-            found("I8 rollout", change(artifact, rollout, version)),
+            found("I9 rollout", change(artifact, rollout, version)),
             "{artifact} {rollout:?} {version}"
         );
     }

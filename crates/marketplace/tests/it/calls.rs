@@ -40,10 +40,12 @@ calls! {
         Transfer: "provider transfer",
         Accept: "provider accept",
         Admit: "provider admit",
+        Remove: "provider remove",
         Withdraw: "provider withdraw",
     }
     Datacenter(datacenter) {
         Register: "datacenter register",
+        Remove: "datacenter remove",
     }
     Peer(peer) {
         Register: "peer register",

@@ -28,6 +28,7 @@ impl Market {
     fn random(dice: &mut Dice) -> Self {
         let params = Params {
             min_prepaid_epochs: dice.of(&[0, 1]),
+            deposit_gwei: 0,
             ..Params::default()
         };
         let mut store = MemoryStore::default();

@@ -6,8 +6,8 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 /// The documents of this crate.
-const SPEC: [&str; 7] = [
-    "deal", "demand", "ledger", "matching", "params", "supply", "time",
+const SPEC: [&str; 8] = [
+    "deal", "demand", "deposit", "ledger", "matching", "params", "supply", "time",
 ];
 
 fn here(path: &str) -> PathBuf {

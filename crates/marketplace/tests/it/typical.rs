@@ -51,6 +51,7 @@ pub(crate) fn market(size: Size) -> MemoryStore {
         report_seconds: 86_400,
         lease_seconds: 864_000,
         faucet_usdc: 1_000,
+        deposit_gwei: 0,
         governance: address("governance"),
         governance_delay_seconds: 31_536_000,
         ..Params::default()
@@ -110,6 +111,8 @@ impl Market {
     /// Offers of two peers, of one and of none, a peer in no offer, one without units; then `others`.
     fn supply(&mut self, others: u64) {
         self.call("owner", register_provider());
+        self.call("owner", register_datacenter());
+        self.call("bob", register_provider());
         self.call("owner", register_datacenter());
         self.call("governance", propose());
         let (provider, to) = (PROVIDER, Some(address("heir")));
@@ -263,6 +266,9 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
     };
     let (change, to) = (ChangeId(1), Some(address("bob")));
     let cancel = governance::Call::Cancel { change };
+    let remove = provider::Call::Remove {
+        provider: ProviderId(2),
+    };
     let admit = provider::Call::Admit {
         provider,
         admitted: true,
@@ -281,8 +287,15 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         ),
         ("heir", Call::Provider(provider::Call::Accept { provider })),
         ("governance", Call::Provider(admit)),
+        ("bob", Call::Provider(remove)),
         ("owner", Call::Provider(withdraw)),
         ("owner", register_datacenter()),
+        (
+            "owner",
+            Call::Datacenter(datacenter::Call::Remove {
+                datacenter: DatacenterId(2),
+            }),
+        ),
         ("owner", register_peer("new", "free", 4)),
     ]);
     let endpoints = vec!["host:1".to_owned()];

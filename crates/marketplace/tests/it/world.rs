@@ -4,9 +4,9 @@
 use crate::auditor::Auditor;
 pub(crate) use crate::names::{address, peer_id, registration};
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
-use marketplace::units::{Address, Hash, Seconds, Usdc};
+use marketplace::units::{Address, Flt, Hash, Seconds, Usdc};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, Reply};
-use marketplace::{invariants, usdc};
+use marketplace::{deposit, invariants, usdc};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -54,8 +54,20 @@ impl World {
 
     /// Makes a call in the open block.
     pub(crate) fn call(&mut self, caller: Address, call: &Call) -> Result<Reply, Error> {
+        let objects = deposit::objects(call).unwrap_or(0);
+        self.call_with(caller, call, self.params.deposit(objects))
+    }
+
+    /// Makes a call in the open block, with so much FLT.
+    pub(crate) fn call_with(
+        &mut self,
+        caller: Address,
+        call: &Call,
+        value: Flt,
+    ) -> Result<Reply, Error> {
         let origin = Origin {
             caller,
+            value,
             ..Origin::default()
         };
         let (result, events, before) =
@@ -133,12 +145,12 @@ impl World {
 
     /// Begins a block so many seconds after the last.
     pub(crate) fn begin(&mut self, elapsed: u64) {
-        self.params = self.read(|cx| Ok(cx.params.clone()));
         self.now += elapsed.min(self.params.max_step_seconds);
         let (result, events, _) = self.within(Origin::default(), |cx| {
             marketplace::begin_block(cx, Seconds(elapsed))
         });
         result.expect("beginning of block");
+        self.params = self.read(|cx| Ok(cx.params.clone()));
         self.heard(events);
         self.check();
     }
@@ -317,9 +329,25 @@ fn within<S: Store, T>(
     act: impl FnOnce(&mut Cx<'_, S>) -> Result<T, Error>,
 ) -> (Result<T, Error>, Vec<Event>) {
     let (mut events, mut payouts) = (Vec::new(), Vec::new());
+    let (before, value) = (deposit::held(store), origin.value.0);
     let result = Cx::open(store, origin, &mut events, &mut payouts).and_then(|mut cx| act(&mut cx));
-    assert!(payouts.is_empty(), "nothing pays FLT yet");
+    if result.is_ok() {
+        conserves(&before, store, value, &payouts);
+    }
     (result, events)
+}
+
+/// What comes in and does not go out is deposited.
+fn conserves<S: Store>(
+    before: &Result<Flt, Error>,
+    store: &mut S,
+    value: u128,
+    payouts: &[(Address, Flt)],
+) {
+    let before = before.clone().expect("no budget").0;
+    let after = deposit::held(store).expect("no budget").0;
+    let paid: u128 = payouts.iter().map(|(_, amount)| amount.0).sum();
+    assert_eq!(before + value, after + paid, "FLT came or went");
 }
 
 pub(crate) fn rows(store: &MemoryStore) -> impl Iterator<Item = (&[u8], &[u8])> {

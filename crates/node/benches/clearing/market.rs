@@ -114,6 +114,7 @@ fn params(clearing_budget: u64) -> Params {
     Params {
         chain_id: CHAIN_ID,
         min_prepaid_epochs: 0,
+        deposit_gwei: 0,
         clearing_budget,
         ..Params::default()
     }

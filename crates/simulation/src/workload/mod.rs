@@ -17,7 +17,8 @@ use rand_core::Rng;
 const CHAIN_ID: u64 = 31_337;
 const ACCOUNTS: u64 = 8;
 /// Short times, so that much happens in a run.
-const PARAMETERS: [(&str, u64); 4] = [
+const PARAMETERS: [(&str, u64); 5] = [
+    ("deposit_gwei", 0),
     ("epoch_seconds", 20),
     ("min_charge_seconds", 2),
     ("lease_seconds", 10),

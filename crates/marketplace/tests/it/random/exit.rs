@@ -1,10 +1,11 @@
 //! From wherever a run has come to, everybody gets out with what is theirs, whoever else keeps still.
 
 use super::Run;
+use crate::world::address;
 use marketplace::ledger::{Account, BALANCES};
 use marketplace::time::DUE;
 use marketplace::units::{DealId, OfferId, ProviderId, Usdc};
-use marketplace::{Call, TABLES, deal, offer, peer, provider};
+use marketplace::{Call, TABLES, datacenter, deal, offer, peer, provider};
 use std::collections::BTreeSet;
 
 /// Tables that may have rows when all deals and all supply are gone.
@@ -17,8 +18,6 @@ const STAYS: &[&str] = &[
     "allowances",
     "permit_nonces",
     "authorizations",
-    "providers",
-    "datacenters",
     "sweep",
     "versions",
     "changes",
@@ -57,6 +56,7 @@ impl Run {
             }
         }
         self.remove_deals();
+        self.close_down();
         self.nothing_is_left();
     }
 
@@ -128,6 +128,9 @@ impl Run {
     /// Calls that look at all workers twice, as each goes on where the last stopped.
     fn withdraw_all(&mut self, provider: ProviderId) {
         let owner = self.owner(provider);
+        if owner == address("nobody") {
+            return; // removed
+        }
         for _ in 0..20 {
             let workers = 256;
             let call = provider::Call::Withdraw { provider, workers };
@@ -158,6 +161,20 @@ impl Run {
             self.world
                 .call(row.owner, &remove)
                 .expect("a deal is removed");
+        }
+    }
+
+    /// The last that providers have goes, and all deposits are back.
+    fn close_down(&mut self) {
+        for (datacenter, row) in self.world.read(|cx| datacenter::list(cx.store, None, 256)) {
+            let remove = Call::Datacenter(datacenter::Call::Remove { datacenter });
+            let done = self.world.call(self.owner(row.provider), &remove);
+            done.expect("a datacenter is removed");
+        }
+        for (provider, row) in self.world.read(|cx| provider::list(cx.store, None, 256)) {
+            let remove = Call::Provider(provider::Call::Remove { provider });
+            let done = self.world.call(row.owner, &remove);
+            done.expect("a provider is removed");
         }
     }
 

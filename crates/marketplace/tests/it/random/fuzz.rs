@@ -24,6 +24,7 @@ fn params(dice: &mut Dice) -> Params {
         max_hold_seconds: 100,
         look_budget: 40,
         faucet_usdc: 1_000_000,
+        removal_epochs: 1,
         governance: address("governance"),
         governance_delay_seconds: dice.of(&[0, 40]),
         ..Params::default()

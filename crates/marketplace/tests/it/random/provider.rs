@@ -53,6 +53,20 @@ impl Run {
         (address("governance"), Call::Provider(call))
     }
 
+    pub(super) fn remove_provider(&mut self) -> Made {
+        let provider = self.any_provider();
+        let call = provider::Call::Remove { provider };
+        (self.owner(provider), Call::Provider(call))
+    }
+
+    pub(super) fn remove_datacenter(&mut self) -> Made {
+        let datacenter = self.any_datacenter();
+        let row = self.world.read(|cx| datacenter::get(cx.store, datacenter));
+        let provider = row.map_or(ProviderId(1), |row| row.provider);
+        let call = datacenter::Call::Remove { datacenter };
+        (self.owner(provider), Call::Datacenter(call))
+    }
+
     pub(super) fn withdraw(&mut self) -> Made {
         let provider = self.any_provider();
         let workers = self.small(5);

@@ -30,8 +30,16 @@ impl Stage {
                 Ok((name.clone(), name, Call::Provider(register)))
             }
             "propose" | "cancel" => self.govern(verb, name, words),
-            "hand-over" | "take-over" | "admit" | "expel" => self.provider(verb, &name, words),
+            "hand-over" | "take-over" | "admit" | "expel" | "remove-provider" => {
+                self.provider(verb, &name, words)
+            }
             "datacenter" => self.datacenter(name, words),
+            "remove-datacenter" => {
+                let owner = name.split('.').next().unwrap_or_default().to_owned();
+                let datacenter = known(&self.datacenters, &name)?;
+                let call = datacenter::Call::Remove { datacenter };
+                Ok((owner, name, Call::Datacenter(call)))
+            }
             "peer" | "offer" | "add-units" | "remove-units" | "set-price" | "set-terms"
             | "add-peer" | "remove-peer" | "close" | "remove-peer-row" | "set-attributes"
             | "set-endpoints" | "set-operator" => self.supply(verb, name, words),
@@ -81,6 +89,7 @@ impl Stage {
                 let to = (to != "nobody").then(|| address(to));
                 (name, provider::Call::Transfer { provider, to })
             }
+            "remove-provider" => (name, provider::Call::Remove { provider }),
             "take-over" => (words.next()?, provider::Call::Accept { provider }),
             _ => {
                 let admitted = verb == "admit";

@@ -1,17 +1,18 @@
 //! Runs the text tables in `tests/scenarios`; their language is explained in the README there.
 
 mod calls;
+mod cells;
 mod change;
 mod words;
 
 use crate::world::{World, address};
 use marketplace::store::Store;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
-use marketplace::{deal, governance, ledger, offer, worker};
+use marketplace::{deal, deposit, governance, ledger, offer, worker};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -137,7 +138,7 @@ impl Stage {
                 self.pending.clear();
             }
             "balance" | "deal" | "worker" | "runs" | "due" | "unpaid" | "look" | "price"
-            | "parameter" | "pending" => {
+            | "deposits" | "parameter" | "pending" => {
                 let what = action.split_whitespace().next().unwrap_or_default();
                 let found = self.read(what, &mut words)?;
                 expect(outcome, &found)?;
@@ -178,9 +179,19 @@ impl Stage {
         Ok(())
     }
 
-    fn call(&mut self, caller: &str, call: &Call) -> Result<Option<Reply>, String> {
+    fn call(
+        &mut self,
+        caller: &str,
+        call: &Call,
+        value: Option<Flt>,
+    ) -> Result<Option<Reply>, String> {
         self.names.insert(address(caller), caller.to_owned());
-        match self.world().call(address(caller), call) {
+        let caller = address(caller);
+        let made = match value {
+            Some(value) => self.world().call_with(caller, call, value),
+            None => self.world().call(caller, call),
+        };
+        match made {
             Ok(reply) => Ok(Some(reply)),
             Err(Error::Refused(refusal)) => {
                 self.pending.push(format!("refused {refusal:?}: {refusal}"));
@@ -193,9 +204,10 @@ impl Stage {
     /// Makes a call; gives `ok`, an amount paid, or the refusal.
     fn act(&mut self, verb: &str, words: &mut Words<'_>) -> Result<String, String> {
         let by = words.option("by");
+        let value = words.number_option("with")?.map(Flt);
         let (caller, name, call) = self.understand(verb, words)?;
         let caller = by.unwrap_or(&caller).to_owned();
-        let reply = self.call(&caller, &call)?;
+        let reply = self.call(&caller, &call, value)?;
         match reply {
             None => return Ok(self.pending.pop().unwrap_or_default()),
             Some(Reply::Provider(id)) => _ = self.providers.insert(name, id),
@@ -340,6 +352,18 @@ impl Stage {
                         slope => format!("{} slope {slope}", curve.floor),
                     })
                 }))
+            }
+            "deposits" => {
+                let flt = world.events.iter().filter_map(|(_, event)| match event {
+                    Event::Deposit(deposit::Event::Taken { from, amount }) => {
+                        (*from == address(name)).then_some(amount.0.cast_signed())
+                    }
+                    Event::Deposit(deposit::Event::Returned { to, amount }) => {
+                        (*to == address(name)).then_some(-amount.0.cast_signed())
+                    }
+                    _ => None,
+                });
+                Ok(flt.sum::<i128>().to_string())
             }
             "parameter" => {
                 let table = world.read(|cx| Ok(cx.params.table()));
