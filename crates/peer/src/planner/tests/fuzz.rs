@@ -270,7 +270,9 @@ impl<'d> World<'d> {
         for worker in self.processes.keys() {
             assert!(self.chain.contains_key(worker), "not wanted");
         }
-        let wanted: BTreeSet<_> = self.chain.values().map(|k| k.artifact.hash).collect();
+        // A paused worker has not changed yet, and needs what it runs.
+        let needs = |known: &Assignment| [known.artifact.hash, known.runs];
+        let wanted: BTreeSet<_> = self.chain.values().flat_map(needs).collect();
         assert!(self.disk.is_subset(&wanted), "bytes are left over");
     }
 }
