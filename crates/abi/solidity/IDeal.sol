@@ -14,9 +14,11 @@ interface IDeal {
         uint64 posted;
         /// Workers that have not run yet.
         uint16 assigned;
-        /// Workers that run.
+        /// Workers that run and are not under notice.
         uint16 running;
-        /// Of all running workers, for a whole epoch.
+        /// Workers under notice; they run, too.
+        uint16 draining;
+        /// Of all that run, for a whole epoch.
         uint128 rate;
         /// Escrow that is nobody's yet.
         uint128 free;
@@ -34,6 +36,8 @@ interface IDeal {
     event DealStatusChanged(uint64 indexed deal, DealStatus status, uint64 at);
     event DealToppedUp(uint64 indexed deal, address indexed by, uint128 amount);
     event DealSurplusWithdrawn(uint64 indexed deal, uint128 amount);
+    /// The escrow lasts for no more than so many epochs: 10, then 2, each once as often as it comes to that.
+    event DealFundsLow(uint64 indexed deal, uint64 epochs, uint64 paidUntil);
     event DealEnded(uint64 indexed deal, EndReason reason, Fault fault, uint128 refund);
     event DealRemoved(uint64 indexed deal);
 

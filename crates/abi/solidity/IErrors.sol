@@ -31,6 +31,7 @@ interface IErrors {
     error PeerNotEmpty(bytes32 peer);
     error UnitsServing(uint16 asked, uint16 idle);
     error WrongState(ObjectKind kind, bytes32 id, string state);
+    error AlreadyLeaving(uint64 worker, uint64 until);
     error NotOfThisPeer(uint64 worker);
     error WrongArtifact();
 

@@ -3,11 +3,15 @@ pragma solidity ^0.8.20;
 
 import {Fault} from "./Types.sol";
 
-/// Workers: units of one peer serving one deal. The peer's operator key makes all calls.
+/// Workers: units of one peer serving one deal. The peer's operator key makes the calls; the provider's owner may give
+/// notice, too, and leave.
 interface IWorker {
-    enum GoneReason { CannotRun, NeverStarted, Failed, Silent, Evicted, Unwanted, Stopped, Completed, Unfunded, BadArtifact }
+    enum GoneReason {
+        CannotRun, NeverStarted, Failed, Silent, Evicted, Unwanted, Stopped, Completed, Unfunded, BadArtifact,
+        Declined, Left, NoticeKept
+    }
     enum Obstacle { Unavailable, Invalid, Unsupported }
-    enum WorkerStage { Assigned, Running, Gone }
+    enum WorkerStage { Assigned, Running, Draining, Gone }
 
     struct WorkerRecord {
         uint64 deal;
@@ -17,9 +21,13 @@ interface IWorker {
         uint16[] units;
         uint128 rate;
         uint64 assigned;
+        /// Seconds of notice before its provider leaves.
+        uint64 notice;
         WorkerStage stage;
         /// What it runs, or is to run first.
         bytes32 artifact;
+        /// Draining: when its notice is over; else zero.
+        uint64 leaving;
         uint128 paid;
     }
 
@@ -29,6 +37,7 @@ interface IWorker {
     );
     event WorkerRunning(uint64 indexed worker, uint64 indexed deal);
     event WorkerCannotRun(uint64 indexed worker, Obstacle obstacle);
+    event WorkerLeaving(uint64 indexed worker, uint64 indexed deal, uint64 until);
     event WorkerGone(
         uint64 indexed worker, uint64 indexed deal, GoneReason reason, Fault fault, uint64 at, uint128 earned
     );
@@ -40,6 +49,13 @@ interface IWorker {
     function reportCannotRun(uint64 worker, bytes32 artifact, Obstacle obstacle) external;
     /// All workers of the peer run, but for those named; renews the peer's lease.
     function report(bytes32 peer, uint64[] calldata stopped) external;
+
+    /// Leaves when the notice is over or a replacement runs, and at once if it does not run yet; cannot be withdrawn.
+    function giveNotice(uint64 worker) external;
+    /// The same for all workers of a peer that are not under notice yet.
+    function giveNoticeOfPeer(bytes32 peer) external;
+    /// Ends a worker at once, by the provider's fault; only the provider's owner may.
+    function leave(uint64 worker) external;
 
     function getWorker(uint64 worker) external view returns (WorkerRecord memory);
 }

@@ -73,6 +73,16 @@ pub(crate) fn log(event: &Event) -> LogData {
             let (deal, amount) = (deal.0, amount.0);
             i::DealSurplusWithdrawn { deal, amount }.encode_log_data()
         }
+        Event::FundsLow {
+            deal,
+            epochs,
+            paid_until,
+        } => i::DealFundsLow {
+            deal: deal.0,
+            epochs,
+            paidUntil: paid_until.0,
+        }
+        .encode_log_data(),
         Event::Ended {
             deal,
             reason,
@@ -102,6 +112,7 @@ impl From<View> for i::DealRecord {
             posted: view.deal.posted.0,
             assigned: view.deal.assigned,
             running: view.deal.running,
+            draining: view.deal.draining,
             rate: view.deal.rate.0,
             free: view.free.0,
             surplus: view.surplus.0,

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolInterface as _;
 use marketplace::refusal::{Object, Role};
 use marketplace::units::{
-    self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+    self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::{Error, Refusal};
 
@@ -155,6 +155,10 @@ impl From<Refusal> for Revert {
                 let ((kind, id), state) = (object(wrong), state.into());
                 Self::WrongState(e::WrongState { kind, id, state })
             }
+            Refusal::AlreadyLeaving { worker, until } => {
+                let (worker, until) = (worker.0, until.0);
+                Self::AlreadyLeaving(e::AlreadyLeaving { worker, until })
+            }
             Refusal::NotOfThisPeer(worker) => {
                 Self::NotOfThisPeer(e::NotOfThisPeer { worker: worker.0 })
             }
@@ -241,6 +245,10 @@ fn refusal(revert: Revert) -> Option<(Refusal, String)> {
                 state: TEXT,
             }
         }
+        Revert::AlreadyLeaving(e) => Refusal::AlreadyLeaving {
+            worker: WorkerId(e.worker),
+            until: Time(e.until),
+        },
         Revert::NotOfThisPeer(e) => Refusal::NotOfThisPeer(WorkerId(e.worker)),
         Revert::WrongArtifact(_) => Refusal::WrongArtifact,
         Revert::UnknownCall(_)

@@ -27,6 +27,15 @@ pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
             peer: PeerId(c.peer.0),
             stopped: c.stopped.into_iter().map(WorkerId).collect(),
         },
+        Calls::giveNotice(c) => Call::GiveNotice {
+            worker: WorkerId(c.worker),
+        },
+        Calls::giveNoticeOfPeer(c) => Call::GiveNoticeOfAll {
+            peer: PeerId(c.peer.0),
+        },
+        Calls::leave(c) => Call::Leave {
+            worker: WorkerId(c.worker),
+        },
         Calls::getWorker(c) => return Ok(Request::Query(Query::Worker(WorkerId(c.worker)))),
     };
     Ok(Request::Call(marketplace::Call::Worker(call)))
@@ -54,6 +63,12 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             stopped: stopped.iter().map(|worker| worker.0).collect(),
         }
         .abi_encode(),
+        Call::GiveNotice { worker } => i::giveNoticeCall { worker: worker.0 }.abi_encode(),
+        Call::GiveNoticeOfAll { peer } => i::giveNoticeOfPeerCall {
+            peer: peer.0.into(),
+        }
+        .abi_encode(),
+        Call::Leave { worker } => i::leaveCall { worker: worker.0 }.abi_encode(),
     }
 }
 
@@ -104,6 +119,16 @@ pub(crate) fn log(event: &Event) -> LogData {
             let (worker, obstacle) = (worker.0, obstacle_to(obstacle));
             i::WorkerCannotRun { worker, obstacle }.encode_log_data()
         }
+        Event::NoticeGiven {
+            worker,
+            deal,
+            until,
+        } => i::WorkerLeaving {
+            worker: worker.0,
+            deal: deal.0,
+            until: until.0,
+        }
+        .encode_log_data(),
         Event::Gone {
             worker,
             deal,
@@ -145,6 +170,9 @@ fn gone_reason(reason: GoneReason) -> i::GoneReason {
         GoneReason::Completed => i::GoneReason::Completed,
         GoneReason::Unfunded => i::GoneReason::Unfunded,
         GoneReason::BadArtifact => i::GoneReason::BadArtifact,
+        GoneReason::Declined => i::GoneReason::Declined,
+        GoneReason::Left => i::GoneReason::Left,
+        GoneReason::NoticeKept => i::GoneReason::NoticeKept,
     }
 }
 
@@ -164,9 +192,15 @@ impl From<Worker> for i::WorkerRecord {
             units: worker.units,
             rate: worker.rate.0,
             assigned: worker.assigned.0,
+            notice: worker.notice.0,
+            leaving: match worker.stage {
+                Stage::Draining { until, .. } => until.0,
+                _ => 0,
+            },
             stage: match worker.stage {
                 Stage::Assigned { .. } => i::WorkerStage::Assigned,
-                Stage::Running { .. } => i::WorkerStage::Running,
+                Stage::Running(_) => i::WorkerStage::Running,
+                Stage::Draining { .. } => i::WorkerStage::Draining,
                 Stage::Gone { .. } => i::WorkerStage::Gone,
             },
             artifact: worker.artifact.0.into(),

@@ -9,7 +9,9 @@ use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{Artifact, Pricing, Spread, Terms};
 use marketplace::offer::Curve;
 use marketplace::store::MemoryStore;
-use marketplace::units::{DatacenterId, DealId, Hash, Price, ProviderId, Seconds, Usdc, WorkerId};
+use marketplace::units::{
+    DatacenterId, DealId, Hash, OfferId, Price, ProviderId, Seconds, Usdc, WorkerId,
+};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params};
 use marketplace::{datacenter, deal, demand, offer, peer, provider, worker};
 use names::{address, peer_id, registration};
@@ -21,6 +23,7 @@ const TIMES: u64 = 5;
 /// Deals touched for one figure.
 const TOUCHED: u64 = 1_000;
 const UNITS: u16 = 256;
+const PEERS_PER_OFFER: u64 = 256;
 const ARTIFACT: Hash = Hash([7; 32]);
 
 fn main() {
@@ -129,6 +132,7 @@ impl Market {
             max_step_seconds: 3_600,
             start_timeout_seconds: 86_400,
             lease_seconds: 864_000,
+            deposit_gwei: 0,
             due_budget: 1_000_000,
             clearing_budget: 1_000_000_000,
             ..Params::default()
@@ -169,13 +173,20 @@ impl Market {
             let name = format!("peer {peer}");
             let new = registration(&name, ProviderId(1), DatacenterId(1), UNITS);
             self.call("owner", Call::Peer(peer::Call::Register(new)));
-            let post = offer::Call::Post {
-                datacenter: DatacenterId(1),
-                curve: Curve::flat(Price(100)),
-                terms: offer::Terms::any(),
-                peers: vec![peer_id(&name)],
+            let peer_id = peer_id(&name);
+            let offer = match peer % PEERS_PER_OFFER {
+                0 => offer::Call::Post {
+                    datacenter: DatacenterId(1),
+                    curve: Curve::flat(Price(100)),
+                    terms: offer::Terms::any(),
+                    peers: vec![peer_id],
+                },
+                _ => offer::Call::AddPeer {
+                    offer: OfferId(peer / PEERS_PER_OFFER + 1),
+                    peer: peer_id,
+                },
             };
-            self.call("owner", Call::Offer(post));
+            self.call("owner", Call::Offer(offer));
             let first = number;
             while number < deals && number < first + u64::from(UNITS) {
                 self.call("alice", post_demand(duration(number)));

@@ -253,18 +253,21 @@ fn shrink<S: Store>(cx: &mut Cx<'_, S>, now: &mut DealNow) -> Result<(), Error> 
     let target = now.terms.target_workers;
     if now.deal.workers() > target {
         now.load_workers(cx)?;
+    }
+    if now.deal.staying() > target {
         let stay = matching::keep(cx, now, target)?;
         let most = cx.params.max_target_workers.into();
         let fewest = u128::try_from(stay.len()).unwrap_or(u128::MAX);
         let what = "target workers, as many as the distinct minima take";
         within(what, target.into(), fewest, most)?;
-        for id in now.live().into_iter().filter(|id| !stay.contains(id)) {
+        for id in now.staying().into_iter().filter(|id| !stay.contains(id)) {
             let (reason, pay) = (GoneReason::Unwanted, Pay::AtLeastMinimum);
             now.gone(id, reason, Blame::Developer, pay)?;
         }
     }
     now.limit_vacated();
-    Ok(())
+    // Workers under notice go as soon as the others are as many as are wanted.
+    now.release_replaced()
 }
 
 /// Sets the end anew; a deal for which it is there ends now. (D12)

@@ -8,19 +8,24 @@
 //!                +---- top-up (released) ---- Paused ---- top-up (kept) --> Active | Degraded | Starting
 //!                                any of them ----> Ended
 //! ```
-//! Promises (`docs/spec/deal.md`): M1 to M9, named where they are kept.
+//! Promises (`docs/spec/deal.md`): M1 to M12, named where they are kept.
 
+mod deadline;
+mod hold;
 mod money;
+mod notice;
 mod now;
 mod payout;
 mod rollout;
 mod save;
 mod view;
+mod warning;
 
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
 pub use rollout::{Halt, PREVIOUS, Rollout};
 pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
+pub(crate) use warning::next_warning;
 
 use crate::call::Reply;
 use crate::cx::Cx;
@@ -33,7 +38,8 @@ use crate::refusal::{Error, Object, Refusal, Role, ensure, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{
-    Address, DealId, Epoch, Exact, Flt, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
+    Address, DealId, Epoch, Exact, Flt, Part, PeerId, ProviderId, Rate, Seconds, Time, Usdc,
+    WorkerId,
 };
 use crate::worker::{GoneReason, WORKERS};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -127,8 +133,10 @@ pub struct Deal {
 
     /// Workers that have not run yet.
     pub assigned: u16,
-    /// Workers that run.
+    /// Workers that run and are not under notice.
     pub running: u16,
+    /// Workers under notice; they run, too.
+    pub draining: u16,
     /// Workers that are gone and not paid out.
     pub unpaid: u64,
     /// Places that a worker left and no other has taken.
@@ -146,11 +154,15 @@ pub struct Deal {
     /// Providers who said that they cannot run its artifact, before any ran one; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
-    /// Escrow that is nobody's yet, as of `at`.
+    /// Escrow that is nobody's yet, as of `at`, but for what live workers earned in holds: see [`Deal::spare`].
     pub free: Exact,
+    /// What live workers earned in holds.
+    pub held: Part,
+    /// What a hold costs, in millionths of what running costs.
+    pub hold_ppm: u64,
     /// Least pay of workers that have not run yet.
     pub set_aside: Exact,
-    /// Rate of the running workers.
+    /// Rate of the live workers: those that run, under notice or not.
     pub rate: Rate,
     /// Rate of the assigned workers.
     pub assigned_rate: Rate,
@@ -158,12 +170,19 @@ pub struct Deal {
     pub at: Time,
     /// Seconds that were paid for up to `at`: all time outside pauses.
     pub paid_seconds: Seconds,
+    /// Seconds of holds up to `at`.
+    pub held_seconds: Seconds,
 
+    /// How many of [`WARNINGS`] were given; those that lie behind paid-until again are given again.
+    pub warned: u8,
     /// End of its duration; [`Time::NEVER`] while none is set.
     pub ends: Time,
     /// Its entry in the index of time; [`Time::NEVER`]: none.
     pub due: Time,
 }
+
+/// Epochs before paid-until at which a deal's owner is warned.
+pub const WARNINGS: [u64; 2] = [10, 2];
 
 /// Deals, from posting to removal.
 pub const DEALS: Table<DealId, Deal> = Table::new(0x21, "deals");
@@ -230,6 +249,15 @@ pub enum Event {
         /// How much.
         amount: Usdc,
     },
+    /// The escrow lasts for no more than so many epochs.
+    FundsLow {
+        /// Which.
+        deal: DealId,
+        /// So many.
+        epochs: u64,
+        /// The second up to which it pays.
+        paid_until: Time,
+    },
     /// It is over, and the rest of the escrow went back to its owner.
     Ended {
         /// Which.
@@ -266,16 +294,16 @@ fn top_up<S: Store>(cx: &mut Cx<'_, S>, id: DealId, amount: Usdc) -> Result<(), 
     within("top-up", amount.0, 1, MAX_SUPPLY.0)?;
     let by = cx.caller();
     now.deposit(amount)?;
+    now.emit(Event::ToppedUp {
+        deal: id,
+        by,
+        amount,
+    });
     if now.deal.paused() {
         now.load_workers(cx)?;
         now.try_resume(cx.now())?;
     }
     ledger::transfer(cx, Account::User(by), Account::Deal(id), amount)?;
-    cx.emit(Event::ToppedUp {
-        deal: id,
-        by,
-        amount,
-    });
     now.save(cx)
 }
 

@@ -104,7 +104,7 @@ pub struct Terms {
     pub spread: Spread,
     /// Which providers may serve.
     pub providers: Providers,
-    /// How long workers are kept, unpaid and not serving, after the money is used up.
+    /// How long workers are kept, not serving and at a part of their price, after the money is used up.
     pub hold: Seconds,
     /// An account that may evict workers and nothing else.
     pub monitor: Option<Address>,
@@ -179,7 +179,7 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
     let id = DealId(time::next_id(cx.store, COUNTER)?);
     let artifact = terms.artifact.hash;
     let place = next_place(cx.store)?;
-    let mut deal = Deal::posted(owner, place, cx.now());
+    let mut deal = Deal::posted(owner, place, cx.now(), &cx.params);
     deal.version = cx.params.version;
     deal.deposit = cx.params.deposit(1);
     let mut now = DealNow::new(cx, id, deal, terms);

@@ -1,7 +1,8 @@
 //! What holds between any two calls, checked over all rows at once, with every violation reported.
 //!
 //! - I1 conservation: the balances sum to `held`; no row is zero.
-//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid.
+//! - I2 escrow: the account of a deal is what is free, set aside, charged and earned in it, minus what was paid;
+//!   what live workers earned in holds is counted and covered.
 //! - I3 counts: workers, units, idle units, peers of offers and members of indexes are what the rows say, and no row
 //!   belongs to something that is not there.
 //! - I4 whereabouts: a unit serves the worker that lists it, and no other.
@@ -15,7 +16,7 @@
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
 use crate::datacenter::{DATACENTERS, Datacenter, TENANTS};
-use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status};
+use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status, next_warning};
 use crate::demand::{DEMANDS, Terms};
 use crate::deposit::DEPOSITS;
 use crate::governance::CHANGES;
@@ -29,8 +30,8 @@ use crate::provider::{PROVIDERS, Provider};
 use crate::table::{Key, Table};
 use crate::time::{CLOCK, COUNTERS, Clock, DUE};
 use crate::units::{
-    DatacenterId, DealId, Exact, OfferId, PeerId, Price, ProviderId, Rate, Seconds, Time, Usdc,
-    WorkerId,
+    DatacenterId, DealId, Exact, OfferId, Part, PeerId, Price, ProviderId, Rate, Seconds, Time,
+    Usdc, WorkerId,
 };
 use crate::usdc::{ALLOWANCES, AUTHORIZATIONS, NONCES};
 use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, UNPAID, WORKERS, Worker};
@@ -169,11 +170,28 @@ fn pause_over(state: &State, deal: &Deal, hold_over: Time) -> Time {
 fn worker_over(state: &State, worker: &Worker) -> Time {
     match worker.stage {
         Stage::Assigned { deadline } => deadline,
-        Stage::Running { kept_until, .. } => {
+        Stage::Running(run) | Stage::Draining { run, .. } => {
             let lease = state.leases.get(&worker.peer).copied();
-            lease.unwrap_or_default().until.max(kept_until)
+            lease.unwrap_or_default().until.max(run.kept_until)
         }
         Stage::Gone { .. } => Time::NEVER,
+    }
+}
+
+/// What a worker has earned in holds.
+fn held(deal: &Deal, worker: &Worker) -> Option<Part> {
+    let Some(run) = worker.stage.run() else {
+        return Some(Part::ZERO);
+    };
+    let span = Seconds(deal.held_seconds.0.saturating_sub(run.from_held.0));
+    worker.rate.over(span)?.part(deal.hold_ppm)
+}
+
+/// When a worker's notice is over, in a pause too.
+fn notice_over(worker: &Worker) -> Time {
+    match worker.stage {
+        Stage::Draining { until, .. } => until,
+        _ => Time::NEVER,
     }
 }
 
@@ -256,7 +274,7 @@ impl Checker<'_> {
         self.deadlines(state, id, deal, terms);
         self.target(state, id, deal, terms);
         self.rollout(state, id, deal, terms);
-        let wants = deal.workers() < terms.target_workers && !deal.paused() && !deal.ended();
+        let wants = deal.staying() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
         self.expect(wants == queued, "I3 counts", || {
             format!("deal {id} wants workers: {wants}, is queued: {queued}")
@@ -271,8 +289,8 @@ impl Checker<'_> {
         for worker in state.workers_of(id) {
             let charged = match worker.stage {
                 Stage::Assigned { .. } => 0,
-                Stage::Running { from, .. } => {
-                    let span = Seconds(deal.paid_seconds.0.saturating_sub(from.0));
+                Stage::Running(run) | Stage::Draining { run, .. } => {
+                    let span = Seconds(deal.paid_seconds.0.saturating_sub(run.from.0));
                     worker.rate.over(span).unwrap_or_default().0
                 }
                 Stage::Gone { earned, .. } => exact(earned),
@@ -286,6 +304,17 @@ impl Checker<'_> {
         self.expect(there == owed, "I2 escrow", || {
             format!("deal {id} holds {there}, is accountable for {owed}")
         });
+        let mut holds = state.live(id).map(|worker| held(deal, worker));
+        let holds = holds.try_fold(Part::ZERO, |sum, each| sum.checked_add(each?));
+        self.expect(holds == Some(deal.held), "I2 escrow", || {
+            format!(
+                "deal {id} counts {:?} for holds, {holds:?} is due",
+                deal.held
+            )
+        });
+        self.expect(deal.held.ceil() <= Some(deal.free), "I2 escrow", || {
+            format!("deal {id} cannot pay its holds")
+        });
         self.expect(
             !deal.ended() || deal.free == Exact::ZERO,
             "I2 escrow",
@@ -296,11 +325,12 @@ impl Checker<'_> {
     /// I3, for the workers of a deal.
     fn counts(&mut self, state: &State, id: DealId, deal: &Deal) {
         let mut rates = [Rate::ZERO; 2];
-        let (mut assigned, mut running, mut unpaid) = (0u16, 0u16, 0u64);
+        let (mut assigned, mut running, mut draining, mut unpaid) = (0u16, 0u16, 0u16, 0u64);
         for worker in state.workers_of(id) {
             let (count, slot) = match worker.stage {
                 Stage::Assigned { .. } => (&mut assigned, rates.first_mut()),
-                Stage::Running { .. } => (&mut running, rates.last_mut()),
+                Stage::Running(_) => (&mut running, rates.last_mut()),
+                Stage::Draining { .. } => (&mut draining, rates.last_mut()),
                 Stage::Gone { .. } => {
                     unpaid = unpaid.saturating_add(1);
                     continue;
@@ -311,10 +341,11 @@ impl Checker<'_> {
                 *rate = rate.checked_add(worker.rate).unwrap_or_default();
             }
         }
-        let counted = (assigned, running, unpaid, rates);
+        let counted = (assigned, running, draining, unpaid, rates);
         let kept = (
             deal.assigned,
             deal.running,
+            deal.draining,
             deal.unpaid,
             [deal.assigned_rate, deal.rate],
         );
@@ -342,9 +373,10 @@ impl Checker<'_> {
             _ => state
                 .live(id)
                 .map(|worker| worker_over(state, worker))
-                .fold(deal.paid_until(), Time::min),
+                .fold(self.paid_until(state, id, deal, terms), Time::min),
         };
-        let first = first.min(deal.ends);
+        let notices = state.live(id).map(notice_over);
+        let first = notices.fold(first.min(deal.ends), Time::min);
         self.expect(deal.due <= first, "I5 time", || {
             format!("deal {id} is due at {first}, in the index at {}", deal.due)
         });
@@ -356,17 +388,35 @@ impl Checker<'_> {
         });
     }
 
-    /// I6.
+    /// I5: the end of the money, or the warning before it that is due next. No warning is kept back that was given
+    /// when less was left.
+    fn paid_until(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) -> Time {
+        let until = deal.paid_until(terms);
+        if let Some(last) = deal.warned.checked_sub(1) {
+            let due = next_warning(&state.params, last, until);
+            let stale = due != Time::NEVER && due > deal.at;
+            self.expect(!stale, "I5 time", || {
+                format!("deal {id} was warned, and its money lasts until {until}")
+            });
+        }
+        let warning = next_warning(&state.params, deal.warned, until).max(deal.at);
+        until.min(warning)
+    }
+
+    /// I6. A worker under notice is not counted, but no other of the deal is on its peer.
     fn target(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
-        let live = state.live(id).count();
+        let all = state.live(id).count();
+        let staying = state.live(id).filter(|worker| !worker.stage.is_draining());
+        let (staying, live) = (staying.count(), usize::from(deal.live()));
+        let most = usize::from(terms.target_workers);
+        self.expect(staying <= most && live <= most, "I6 target", || {
+            format!("deal {id} has {staying} workers that stay, {live} that serve")
+        });
         let peers: BTreeSet<_> = state.live(id).map(|worker| worker.peer).collect();
-        self.expect(live <= terms.target_workers.into(), "I6 target", || {
-            format!("deal {id} has {live} workers")
+        self.expect(all == peers.len(), "I6 target", || {
+            format!("deal {id} has {all} workers on {} peers", peers.len())
         });
-        self.expect(live == peers.len(), "I6 target", || {
-            format!("deal {id} has {live} workers on {} peers", peers.len())
-        });
-        let vacated = terms.target_workers.saturating_sub(deal.workers());
+        let vacated = terms.target_workers.saturating_sub(deal.staying());
         self.expect(deal.vacated <= vacated, "I3 counts", || {
             format!("deal {id} has {} vacated places", deal.vacated)
         });
@@ -375,7 +425,7 @@ impl Checker<'_> {
     /// I9.
     fn rollout(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
         let behind = |worker: &Worker| {
-            let running = matches!(worker.stage, Stage::Running { .. });
+            let running = matches!(worker.stage, Stage::Running(_));
             running && worker.artifact != terms.artifact.hash
         };
         let ids = state.by_deal.get(&id).into_iter().flatten();

@@ -332,11 +332,7 @@ fn set_endpoints<S: Store>(
     id: PeerId,
     endpoints: Vec<String>,
 ) -> Result<(), Error> {
-    let mut peer = known(cx.store, id)?;
-    if cx.caller() != peer.operator {
-        let owner = PROVIDERS.must(cx.store, &peer.provider)?.owner;
-        cx.authenticate(owner, Role::ProviderOrOperator)?;
-    }
+    let mut peer = spoken_for(cx, id)?;
     check_endpoints(&endpoints)?;
     peer.endpoints.clone_from(&endpoints);
     PEERS.put(cx.store, &id, &peer)?;
@@ -492,6 +488,16 @@ pub(crate) fn owned<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Peer, Er
 pub(crate) fn operated<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Peer, Error> {
     let peer = known(cx.store, id)?;
     cx.authenticate(peer.operator, Role::Operator)?;
+    Ok(peer)
+}
+
+/// The peer, if the caller is its operator key or owns its provider.
+pub(crate) fn spoken_for<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<Peer, Error> {
+    let peer = known(cx.store, id)?;
+    if cx.caller() != peer.operator {
+        let owner = PROVIDERS.must(cx.store, &peer.provider)?.owner;
+        cx.authenticate(owner, Role::ProviderOrOperator)?;
+    }
     Ok(peer)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::store::OutOfWork;
 use crate::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use std::fmt;
 
@@ -177,6 +177,13 @@ pub enum Refusal {
         /// Idle units at the end of the peer's list.
         idle: u16,
     },
+    /// The worker is under notice already, and a notice cannot be withdrawn.
+    AlreadyLeaving {
+        /// The worker.
+        worker: WorkerId,
+        /// When its notice is over.
+        until: Time,
+    },
     /// The object is in a state that does not allow this.
     WrongState {
         /// The object.
@@ -274,6 +281,7 @@ impl Refusal {
             Self::WrongState { .. } => {
                 "look at the state of it; some calls come too late or too early"
             }
+            Self::AlreadyLeaving { .. } => "let it serve until then, or leave at once",
             Self::NotOfThisPeer(_) => "each peer speaks for its own workers only",
             Self::WrongArtifact => "fetch the artifact whose hash the deal names",
         }
@@ -344,6 +352,9 @@ impl fmt::Display for Refusal {
                 write!(f, "{asked} units to remove, the last {idle} are idle")
             }
             Self::WrongState { object, state } => write!(f, "{object} is {state}"),
+            Self::AlreadyLeaving { worker, until } => {
+                write!(f, "worker {worker} is under notice until {until}")
+            }
             Self::NotOfThisPeer(worker) => write!(f, "worker {worker} is another peer's"),
             Self::WrongArtifact => f.write_str("not the artifact of the deal"),
         }?;

@@ -184,6 +184,88 @@ impl Exact {
     }
 }
 
+/// One, in parts per million.
+const MILLION: u128 = 1_000_000;
+
+/// So many millionths of `amount`: the whole part, and what is left over in millionths.
+fn millionths_of(amount: u128, ppm: u64) -> Option<(u128, u32)> {
+    let (millions, rest) = (
+        amount.checked_div(MILLION)?,
+        amount.checked_rem(MILLION)?.checked_mul(ppm.into())?,
+    );
+    let whole = millions.checked_mul(ppm.into())?;
+    let whole = whole.checked_add(rest.checked_div(MILLION)?)?;
+    Some((whole, u32::try_from(rest.checked_rem(MILLION)?).ok()?))
+}
+
+impl Usdc {
+    /// So many millionths of this amount, rounded down.
+    #[must_use]
+    pub fn part(self, ppm: u64) -> Option<Self> {
+        millionths_of(self.0, ppm).map(|(whole, _)| Self(whole))
+    }
+}
+
+impl Exact {
+    /// So many millionths of this.
+    #[must_use]
+    pub fn part(self, ppm: u64) -> Option<Part> {
+        let (whole, millionths) = millionths_of(self.0, ppm)?;
+        let whole = Self(whole);
+        Some(Part { whole, millionths })
+    }
+}
+
+/// A part of exact money that was taken in parts per million, with nothing rounded.
+#[derive(
+    BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord,
+)]
+pub struct Part {
+    /// Exact money, rounded down.
+    pub whole: Exact,
+    /// Millionths of exact money beyond that, less than a million.
+    pub millionths: u32,
+}
+
+impl Part {
+    /// Nothing.
+    pub const ZERO: Self = Self {
+        whole: Exact::ZERO,
+        millionths: 0,
+    };
+
+    /// Exact money that covers it: rounded up.
+    #[must_use]
+    pub fn ceil(self) -> Option<Exact> {
+        let more = u128::from(self.millionths > 0);
+        self.whole.checked_add(Exact(more))
+    }
+
+    /// The sum, or None if it does not fit.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let sum = u128::from(self.millionths).checked_add(other.millionths.into())?;
+        let whole = self.whole.checked_add(other.whole)?;
+        Some(Self {
+            whole: whole.checked_add(Exact(sum.checked_div(MILLION)?))?,
+            millionths: u32::try_from(sum.checked_rem(MILLION)?).ok()?,
+        })
+    }
+
+    /// The difference, or None if it is negative.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let borrowed = self.millionths < other.millionths;
+        let more = if borrowed { 1_000_000 } else { 0 };
+        let millionths = self.millionths.checked_add(more)?;
+        let whole = self.whole.checked_sub(Exact(borrowed.into()))?;
+        Some(Self {
+            whole: whole.checked_sub(other.whole)?,
+            millionths: millionths.checked_sub(other.millionths)?,
+        })
+    }
+}
+
 /// A distance in time, in whole seconds.
 #[derive(
     BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord,
@@ -204,6 +286,12 @@ impl Time {
     #[must_use]
     pub fn after(self, span: Seconds) -> Self {
         Self(self.0.saturating_add(span.0))
+    }
+
+    /// The point `span` earlier, not before the beginning.
+    #[must_use]
+    pub fn before(self, span: Seconds) -> Self {
+        Self(self.0.saturating_sub(span.0))
     }
 
     /// The distance from `earlier`; zero if that is not earlier.

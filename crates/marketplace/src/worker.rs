@@ -1,10 +1,11 @@
 //! Workers: units of one peer serving one deal, and what peers say of them.
 //!
 //! ```text
-//! (clearing) -> Assigned -> Running -> Gone -> (paid out, removed)
-//!                   +--------------------^
+//! (clearing) -> Assigned -> Running -> Draining -> Gone -> (paid out, removed)
+//!                   |          +---------------------^
+//!                   +--------------------------------^
 //! ```
-//! Promises (`docs/spec/deal.md`): W1 to W7, named where they are kept.
+//! Promises (`docs/spec/deal.md`): W1 to W11, named where they are kept.
 
 use crate::call::Reply;
 use crate::cx::Cx;
@@ -27,17 +28,16 @@ pub enum Stage {
         /// Last second at which it may begin to run.
         deadline: Time,
     },
-    /// Runs and accrues. [`Seconds`] here are the deal's paid seconds, which stand still in a pause.
-    Running {
-        /// When it began.
+    /// Runs and accrues.
+    Running(Run),
+    /// Under notice: it runs and accrues until its replacement runs, or until the notice is over.
+    Draining {
+        /// As before the notice.
+        run: Run,
+        /// When notice was given.
         since: Time,
-        /// Where it began.
-        from: Seconds,
-        /// Up to where it is reported whatever the lease says: where it began, or what was reported when its
-        /// deal resumed.
-        reported: Seconds,
-        /// Until when it is kept whatever the peer's lease says.
-        kept_until: Time,
+        /// When the notice is over.
+        until: Time,
     },
     /// Over; what it earned waits for its provider.
     Gone {
@@ -46,6 +46,52 @@ pub enum Stage {
         /// All that it earned.
         earned: Usdc,
     },
+}
+
+/// How a worker runs. [`Seconds`] here, but for `from_held`, are the deal's paid seconds, which stand still in a pause.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// When it began.
+    pub since: Time,
+    /// Where it began.
+    pub from: Seconds,
+    /// Where the deal's seconds of holds stood then.
+    pub from_held: Seconds,
+    /// Up to where it is reported whatever the lease says: where it began, or what was reported when its deal
+    /// resumed.
+    pub reported: Seconds,
+    /// Until when it is kept whatever the peer's lease says.
+    pub kept_until: Time,
+}
+
+impl Stage {
+    /// How it runs, if it does.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Running(run) | Self::Draining { run, .. } => Some(run),
+            Self::Assigned { .. } | Self::Gone { .. } => None,
+        }
+    }
+
+    pub(crate) fn run_mut(&mut self) -> Option<&mut Run> {
+        match self {
+            Self::Running(run) | Self::Draining { run, .. } => Some(run),
+            Self::Assigned { .. } | Self::Gone { .. } => None,
+        }
+    }
+
+    /// Whether it is under notice.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        matches!(self, Self::Draining { .. })
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
 }
 
 /// Why a worker is gone.
@@ -71,6 +117,12 @@ pub enum GoneReason {
     Unfunded,
     /// The deal ended because its artifact cannot be run.
     BadArtifact,
+    /// Its provider gave it up before it ran.
+    Declined,
+    /// Its provider ended it before its notice was over.
+    Left,
+    /// Its replacement runs, or its notice is over.
+    NoticeKept,
 }
 
 /// Why a peer cannot run an artifact.
@@ -101,6 +153,8 @@ pub struct Worker {
     pub rate: Rate,
     /// When it was assigned.
     pub assigned: Time,
+    /// Notice that its provider gives before it leaves: its offer's at assignment.
+    pub notice: Seconds,
     /// Where it stands.
     pub stage: Stage,
     /// What it runs, or is to run first.
@@ -125,7 +179,7 @@ pub const UNPAID: Table<(DealId, WorkerId), ()> = Table::new(0x26, "unpaid_by_de
 const PROVIDERS_FOR_BAD_ARTIFACT: usize = 2;
 pub(crate) const COUNTER: u8 = 4;
 
-/// Calls about workers, made by the operator key of their peer.
+/// Calls about workers, made by the operator key of their peer or, where it says so, by the provider's owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// The worker runs this artifact from now on.
@@ -150,6 +204,22 @@ pub enum Call {
         peer: PeerId,
         /// Those it no longer runs; ones already gone are passed over.
         stopped: Vec<WorkerId>,
+    },
+    /// The peer leaves a worker's deal when its notice is over, or at once if it does not run yet. The owner may,
+    /// too.
+    GiveNotice {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// The same for all workers of a peer; those already under notice are passed over. The owner may, too.
+    GiveNoticeOfAll {
+        /// Which peer.
+        peer: PeerId,
+    },
+    /// The provider's owner ends a worker at once.
+    Leave {
+        /// Which.
+        worker: WorkerId,
     },
 }
 
@@ -187,6 +257,15 @@ pub enum Event {
         /// Why.
         obstacle: Obstacle,
     },
+    /// It is under notice.
+    NoticeGiven {
+        /// Which.
+        worker: WorkerId,
+        /// Whom it serves.
+        deal: DealId,
+        /// When it is over, unless its replacement runs before.
+        until: Time,
+    },
     /// It is gone.
     Gone {
         /// Which.
@@ -223,6 +302,9 @@ pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, E
             obstacle,
         } => cannot_run(cx, worker, artifact, obstacle),
         Call::Report { peer, stopped } => report(cx, peer, &stopped),
+        Call::GiveNotice { worker } => give_notice(cx, worker),
+        Call::GiveNoticeOfAll { peer } => give_notice_of_all(cx, peer),
+        Call::Leave { worker } => leave(cx, worker),
     }?;
     Ok(Reply::Done)
 }
@@ -244,7 +326,7 @@ fn running<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, artifact: Hash) -> Result
         Stage::Assigned { .. } => {
             let good = same || artifact == now.terms.artifact.hash;
             ensure(good, Refusal::WrongArtifact)?;
-            now.run(id, artifact, cx.now())?;
+            now.run(cx, id, artifact)?;
         }
         _ if same => return Ok(()),
         _ => now.switch(id, artifact)?,
@@ -355,10 +437,47 @@ fn stop<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
     now.load_worker(cx, id)?;
     let reason = match now.live_worker(id).map(|worker| worker.stage) {
         Some(Stage::Assigned { .. }) => GoneReason::NeverStarted,
-        Some(Stage::Running { .. }) => GoneReason::Failed,
+        Some(Stage::Running(_) | Stage::Draining { .. }) => GoneReason::Failed,
         Some(Stage::Gone { .. }) | None => return Ok(()),
     };
     now.gone(id, reason, Blame::Provider, Pay::Reported)?;
+    now.save(cx)
+}
+
+fn give_notice<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let worker = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Worker(id)))?;
+    peer::spoken_for(cx, worker.peer)?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.require_live(cx, id)?;
+    now.give_notice(id, cx.now())?;
+    now.save(cx)
+}
+
+fn give_notice_of_all<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
+    peer::spoken_for(cx, peer)?;
+    for ((_, id), ()) in BY_PEER.list(cx.store, &peer, None, MAX_UNITS.into())? {
+        // An earlier round may have ended it with its deal.
+        let Some(worker) = get(cx.store, id)? else {
+            continue;
+        };
+        let mut now = DealNow::load(cx, worker.deal)?;
+        now.load_worker(cx, id)?;
+        let staying = |worker: &Worker| !worker.stage.is_draining();
+        if now.live_worker(id).is_some_and(staying) {
+            now.give_notice(id, cx.now())?;
+        }
+        now.save(cx)?;
+    }
+    Ok(())
+}
+
+/// The operator key gives notice, and does not leave without one.
+fn leave<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let worker = get(cx.store, id)?.ok_or(Refusal::Unknown(Object::Worker(id)))?;
+    peer::owned(cx, worker.peer)?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.require_live(cx, id)?;
+    now.leave_at_once(id, cx.now())?;
     now.save(cx)
 }
 

@@ -85,9 +85,11 @@ pub struct Deal {
     pub posted: u64,
     /// Workers that have not run yet.
     pub assigned: u16,
-    /// Workers that run.
+    /// Workers that run and are not under notice.
     pub running: u16,
-    /// What the running workers cost per epoch.
+    /// Workers under notice; they run, too.
+    pub draining: u16,
+    /// What all that run cost per epoch.
     #[serde(with = "decimal")]
     pub rate: u128,
     /// Escrow that is nobody's yet.
@@ -114,6 +116,14 @@ pub struct Deal {
     pub workers: Vec<Worker>,
 }
 
+impl Deal {
+    /// Workers that serve, under notice or not.
+    #[must_use]
+    pub fn live(&self) -> u16 {
+        self.running.saturating_add(self.draining)
+    }
+}
+
 /// A peer that the overlay admits for a deal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,7 +136,7 @@ pub struct Member {
     pub endpoints: Vec<String>,
     /// Where that stands.
     pub datacenter: u64,
-    /// Whether it runs, or is only placed.
+    /// Whether it runs, under notice or not, or is only placed.
     pub running: bool,
 }
 
@@ -160,6 +170,7 @@ impl From<(DealId, domain::View)> for Deal {
             posted: deal.posted.0,
             assigned: deal.assigned,
             running: deal.running,
+            draining: deal.draining,
             rate: deal.rate.0,
             free: view.free.0,
             surplus: view.surplus.0,

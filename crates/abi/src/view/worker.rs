@@ -14,6 +14,8 @@ pub enum Stage {
     Assigned,
     /// It runs and accrues.
     Running,
+    /// Under notice: it runs until its replacement does, or until the notice is over.
+    Draining,
     /// Over.
     Gone,
 }
@@ -53,6 +55,16 @@ pub struct Worker {
     pub paid: u128,
     /// Until when it is kept without another report.
     pub kept_until: u64,
+    /// When its notice is over; null: none was given.
+    pub leaving: Option<u64>,
+}
+
+impl Worker {
+    /// Whether it runs, under notice or not.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Running | Stage::Draining)
+    }
 }
 
 impl From<WorkerView> for Worker {
@@ -69,7 +81,8 @@ impl From<WorkerView> for Worker {
             assigned: worker.assigned.0,
             stage: match worker.stage {
                 domain::Stage::Assigned { .. } => Stage::Assigned,
-                domain::Stage::Running { .. } => Stage::Running,
+                domain::Stage::Running(_) => Stage::Running,
+                domain::Stage::Draining { .. } => Stage::Draining,
                 domain::Stage::Gone { .. } => Stage::Gone,
             },
             runs: worker.artifact.0.into(),
@@ -77,6 +90,10 @@ impl From<WorkerView> for Worker {
             unpaid: view.unpaid.0,
             paid: worker.paid.0,
             kept_until: view.kept_until.0,
+            leaving: match worker.stage {
+                domain::Stage::Draining { until, .. } => Some(until.0),
+                _ => None,
+            },
         }
     }
 }

@@ -218,6 +218,9 @@ fn deals() -> Vec<Call> {
             obstacle,
         }),
         Call::Worker(worker::Call::Report { peer, stopped }),
+        Call::Worker(worker::Call::GiveNotice { worker }),
+        Call::Worker(worker::Call::GiveNoticeOfAll { peer }),
+        Call::Worker(worker::Call::Leave { worker }),
     ]
 }
 

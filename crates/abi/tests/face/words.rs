@@ -4,7 +4,7 @@ use abi::refusal::{Revert, encode, explain};
 use marketplace::Refusal;
 use marketplace::refusal::{Object, Role};
 use marketplace::units::{
-    Address, ChangeId, DealId, Flt, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+    Address, ChangeId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 
 fn refusals() -> Vec<Refusal> {
@@ -71,6 +71,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::WrongState {
             object: Object::Worker(WorkerId(4)),
             state: "gone",
+        },
+        Refusal::AlreadyLeaving {
+            worker: WorkerId(4),
+            until: Time(9),
         },
         Refusal::NotOfThisPeer(WorkerId(4)),
         Refusal::WrongArtifact,

@@ -1,17 +1,17 @@
 //! Money and status of a deal, as pure functions of its row. Exact amounts are numerators over the epoch.
 //!
-//! The escrow of a deal is split in three: what running workers have been charged, what is set aside for
+//! The escrow of a deal is split in three: what live workers have been charged, what is set aside for
 //! assigned ones, and what is `free`. A worker is charged by the second while it runs; when it is gone, its pay
 //! is rounded down once and everything else it was charged returns to `free`, so that the three always add up
-//! to the deal's account.
+//! to the deal's account. In a hold workers earn a part of their rates: of `free`, their sum in `held` is theirs.
 
 use super::{Deal, Queued, Rollout, Status};
 use crate::demand::Terms;
 use crate::params::Params;
 use crate::peer::Lease;
 use crate::refusal::{Error, fault};
-use crate::units::{Address, Epoch, Exact, Flt, Rate, Seconds, Time, Usdc};
-use crate::worker::{Stage, Worker};
+use crate::units::{Address, Epoch, Exact, Flt, Part, Rate, Seconds, Time, Usdc};
+use crate::worker::Worker;
 
 fn some<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
     value.ok_or_else(|| fault(what))
@@ -23,12 +23,12 @@ pub(crate) fn exact(rate: Rate, span: Seconds) -> Result<Exact, Error> {
 }
 
 /// Where a deal stands after its numbers of workers changed (states table 3).
-pub(crate) fn next(status: Status, running: u16, assigned: u16, min: u16) -> Status {
+pub(crate) fn next(status: Status, live: u16, assigned: u16, min: u16) -> Status {
     match status {
         Status::Matching if assigned > 0 => Status::Starting,
-        Status::Starting if running >= min => Status::Active,
-        Status::Starting if running == 0 && assigned == 0 => Status::Matching,
-        Status::Active | Status::Degraded if running >= min => Status::Active,
+        Status::Starting if live >= min => Status::Active,
+        Status::Starting if live == 0 && assigned == 0 => Status::Matching,
+        Status::Active | Status::Degraded if live >= min => Status::Active,
         Status::Active | Status::Degraded => Status::Degraded,
         same => same,
     }
@@ -36,7 +36,7 @@ pub(crate) fn next(status: Status, running: u16, assigned: u16, min: u16) -> Sta
 
 impl Deal {
     /// A deal without escrow or workers.
-    pub(crate) fn posted(owner: Address, place: u64, now: Time) -> Self {
+    pub(crate) fn posted(owner: Address, place: u64, now: Time, params: &Params) -> Self {
         Self {
             owner,
             heir: None,
@@ -50,6 +50,7 @@ impl Deal {
             pause_blocks: 1,
             assigned: 0,
             running: 0,
+            draining: 0,
             unpaid: 0,
             vacated: 0,
             replaced: (Epoch::default(), 0),
@@ -59,11 +60,15 @@ impl Deal {
             began: None,
             cannot_run: Vec::new(),
             free: Exact::ZERO,
+            held: Part::ZERO,
+            hold_ppm: params.hold_ppm,
             set_aside: Exact::ZERO,
             rate: Rate::ZERO,
             assigned_rate: Rate::ZERO,
             at: now,
             paid_seconds: Seconds::default(),
+            held_seconds: Seconds::default(),
+            warned: 0,
             ends: Time::NEVER,
             due: Time::NEVER,
         }
@@ -84,50 +89,114 @@ impl Deal {
     /// Workers that are not gone.
     #[must_use]
     pub fn workers(&self) -> u16 {
+        self.live().saturating_add(self.assigned)
+    }
+
+    /// Workers that serve: those that run, under notice or not.
+    #[must_use]
+    pub fn live(&self) -> u16 {
+        self.running.saturating_add(self.draining)
+    }
+
+    /// Workers that count towards the target: one under notice does not, so that its replacement is looked for.
+    #[must_use]
+    pub fn staying(&self) -> u16 {
         self.running.saturating_add(self.assigned)
     }
 
-    /// The second up to which the escrow pays the running workers; never, if none runs or it is paused.
+    /// Escrow that is nobody's.
     #[must_use]
-    pub fn paid_until(&self) -> Time {
-        match self.free.lasts(self.rate) {
+    pub fn spare(&self) -> Exact {
+        let held = self.held.ceil().unwrap_or_default();
+        self.free.checked_sub(held).unwrap_or_default()
+    }
+
+    /// What the hold of workers at `rate` costs: it is kept back for the time after paid-until.
+    pub(crate) fn reserve(&self, terms: &Terms, rate: Rate) -> Result<Exact, Error> {
+        let part = exact(rate, terms.hold)?.part(self.hold_ppm);
+        some(part.and_then(Part::ceil), "hold beyond 128 bits")
+    }
+
+    /// The second up to which the escrow pays the live workers, but for their hold; never, if none is live or it
+    /// is paused. (M6)
+    #[must_use]
+    pub fn paid_until(&self, terms: &Terms) -> Time {
+        let reserve = self.reserve(terms, self.rate).unwrap_or_default();
+        let spare = self.spare().checked_sub(reserve).unwrap_or_default();
+        match spare.lasts(self.rate) {
             Some(span) if !self.paused() && !self.ended() => self.at.after(span),
             _ => Time::NEVER,
         }
     }
 
-    /// Charges the running workers up to `now`, which is not after [`Self::paid_until`].
-    pub(crate) fn accrue(&mut self, now: Time) -> Result<(), Error> {
-        if self.paused() || self.ended() || now <= self.at {
+    /// Charges the live workers up to `now`, which is not after [`Self::paid_until`]; in a pause, up to the end of
+    /// the hold.
+    pub(crate) fn accrue(&mut self, now: Time, hold: Seconds) -> Result<(), Error> {
+        let upto = match self.status {
+            Status::Ended { .. } => return Ok(()),
+            Status::Paused { since } => now.min(since.after(hold)),
+            _ => now,
+        };
+        if upto <= self.at {
             return Ok(());
         }
-        let span = now.since(self.at);
-        self.pay(exact(self.rate, span)?)?;
-        self.paid_seconds = Seconds(self.paid_seconds.0.saturating_add(span.0));
-        self.at = now;
+        let span = upto.since(self.at);
+        let cost = exact(self.rate, span)?;
+        let seconds = if self.paused() {
+            let part = cost.part(self.hold_ppm);
+            let held = part.and_then(|part| self.held.checked_add(part));
+            self.held = some(held, "hold beyond 128 bits")?;
+            &mut self.held_seconds
+        } else {
+            self.pay(cost)?;
+            &mut self.paid_seconds
+        };
+        *seconds = Seconds(seconds.0.saturating_add(span.0));
+        self.at = upto;
         Ok(())
     }
 
-    /// Paid seconds up to which a running worker is covered by a report: of its peer, or the one that beginning
+    /// Paid seconds up to which a live worker is covered by a report: of its peer, or the one that beginning
     /// to run and resuming count as.
     #[must_use]
     pub fn reported(&self, worker: &Worker, lease: Lease) -> Seconds {
-        let Stage::Running { reported, .. } = worker.stage else {
+        let Some(run) = worker.stage.run() else {
             return Seconds::default();
         };
         // A report from before the last pause lies further back than this says, never nearer, and what it covered
         // was noted when the deal resumed.
-        let since = self.at.since(lease.reported);
-        reported.max(Seconds(self.paid_seconds.0.saturating_sub(since.0)))
+        let at = match self.status {
+            Status::Paused { since } => since,
+            _ => self.at,
+        };
+        let since = at.since(lease.reported);
+        run.reported
+            .max(Seconds(self.paid_seconds.0.saturating_sub(since.0)))
     }
 
-    /// What a running worker has earned up to these paid seconds.
+    /// What a live worker has earned in holds.
+    pub(crate) fn held(&self, worker: &Worker) -> Result<Part, Error> {
+        let Some(run) = worker.stage.run() else {
+            return Ok(Part::ZERO);
+        };
+        let span = Seconds(self.held_seconds.0.saturating_sub(run.from_held.0));
+        let part = exact(worker.rate, span)?.part(self.hold_ppm);
+        some(part, "hold beyond 128 bits")
+    }
+
+    /// What a live worker has earned up to these paid seconds, holds included.
+    pub(crate) fn due(&self, worker: &Worker, upto: Seconds) -> Result<Exact, Error> {
+        let due = self
+            .earned(worker, upto)?
+            .checked_add(self.held(worker)?.whole);
+        some(due, "pay beyond 128 bits")
+    }
+
+    /// What a live worker has been charged up to these paid seconds, without holds.
     pub(crate) fn earned(&self, worker: &Worker, upto: Seconds) -> Result<Exact, Error> {
-        match worker.stage {
-            Stage::Running { from, .. } => {
-                exact(worker.rate, Seconds(upto.0.saturating_sub(from.0)))
-            }
-            _ => Ok(Exact::ZERO),
+        match worker.stage.run() {
+            Some(run) => exact(worker.rate, Seconds(upto.0.saturating_sub(run.from.0))),
+            None => Ok(Exact::ZERO),
         }
     }
 
@@ -146,10 +215,10 @@ impl Deal {
         Ok(())
     }
 
-    /// Escrow that was not charged: free and set aside.
+    /// Escrow that was not charged: spare and set aside.
     pub(crate) fn uncharged(&self) -> Result<Exact, Error> {
         some(
-            self.free.checked_add(self.set_aside),
+            self.spare().checked_add(self.set_aside),
             "escrow beyond 128 bits",
         )
     }
@@ -184,28 +253,46 @@ impl Deal {
         Ok(())
     }
 
-    /// Counts a running worker out.
-    pub(crate) fn halt(&mut self, rate: Rate) -> Result<(), Error> {
-        self.rate = some(self.rate.checked_sub(rate), "rate below a worker's")?;
+    /// Counts a running worker as one under notice.
+    pub(crate) fn drain(&mut self) -> Result<(), Error> {
         self.running = some(self.running.checked_sub(1), "no worker is running")?;
+        self.draining = self.draining.saturating_add(1);
         Ok(())
     }
 
-    /// What the escrow must hold, uncharged, for all workers and one or more at `more`: their least pay and the
-    /// time they have to start. (M4)
-    pub(crate) fn cover(&self, params: &Params, more: Rate) -> Result<Exact, Error> {
+    /// Counts a live worker out, with what it earned in holds.
+    pub(crate) fn halt(&mut self, worker: &Worker) -> Result<(), Error> {
+        let held = self.held.checked_sub(self.held(worker)?);
+        self.held = some(held, "less was earned in holds than by a worker")?;
+        self.rate = some(self.rate.checked_sub(worker.rate), "rate below a worker's")?;
+        let count = match worker.stage.is_draining() {
+            true => &mut self.draining,
+            false => &mut self.running,
+        };
+        *count = some(count.checked_sub(1), "no worker is live")?;
+        Ok(())
+    }
+
+    /// What the escrow must hold, uncharged, for all workers and one or more at `more`: their least pay, the time
+    /// they have to start, and their hold. (M4)
+    pub(crate) fn cover(&self, params: &Params, terms: &Terms, more: Rate) -> Result<Exact, Error> {
         let rate = self.rate.checked_add(self.assigned_rate);
         let rate = rate.and_then(|rate| rate.checked_add(more));
-        exact(some(rate, "rate beyond 128 bits")?, params.cover())
+        self.cover_of(params, terms, some(rate, "rate beyond 128 bits")?)
     }
 
     /// What a paused deal must hold to resume: the cover of the workers it kept, or of its fewest workers at the
     /// limit price if it kept none.
     pub(crate) fn resume_cover(&self, params: &Params, terms: &Terms) -> Result<Exact, Error> {
         if self.workers() > 0 {
-            return self.cover(params, Rate::ZERO);
+            return self.cover(params, terms, Rate::ZERO);
         }
-        exact(terms.rate_at_limit(terms.min_workers)?, params.cover())
+        self.cover_of(params, terms, terms.rate_at_limit(terms.min_workers)?)
+    }
+
+    fn cover_of(&self, params: &Params, terms: &Terms, rate: Rate) -> Result<Exact, Error> {
+        let cover = exact(rate, params.cover())?.checked_add(self.reserve(terms, rate)?);
+        some(cover, "cover beyond 128 bits")
     }
 }
 

@@ -15,7 +15,7 @@ use crate::peer::{LEASES, Lease};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
 use crate::units::{DealId, Exact, Hash, PeerId, Rate, Seconds, Time, Usdc, WorkerId};
-use crate::worker::{self, BY_DEAL, GoneReason, Stage, WORKERS, Worker};
+use crate::worker::{self, BY_DEAL, GoneReason, Run, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -30,17 +30,6 @@ pub(crate) enum Pay {
     AtLeastMinimum,
     /// Nothing, but the minimum charge goes to the treasury.
     ToTreasury,
-}
-
-/// Something with a time; the order among those of one second is that of the variants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Deadline {
-    LeaseLapses(WorkerId),
-    StartTimeout(WorkerId),
-    DurationOver,
-    PaidUntil,
-    HoldOver,
-    PauseOver,
 }
 
 /// A deal as of now.
@@ -75,7 +64,7 @@ impl DealNow {
         if now.deal.due <= cx.clock.passed {
             now.settle(cx, cx.clock.passed)?;
         }
-        now.deal.accrue(cx.now())?;
+        now.deal.accrue(cx.now(), now.terms.hold)?;
         Ok(now)
     }
 
@@ -125,7 +114,7 @@ impl DealNow {
         }
     }
 
-    /// Reads all its workers; at most `max_target_workers`.
+    /// Reads all its workers; at most twice `max_target_workers`, since each may be leaving and have a successor.
     pub(crate) fn load_workers<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         if self.all_loaded {
             return Ok(());
@@ -155,122 +144,6 @@ impl DealNow {
             let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
             place.insert((worker, lease));
         }
-        Ok(())
-    }
-
-    /// Lets deadlines take effect in their order, each at its own second. (T2, T3)
-    fn settle<S: Store>(&mut self, cx: &mut Cx<'_, S>, upto: Time) -> Result<(), Error> {
-        self.load_workers(cx)?;
-        while let Some((at, what)) = self.next_deadline() {
-            if at > upto {
-                break;
-            }
-            self.deal.accrue(at)?;
-            self.meet(at, what)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<(Time, Deadline)> {
-        let mut all = Vec::new();
-        match self.deal.status {
-            Status::Ended { .. } => return None,
-            Status::Paused { since } => {
-                let hold_over = since.after(self.terms.hold);
-                match self.deal.workers() {
-                    0 => all.push((self.pause_over(hold_over), Deadline::PauseOver)),
-                    _ => all.push((hold_over, Deadline::HoldOver)),
-                }
-            }
-            _ => {
-                all.push((self.deal.paid_until(), Deadline::PaidUntil));
-                all.extend(
-                    self.workers
-                        .iter()
-                        .filter_map(|(id, (worker, lease))| worker_deadline(*id, worker, *lease)),
-                );
-            }
-        }
-        all.push((self.deal.ends, Deadline::DurationOver));
-        all.into_iter().filter(|(at, _)| *at != Time::NEVER).min()
-    }
-
-    fn pause_over(&self, hold_over: Time) -> Time {
-        let epochs = Seconds(
-            self.params
-                .pause_epochs
-                .saturating_mul(self.params.epoch_seconds),
-        );
-        hold_over.after(epochs)
-    }
-
-    fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
-        match what {
-            Deadline::LeaseLapses(worker) => {
-                self.gone(worker, GoneReason::Silent, Blame::Provider, Pay::Reported)
-            }
-            Deadline::StartTimeout(worker) => self.gone_at(
-                worker,
-                GoneReason::NeverStarted,
-                Blame::Provider,
-                Pay::Reported,
-                at,
-            ),
-            Deadline::DurationOver => self.end(EndReason::Completed, Blame::Nobody, at),
-            Deadline::PaidUntil => self.pause(at),
-            Deadline::HoldOver => self.release(),
-            Deadline::PauseOver => self.end(EndReason::Unfunded, Blame::Developer, at),
-        }
-    }
-
-    /// The money is used up.
-    fn pause(&mut self, since: Time) -> Result<(), Error> {
-        self.set_status(Status::Paused { since }, since);
-        if self.terms.hold == Seconds::default() {
-            self.release()?;
-        }
-        Ok(())
-    }
-
-    /// A paused deal lets its workers go.
-    fn release(&mut self) -> Result<(), Error> {
-        self.end_rollout();
-        for id in self.live() {
-            self.gone(id, GoneReason::Unfunded, Blame::Developer, Pay::ToNow)?;
-        }
-        self.deal.vacated = 0;
-        Ok(())
-    }
-
-    /// Leaves a pause now, if the escrow holds the cover. All workers are loaded.
-    pub(crate) fn try_resume(&mut self, now: Time) -> Result<(), Error> {
-        let needed = self.deal.resume_cover(&self.params, &self.terms)?;
-        if !self.deal.paused() || self.deal.uncharged()? < needed {
-            return Ok(());
-        }
-        let kept_until = now.after(Seconds(self.params.lease_seconds));
-        for id in self.live() {
-            let Some((worker, lease)) = self.workers.get_mut(&id) else {
-                continue;
-            };
-            let reached = self.deal.reported(worker, *lease);
-            if let Stage::Running { since, from, .. } = worker.stage {
-                worker.stage = Stage::Running {
-                    since,
-                    from,
-                    reported: reached,
-                    kept_until,
-                };
-                self.changed.insert(id);
-            }
-        }
-        self.deal.at = now;
-        let before = match (self.deal.workers(), self.deal.began) {
-            (0, _) => Status::Matching,
-            (_, Some(_)) => Status::Degraded,
-            (_, None) => Status::Starting,
-        };
-        self.set_status(self.counted_from(before), now);
         Ok(())
     }
 
@@ -326,7 +199,7 @@ impl DealNow {
     /// What stays in the escrow whatever the owner takes back. (M5)
     fn floor(&self) -> Result<Exact, Error> {
         let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
-        Ok(prepaid.max(self.deal.cover(&self.params, Rate::ZERO)?))
+        Ok(prepaid.max(self.deal.cover(&self.params, &self.terms, Rate::ZERO)?))
     }
 
     /// Refuses unless the escrow holds the floor of the terms as they are now. (D9)
@@ -388,7 +261,16 @@ impl DealNow {
     }
 
     /// An assigned worker runs from now on. (W1)
-    pub(crate) fn run(&mut self, id: WorkerId, artifact: Hash, now: Time) -> Result<(), Error> {
+    pub(crate) fn run<S: Store>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: WorkerId,
+        artifact: Hash,
+    ) -> Result<(), Error> {
+        if self.deal.draining > 0 {
+            self.load_workers(cx)?;
+        }
+        let now = cx.now();
         let (worker, _) = self.loaded(id)?;
         let (rate, aside) = (worker.rate, self.least_pay(worker)?);
         self.deal.unassign(rate, aside)?;
@@ -397,16 +279,17 @@ impl DealNow {
             self.deal.began = Some(now);
             self.set_end();
         }
-        let from = self.deal.paid_seconds;
+        let (from, from_held) = (self.deal.paid_seconds, self.deal.held_seconds);
         let kept_until = now.after(Seconds(self.params.lease_seconds));
         let (worker, _) = self.loaded_mut(id)?;
         worker.artifact = artifact;
-        worker.stage = Stage::Running {
+        worker.stage = Stage::Running(Run {
             since: now,
             from,
+            from_held,
             reported: from,
             kept_until,
-        };
+        });
         self.changed.insert(id);
         self.begins_with(id, artifact);
         self.events.push(
@@ -417,7 +300,7 @@ impl DealNow {
             .into(),
         );
         self.set_status(self.counted(), now);
-        Ok(())
+        self.release_replaced()
     }
 
     /// The end of its duration follows from its beginning. (M9)
@@ -442,7 +325,7 @@ impl DealNow {
         let open = self
             .terms
             .target_workers
-            .saturating_sub(self.deal.workers());
+            .saturating_sub(self.deal.staying());
         self.deal.vacated = self.deal.vacated.min(open);
     }
 
@@ -457,7 +340,7 @@ impl DealNow {
         self.gone_at(id, reason, blame, pay, self.deal.at)
     }
 
-    fn gone_at(
+    pub(super) fn gone_at(
         &mut self,
         id: WorkerId,
         reason: GoneReason,
@@ -468,7 +351,9 @@ impl DealNow {
         let (worker, lease) = self.loaded(id)?.clone();
         let (earned, until) = match worker.stage {
             Stage::Assigned { .. } => (self.leave_unstarted(&worker, pay)?, at),
-            Stage::Running { since, .. } => self.leave(&worker, lease, since, pay)?,
+            Stage::Running(run) | Stage::Draining { run, .. } => {
+                self.leave(&worker, lease, run.since, pay, at)?
+            }
             Stage::Gone { .. } => return Err(fault("worker is gone already")),
         };
         let (peer, left) = (worker.peer, keeps_away(reason));
@@ -487,7 +372,8 @@ impl DealNow {
         if left {
             self.exclude(peer);
         }
-        if reason != GoneReason::Unwanted {
+        // The place of a draining worker was vacated by its notice; that of one too many is nobody's.
+        if !worker.stage.is_draining() && reason != GoneReason::Unwanted {
             self.deal.vacated = self.deal.vacated.saturating_add(1);
         }
         self.woken = true;
@@ -521,21 +407,20 @@ impl DealNow {
         lease: Lease,
         since: Time,
         pay: Pay,
+        at: Time,
     ) -> Result<(Usdc, Time), Error> {
         let charged = self.deal.earned(worker, self.deal.paid_seconds)?;
+        let to_now = self.deal.due(worker, self.deal.paid_seconds)?;
         let (due, until) = match pay {
             Pay::Reported => {
                 let reported = self.deal.reported(worker, lease);
-                (
-                    self.deal.earned(worker, reported)?,
-                    lease.reported.max(since),
-                )
+                (self.deal.due(worker, reported)?, lease.reported.max(since))
             }
-            Pay::AtLeastMinimum => (charged.max(self.least_pay(worker)?), self.deal.at),
-            Pay::ToNow | Pay::ToTreasury => (charged, self.deal.at),
+            Pay::AtLeastMinimum => (to_now.max(self.least_pay(worker)?), at),
+            Pay::ToNow | Pay::ToTreasury => (to_now, at),
         };
         let earned = due.floor(self.params.epoch());
-        self.deal.halt(worker.rate)?;
+        self.deal.halt(worker)?;
         self.deal.refund(charged)?;
         self.deal.pay(self.whole(earned)?)?;
         Ok((earned, until))
@@ -567,9 +452,16 @@ impl DealNow {
 
     /// Workers loaded that are not gone.
     pub(crate) fn live(&self) -> Vec<WorkerId> {
-        let gone = |worker: &Worker| matches!(worker.stage, Stage::Gone { .. });
-        let live = self.workers.iter().filter(|(_, (worker, _))| !gone(worker));
+        let live = self.workers.iter();
+        let live = live.filter(|(_, (worker, _))| !worker.stage.is_gone());
         live.map(|(id, _)| *id).collect()
+    }
+
+    /// Workers loaded that are neither gone nor under notice.
+    pub(crate) fn staying(&self) -> Vec<WorkerId> {
+        let stays = |worker: &Worker| !worker.stage.is_gone() && !worker.stage.is_draining();
+        let staying = self.workers.iter().filter(|(_, (worker, _))| stays(worker));
+        staying.map(|(id, _)| *id).collect()
     }
 
     /// A worker that was read before, with its peer's lease.
@@ -586,21 +478,19 @@ impl DealNow {
     /// A worker of the deal, if it is loaded and not gone.
     pub(crate) fn live_worker(&self, id: WorkerId) -> Option<&Worker> {
         let (worker, _) = self.workers.get(&id)?;
-        (!matches!(worker.stage, Stage::Gone { .. })).then_some(worker)
+        (!worker.stage.is_gone()).then_some(worker)
     }
 
     fn counted(&self) -> Status {
         self.counted_from(self.deal.status)
     }
 
-    fn counted_from(&self, status: Status) -> Status {
-        let Deal {
-            running, assigned, ..
-        } = self.deal;
-        money::next(status, running, assigned, self.terms.min_workers)
+    pub(super) fn counted_from(&self, status: Status) -> Status {
+        let (live, assigned) = (self.deal.live(), self.deal.assigned);
+        money::next(status, live, assigned, self.terms.min_workers)
     }
 
-    fn set_status(&mut self, status: Status, at: Time) {
+    pub(super) fn set_status(&mut self, status: Status, at: Time) {
         if self.deal.status != status {
             self.deal.status = status;
             self.events.push(
@@ -620,17 +510,6 @@ impl DealNow {
     }
 }
 
-/// When a worker's time is over if nothing happens before.
-fn worker_deadline(id: WorkerId, worker: &Worker, lease: Lease) -> Option<(Time, Deadline)> {
-    match worker.stage {
-        Stage::Assigned { deadline } => Some((deadline, Deadline::StartTimeout(id))),
-        Stage::Running { kept_until, .. } => {
-            Some((lease.until.max(kept_until), Deadline::LeaseLapses(id)))
-        }
-        Stage::Gone { .. } => None,
-    }
-}
-
 /// Whether a worker that left so keeps its peer away from the deal.
 fn keeps_away(reason: GoneReason) -> bool {
     match reason {
@@ -638,7 +517,10 @@ fn keeps_away(reason: GoneReason) -> bool {
         | GoneReason::NeverStarted
         | GoneReason::Failed
         | GoneReason::Silent
-        | GoneReason::Evicted => true,
+        | GoneReason::Evicted
+        | GoneReason::Declined
+        | GoneReason::Left
+        | GoneReason::NoticeKept => true,
         GoneReason::Unwanted
         | GoneReason::Stopped
         | GoneReason::Completed

@@ -119,9 +119,7 @@ impl DealNow {
             Stage::Gone { earned, .. } => earned,
             _ => {
                 let reported = self.deal.reported(worker, *lease);
-                self.deal
-                    .earned(worker, reported)?
-                    .floor(self.params.epoch())
+                self.deal.due(worker, reported)?.floor(self.params.epoch())
             }
         };
         earned

@@ -160,6 +160,15 @@ impl DealNow {
         self.set_rollout(rollout);
     }
 
+    /// A worker under notice keeps what it runs: if it was to change, the one after it is. (R3)
+    pub(super) fn roll_on(&mut self) {
+        let next = self.first_behind();
+        let goes_on = matches!(self.deal.rollout, Rollout::Rolling { .. });
+        if goes_on || next == Rollout::Done {
+            self.set_rollout(next);
+        }
+    }
+
     /// Nothing is left to change.
     pub(super) fn end_rollout(&mut self) {
         self.set_rollout(Rollout::Done);
@@ -169,7 +178,7 @@ impl DealNow {
     /// loaded.
     fn first_behind(&self) -> Rollout {
         let behind = |worker: &Worker| {
-            let running = matches!(worker.stage, Stage::Running { .. });
+            let running = matches!(worker.stage, Stage::Running(_));
             running && worker.artifact != self.terms.artifact.hash
         };
         let mut workers = self.workers.iter();

@@ -28,6 +28,7 @@ impl DealNow {
                 self.deal.unpaid = self.deal.unpaid.saturating_add(unpaid);
             }
         }
+        self.rearm();
         if self.terms_changed {
             DEMANDS.put(cx.store, &self.id, &self.terms)?;
         }
@@ -67,7 +68,7 @@ impl DealNow {
     /// Puts the deal where clearing looks, if it wants more workers than it has, and takes it out if not.
     fn requeue<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         let open = !self.deal.ended() && !self.deal.paused();
-        let wants = open && self.deal.workers() < self.terms.target_workers;
+        let wants = open && self.deal.staying() < self.terms.target_workers;
         let due = wants && (self.deal.queued == Queued::No || self.woken);
         if !wants {
             self.deal.queued = Queued::No;

@@ -55,7 +55,7 @@ pub struct Member {
     pub endpoints: Vec<String>,
     /// Where that stands.
     pub datacenter: DatacenterId,
-    /// Whether it runs, or is only placed.
+    /// Whether it runs, under notice or not, or is only placed.
     pub running: bool,
 }
 
@@ -94,8 +94,8 @@ pub fn view<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<View, Error> {
         }
     }
     Ok(View {
-        free: now.deal.free.floor(cx.params.epoch()),
-        paid_until: now.deal.paid_until(),
+        free: now.deal.spare().floor(cx.params.epoch()),
+        paid_until: now.deal.paid_until(&now.terms),
         surplus: if now.deal.ended() {
             Usdc::ZERO
         } else {
@@ -113,7 +113,7 @@ impl DealNow {
         let (worker, lease) = self.loaded(id)?;
         let kept_until = match worker.stage {
             Stage::Assigned { deadline } => deadline,
-            Stage::Running { kept_until, .. } => lease.until.max(kept_until),
+            Stage::Running(run) | Stage::Draining { run, .. } => lease.until.max(run.kept_until),
             Stage::Gone { .. } => self.deal.at,
         };
         Ok(WorkerView {
@@ -177,7 +177,7 @@ pub fn subnet<S: Store>(store: &mut S, deal: DealId) -> Result<Vec<Member>, Erro
             peer: worker.peer,
             endpoints: peer.endpoints,
             datacenter: peer.datacenter,
-            running: matches!(worker.stage, Stage::Running { .. }),
+            running: worker.stage.run().is_some(),
         });
     }
     Ok(members)

@@ -114,7 +114,7 @@ pub fn draft<S: Store>(
     escrow: Usdc,
 ) -> Result<Explanation, Error> {
     terms.check(&cx.params)?;
-    let deal = Deal::posted(owner, 0, cx.now());
+    let deal = Deal::posted(owner, 0, cx.now(), &cx.params);
     let mut now = DealNow::new(cx, DealId::default(), deal, terms);
     now.deposit(escrow.min(MAX_SUPPLY))?;
     Search::of(cx, book, now).explain()
@@ -159,7 +159,7 @@ impl<'s, 'c, S: Store> Search<'s, 'c, S> {
         } = self.look()?;
         let reasons = reasons.list();
         let open = !self.now.deal.ended() && !self.now.deal.paused();
-        if chosen.is_empty() && open && self.now.deal.workers() < self.now.terms.target_workers {
+        if chosen.is_empty() && open && self.now.deal.staying() < self.now.terms.target_workers {
             self.search(&reasons)?;
         }
         self.changes.sort_by_key(|change| change.distance_ppm);
@@ -341,7 +341,10 @@ impl<'s, 'c, S: Store> Search<'s, 'c, S> {
             return Ok(());
         }
         let rate = together(&found.chosen)?;
-        let cover = self.now.deal.cover(&self.now.params, rate)?;
+        let cover = self
+            .now
+            .deal
+            .cover(&self.now.params, &self.now.terms, rate)?;
         let missing = cover.checked_sub(self.now.deal.uncharged()?);
         let Some(missing) = missing else {
             return Ok(());

@@ -20,7 +20,7 @@ pub(crate) fn keep<S: Store>(
     target: u16,
 ) -> Result<Vec<WorkerId>, Error> {
     let mut ranked = Vec::new();
-    for id in now.live() {
+    for id in now.staying() {
         let (worker, _) = now.loaded(id)?;
         let datacenter = PEERS.must(cx.store, &worker.peer)?.datacenter;
         let site = Site {

@@ -99,9 +99,11 @@ pub(super) fn find<S: Store>(cx: &Cx<'_, S>, book: &Book, now: &DealNow) -> Resu
     })
 }
 
-/// Where the workers stand that the deal has.
+/// Where the workers stand that the deal keeps: those under notice take nobody's place.
 fn existing(book: &Book, now: &DealNow) -> Result<Vec<Site>, Error> {
-    let workers = now.workers.values().map(|(worker, _)| {
+    let workers = now.workers.values().map(|(worker, _)| worker);
+    let staying = workers.filter(|worker| !worker.stage.is_draining());
+    let sites = staying.map(|worker| {
         let (datacenter, country) = book.place(worker.peer)?;
         Some(Site {
             provider: worker.provider,
@@ -112,7 +114,7 @@ fn existing(book: &Book, now: &DealNow) -> Result<Vec<Site>, Error> {
             ask: Price::ZERO,
         })
     });
-    let sites: Option<Vec<_>> = workers.collect();
+    let sites: Option<Vec<_>> = sites.collect();
     sites.ok_or_else(|| fault("a peer that serves is not in the index"))
 }
 
@@ -164,7 +166,7 @@ fn choose<S: Store>(
 /// Whether the escrow holds the cover with these workers. (M4)
 fn affordable(now: &DealNow, fits: &[Fit], chosen: &[usize]) -> Result<bool, Error> {
     let rate = together(chosen.iter().filter_map(|rank| fits.get(*rank)))?;
-    Ok(now.deal.uncharged()? >= now.deal.cover(&now.params, rate)?)
+    Ok(now.deal.uncharged()? >= now.deal.cover(&now.params, &now.terms, rate)?)
 }
 
 /// What these workers cost together per epoch.
@@ -178,7 +180,7 @@ pub(super) fn together<'f>(fits: impl IntoIterator<Item = &'f Fit>) -> Result<Ra
 /// replaced in this epoch. A deal that has no worker needs its fewest at once, so one replacement that is left
 /// allows them all. (M8)
 fn wanted<S: Store>(cx: &Cx<'_, S>, now: &DealNow) -> u16 {
-    let open = now.terms.target_workers.saturating_sub(now.deal.workers());
+    let open = now.terms.target_workers.saturating_sub(now.deal.staying());
     let most = u16::try_from(cx.params.max_replacements_per_epoch).unwrap_or(u16::MAX);
     let replacements = most.saturating_sub(replaced(cx, now));
     let wanted = open.saturating_sub(now.deal.vacated.saturating_sub(replacements));
@@ -218,6 +220,7 @@ fn assign<S: Store>(
             units,
             rate: fit.rate,
             assigned: cx.now(),
+            notice: fit.notice,
             stage: Stage::Assigned { deadline },
             artifact: now.terms.artifact.hash,
             paid: Usdc::ZERO,

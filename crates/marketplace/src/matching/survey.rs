@@ -10,7 +10,7 @@ use super::choose::Site;
 use crate::attribute::Subject;
 use crate::deal::DealNow;
 use crate::refusal::{Error, fault};
-use crate::units::{PeerId, Rate};
+use crate::units::{PeerId, Rate, Seconds};
 
 /// Candidates tested that count as one unit of clearing's work.
 const TESTED: u64 = 64;
@@ -22,6 +22,7 @@ pub(super) struct Fit {
     pub(super) peer: PeerId,
     pub(super) site: Site,
     pub(super) rate: Rate,
+    pub(super) notice: Seconds,
 }
 
 /// How many candidates got no worker, by reason.
@@ -204,6 +205,7 @@ fn fit(
         rate: price
             .of_units(units)
             .ok_or_else(|| fault("rate beyond 128 bits"))?,
+        notice: standing.offer.terms.notice,
         site: Site {
             provider: standing.offer.provider,
             datacenter: standing.offer.datacenter,

@@ -22,6 +22,7 @@ struct Audited {
     terms: Terms,
     /// Least seconds that its workers are paid for, as of its posting.
     least: u64,
+    hold_ppm: u128,
     /// Paid in, and paid back to the owner.
     paid_in: u128,
     paid_back: u128,
@@ -49,6 +50,11 @@ struct Hired {
     named_stopped: bool,
     /// What it runs, or is to run first.
     runs: Hash,
+    /// Seconds of notice in its offer when it was assigned; and until when it serves, once notice is given.
+    notice: u64,
+    leaves: Option<u64>,
+    /// Its provider said so.
+    left: bool,
 }
 
 /// See the module.
@@ -56,6 +62,7 @@ pub(crate) struct Auditor {
     epoch: u128,
     least: u64,
     lease: u64,
+    hold_ppm: u128,
     users: BTreeMap<Address, u128>,
     treasury: u128,
     /// FLT.
@@ -87,6 +94,7 @@ impl Auditor {
             epoch: params.epoch_seconds.into(),
             least: params.min_charge_seconds,
             lease: params.lease_seconds,
+            hold_ppm: params.hold_ppm.into(),
             users,
             treasury: 0,
             deposits: 0,
@@ -124,6 +132,19 @@ impl Auditor {
                     }
                 }
             }
+            Call::Worker(
+                worker::Call::GiveNotice { worker: id } | worker::Call::Leave { worker: id },
+            ) => {
+                if let Some(worker) = self.workers.get_mut(id) {
+                    worker.left = true;
+                }
+            }
+            Call::Worker(worker::Call::GiveNoticeOfAll { peer }) => {
+                let workers = self.workers.values_mut();
+                for worker in workers.filter(|worker| worker.peer == *peer) {
+                    worker.left = true;
+                }
+            }
             _ => {}
         }
     }
@@ -159,6 +180,7 @@ impl Auditor {
                     owner: *owner,
                     terms,
                     least: self.least,
+                    hold_ppm: self.hold_ppm,
                     paid_in: escrow.0,
                     paid_back: 0,
                     to_treasury: 0,
@@ -181,6 +203,18 @@ impl Auditor {
                 peer, datacenter, ..
             }) => {
                 self.places.insert(*peer, *datacenter);
+            }
+            Event::Deal(deal::Event::FundsLow {
+                deal,
+                epochs,
+                paid_until,
+            }) => {
+                // At that second nothing is left for another one. (The block may be later than a pause then.)
+                let left = self.free(*deal, paid_until.0);
+                let left = left.saturating_sub(self.reserve(*deal));
+                assert!(left < self.rate(*deal), "paid until, of a warning");
+                let epochs = u64::try_from(self.epoch).expect("seconds") * epochs;
+                assert!(paid_until.0 <= now + epochs, "a warning too early");
             }
             Event::Provider(provider::Event::Transferred { provider, from, to }) => {
                 let before = self.owners.insert(*provider, *to);
@@ -229,6 +263,7 @@ impl Auditor {
                 self.take(*by, amount.0);
                 self.deals.get_mut(deal).expect("deal").paid_in += amount.0;
             }
+            deal::Event::FundsLow { .. } => {}
             deal::Event::SurplusWithdrawn { deal, amount } => self.back(*deal, amount.0),
             deal::Event::Ended { deal, refund, .. } => {
                 let free = self.free(*deal, u64::MAX);
@@ -251,6 +286,7 @@ impl Auditor {
     fn parameter(&mut self, name: &str, value: u64) {
         match name {
             "min_charge_seconds" => self.least = value,
+            "hold_ppm" => self.hold_ppm = value.into(),
             // A lease that was renewed before keeps its length.
             "lease_seconds" => self.lease = self.lease.max(value),
             _ => {}
@@ -307,7 +343,7 @@ impl Auditor {
         if let Status::Paused { since } = status {
             assert_eq!(since.0, at, "a pause begins when it begins");
             let rate = self.rate(id);
-            let free = self.free(id, at);
+            let free = self.free(id, at).saturating_sub(self.reserve(id));
             assert!(
                 rate > 0 && free < rate,
                 "deal {id} pauses at {at} with {free} left"
@@ -348,6 +384,9 @@ impl Auditor {
                     cannot: false,
                     named_stopped: false,
                     runs: self.deals.get(deal).expect("deal").terms.artifact.hash,
+                    notice: self.offers[&self.standing[peer]].notice.0,
+                    leaves: None,
+                    left: false,
                 };
                 self.check_placed(&hired);
                 self.check_terms(now, *peer, self.deals.get(deal).expect("deal"));
@@ -366,6 +405,13 @@ impl Auditor {
             worker::Event::CannotRun { worker, .. } => {
                 self.workers.get_mut(worker).expect("worker").cannot = true;
             }
+            worker::Event::NoticeGiven { worker, until, .. } => {
+                let worker = self.workers.get_mut(worker).expect("worker");
+                assert!(worker.left, "a notice nobody gave");
+                assert!(worker.ran.is_some() && worker.leaves.is_none());
+                assert_eq!(until.0, now + worker.notice, "the notice of the offer");
+                worker.leaves = Some(until.0);
+            }
             worker::Event::Gone {
                 worker,
                 reason,
@@ -376,14 +422,14 @@ impl Auditor {
                 if *reason == GoneReason::Unwanted {
                     self.unwanted(*worker);
                 }
-                self.gone(*worker, *reason, at.0, earned.0);
+                self.gone(*worker, *reason, now, at.0, earned.0);
             }
             worker::Event::Paid {
                 worker,
                 provider,
                 amount,
             } => {
-                let due = self.due(*worker);
+                let due = self.due(*worker, now);
                 let hired = self.workers.get_mut(worker).expect("worker");
                 hired.paid += amount.0;
                 assert_eq!(hired.paid, due, "a withdrawal pays all that is due");
@@ -397,23 +443,27 @@ impl Auditor {
     }
 
     /// A worker is gone: was it to go, and for how much?
-    fn gone(&mut self, id: WorkerId, reason: GoneReason, at: u64, earned: u128) {
+    fn gone(&mut self, id: WorkerId, reason: GoneReason, now: u64, at: u64, earned: u128) {
         let worker = self.workers.get(&id).expect("worker");
-        let least = self.deals.get(&worker.deal).expect("deal").least;
+        let deal = self.deals.get(&worker.deal).expect("deal");
+        let (least, hold_ppm) = (deal.least, deal.hold_ppm);
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
         let last = worker.ran.map(|ran| ran.max(reported));
-        let span = |upto| self.active(worker, upto);
-        let seconds = match (reason, last) {
+        // Full seconds and seconds of holds. What a peer did not report it may not be paid for, but in a hold it need
+        // not report.
+        let span = |upto| (self.active(worker, upto), self.held(worker, upto));
+        let nothing = (0, 0);
+        let (seconds, held) = match (reason, last) {
             (GoneReason::CannotRun, None) => {
                 assert!(worker.cannot, "its peer did not say so");
-                0
+                nothing
             }
             (GoneReason::NeverStarted, None) => {
                 assert!(
                     worker.named_stopped || at == worker.deadline,
                     "not at its deadline"
                 );
-                0
+                nothing
             }
             (GoneReason::Silent | GoneReason::Failed, Some(last)) => {
                 assert_eq!(at, last, "gone as of the last report");
@@ -422,7 +472,7 @@ impl Auditor {
                     lapsed || worker.cannot || worker.named_stopped,
                     "who said that?"
                 );
-                span(last)
+                (self.active(worker, last), self.held(worker, now))
             }
             (
                 GoneReason::Evicted
@@ -430,11 +480,37 @@ impl Auditor {
                 | GoneReason::Stopped
                 | GoneReason::BadArtifact,
                 _,
-            ) => span(at).max(least),
+            ) => span(at),
             (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
+            (GoneReason::Declined, None) => {
+                assert!(worker.left, "its provider did not say so");
+                nothing
+            }
+            (GoneReason::Left, Some(_)) => {
+                assert!(worker.left, "its provider did not say so");
+                assert!(
+                    worker.leaves.is_none_or(|until| at < until),
+                    "it kept its notice"
+                );
+                span(at)
+            }
+            (GoneReason::NoticeKept, Some(_)) => {
+                self.notice_kept(worker, at);
+                span(at)
+            }
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };
-        let exact = worker.rate * u128::from(seconds);
+        let mut exact = worker.rate * u128::from(seconds);
+        exact += worker.rate * u128::from(held) * hold_ppm / 1_000_000;
+        if matches!(
+            reason,
+            GoneReason::Evicted
+                | GoneReason::Unwanted
+                | GoneReason::Stopped
+                | GoneReason::BadArtifact
+        ) {
+            exact = exact.max(worker.rate * u128::from(least));
+        }
         assert_eq!(earned, exact / self.epoch, "worker {id} gone: {reason:?}");
         if reason == GoneReason::CannotRun {
             let least = worker.rate * u128::from(least) / self.epoch;
@@ -442,6 +518,22 @@ impl Auditor {
             self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
         }
         self.workers.get_mut(&id).expect("worker").earned = Some(earned);
+    }
+
+    /// A worker under notice goes when its notice is over, or as the one whose notice is oldest if more than the
+    /// target serve.
+    fn notice_kept(&self, worker: &Hired, at: u64) {
+        let until = worker.leaves.expect("notice was given");
+        if at == until {
+            return;
+        }
+        assert!(at < until, "a worker stays beyond its notice");
+        let target = self.deals[&worker.deal].terms.target_workers;
+        let serving: Vec<_> = self.live(worker.deal).filter(|w| w.ran.is_some()).collect();
+        assert!(serving.len() > target.into(), "nobody replaced it");
+        let given = |worker: &Hired| worker.leaves.map(|until| until - worker.notice);
+        let oldest = serving.iter().filter_map(|worker| given(worker)).min();
+        assert_eq!(given(worker), oldest, "the oldest notice goes first");
     }
 
     /// Seconds a worker ran up to `upto`, without the pauses of its deal.
@@ -455,12 +547,46 @@ impl Auditor {
         seconds
     }
 
+    /// Seconds a worker was held up to `upto`.
+    fn held(&self, worker: &Hired, upto: u64) -> u64 {
+        let Some(ran) = worker.ran else { return 0 };
+        let deal = self.deals.get(&worker.deal).expect("deal");
+        let pauses = deal.pauses.iter().map(|(from, to)| {
+            let over = (from + deal.terms.hold.0).min(to.unwrap_or(u64::MAX));
+            over.min(upto).saturating_sub((*from).max(ran))
+        });
+        pauses.sum()
+    }
+
+    /// What the live workers of a deal earned in holds up to `now`, in exact money, rounded up.
+    fn holds(&self, id: DealId, now: u64) -> u128 {
+        let each = |worker: &Hired| worker.rate * u128::from(self.held(worker, now));
+        let sum: u128 = self.live(id).map(each).sum();
+        (sum * self.deals[&id].hold_ppm).div_ceil(1_000_000)
+    }
+
+    /// What a hold of the workers that run would cost, in exact money, rounded up.
+    fn reserve(&self, id: DealId) -> u128 {
+        let deal = &self.deals[&id];
+        let hold = u128::from(deal.terms.hold.0);
+        (self.rate(id) * hold * deal.hold_ppm).div_ceil(1_000_000)
+    }
+
+    /// Until when the escrow of a deal pays those that run, if any does.
+    fn paid_until(&self, id: DealId, now: u64) -> Option<u64> {
+        let spare = self.free(id, now).saturating_sub(self.reserve(id));
+        let seconds = spare.checked_div(self.rate(id))?;
+        Some(now + u64::try_from(seconds).unwrap_or(u64::MAX - now))
+    }
+
     /// Whole millionths that a worker may be paid up to now, paid ones included.
-    fn due(&self, id: WorkerId) -> u128 {
+    fn due(&self, id: WorkerId, now: u64) -> u128 {
         let worker = self.workers.get(&id).expect("worker");
         let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
-        let running = worker.rate * u128::from(self.active(worker, reported)) / self.epoch;
-        worker.earned.unwrap_or(running)
+        let running = worker.rate * u128::from(self.active(worker, reported));
+        let hold_ppm = self.deals[&worker.deal].hold_ppm;
+        let held = worker.rate * u128::from(self.held(worker, now)) * hold_ppm / 1_000_000;
+        worker.earned.unwrap_or((running + held) / self.epoch)
     }
 
     /// Rate of the running workers of a deal.
@@ -495,7 +621,8 @@ impl Auditor {
                 .checked_sub(charged)
                 .expect("a deal is never charged beyond its escrow");
         }
-        free
+        free.checked_sub(self.holds(id, now))
+            .expect("a hold is paid from what was kept back for it")
     }
 
     /// Compares all accounts and all deals with what they should be.
@@ -523,22 +650,29 @@ impl Auditor {
         let now = cx.now().0;
         let view = deal::view(cx, id).expect("deal");
         let free = self.free(id, now);
-        assert_eq!(view.deal.free.0, free, "free escrow of deal {id} at {now}");
-        let rate = self.rate(id);
+        assert_eq!(
+            view.deal.spare().0,
+            free,
+            "free escrow of deal {id} at {now}"
+        );
         let paused = matches!(deal.pauses.last(), Some((_, None)));
         assert_eq!(view.deal.paused(), paused, "whether deal {id} is paused");
-        let until = match rate {
-            0 => u64::MAX,
-            _ if paused => u64::MAX,
-            rate => now + u64::try_from(free / rate).unwrap_or(u64::MAX - now),
+        let until = match paused {
+            true => None,
+            false => self.paid_until(id, now),
         };
+        let until = until.unwrap_or(u64::MAX);
         assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
         self.check_due(id, deal, &view);
-        let placed = self.live(id).count();
-        assert!(
-            placed <= deal.terms.target_workers.into(),
-            "deal {id} has too many workers"
-        );
+        let target = usize::from(deal.terms.target_workers);
+        let staying = self.live(id).filter(|worker| worker.leaves.is_none());
+        assert!(staying.count() <= target, "deal {id} has too many workers");
+        let serving = self.live(id).filter(|worker| worker.ran.is_some());
+        assert!(serving.count() <= target, "deal {id} is served by too many");
+        for worker in self.live(id) {
+            let late = worker.leaves.is_some_and(|until| until < now);
+            assert!(!late, "a worker stays beyond its notice");
+        }
         if !paused {
             self.live(id)
                 .for_each(|worker| self.check_deadline(worker, now));

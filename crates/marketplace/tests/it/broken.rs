@@ -142,3 +142,17 @@ fn a_worker_that_runs_something_else_is_found() {
         );
     }
 }
+
+/// Of the first deal's money fifty epochs are left.
+#[test]
+fn a_warning_that_is_not_true_is_found() {
+    for (warned, right) in [(0, true), (1, false), (2, false)] {
+        let warn = |store: &mut MemoryStore| {
+            let id = DealId(1);
+            let mut deal = DEALS.get(store, &id).expect("no budget").expect("a deal");
+            deal.warned = warned;
+            DEALS.put(store, &id, &deal).expect("no budget");
+        };
+        assert_ne!(found("I5 time", warn), right, "warned {warned} times");
+    }
+}

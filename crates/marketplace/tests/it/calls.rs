@@ -83,5 +83,8 @@ calls! {
         Running: "worker running",
         CannotRun: "worker cannot-run",
         Report: "worker report",
+        GiveNotice: "worker give-notice",
+        GiveNoticeOfAll: "worker give-notice-of-all",
+        Leave: "worker leave",
     }
 }

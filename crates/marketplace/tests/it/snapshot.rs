@@ -148,7 +148,7 @@ pub(crate) fn full() -> World {
         };
         Call::Demand(demand::Call::Post {
             terms,
-            escrow: Usdc(1_000),
+            escrow: Usdc(5_000),
         })
     };
     let artifact = demand_terms().artifact;

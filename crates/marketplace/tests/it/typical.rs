@@ -9,8 +9,8 @@ use marketplace::demand::{Artifact, Pricing, Providers, Spread, Terms};
 use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, Price, ProviderId, Seconds, Usdc,
-    WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Hash, OfferId, PeerId, Price, ProviderId, Seconds,
+    Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
 use marketplace::{Book, Call, Cx, Error, Origin, Params};
@@ -195,7 +195,10 @@ fn post_offer(peers: &[&str]) -> Call {
         datacenter: DATACENTER,
         curve: Curve::flat(Price(1_000)),
         peers: peers.iter().map(|name| peer_id(name)).collect(),
-        terms: offer::Terms::any(),
+        terms: offer::Terms {
+            notice: Seconds(3_600),
+            ..offer::Terms::any()
+        },
     })
 }
 
@@ -238,9 +241,13 @@ fn approve(spender: &str) -> Call {
     Call::Usdc(usdc::Call::Approve { spender, amount })
 }
 
-/// The peer that worker 1 is on reports: of two alike the lower.
+/// The peer that worker 1 is on: of two alike the lower.
+fn host() -> PeerId {
+    peer_id("one").min(peer_id("two"))
+}
+
 fn report() -> Call {
-    let peer = peer_id("one").min(peer_id("two"));
+    let peer = host();
     let stopped = Vec::new();
     Call::Worker(worker::Call::Report { peer, stopped })
 }
@@ -355,6 +362,7 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         ("dave", Call::Change(change::Call::Accept { deal })),
     ]);
     let (artifact, obstacle) = (ARTIFACT, Obstacle::Unavailable);
+    let (runs, peer) = (WorkerId(1), host());
     calls.extend([
         (
             "operator",
@@ -369,6 +377,15 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
             }),
         ),
         ("operator", report()),
+        (
+            "operator",
+            Call::Worker(worker::Call::GiveNotice { worker: runs }),
+        ),
+        (
+            "owner",
+            Call::Worker(worker::Call::GiveNoticeOfAll { peer }),
+        ),
+        ("owner", Call::Worker(worker::Call::Leave { worker: runs })),
     ]);
     let calls = calls.into_iter();
     calls.map(|(who, call)| (address(who), call)).collect()

@@ -5,7 +5,7 @@ use client::{
     AccountKey, Client, Error, PeerKey,
     view::{
         deal::{Deal, Status},
-        worker::{Stage, Worker},
+        worker::Worker,
     },
 };
 use marketplace::{
@@ -153,7 +153,7 @@ fn assignment(worker: &Worker, deals: &BTreeMap<DealId, Deal>) -> Option<Assignm
         artifact: artifact(deal, Hash(worker.due.0)),
         runs: Hash(worker.runs.0),
         units: worker.units.clone(),
-        is_running: worker.stage == Stage::Running,
+        is_running: worker.is_live(),
         is_paused: deal.status == Status::Paused,
     })
 }

@@ -317,14 +317,14 @@ async fn answers(
             now.status != Status::Paused,
             "deal {deal} is paused: its money is used up\nhint: `mp deploy top-up {deal} AMOUNT`"
         );
-        if now.running > 0 {
+        if now.live() > 0 {
             match http::request(&address(gateway, deal), Message::default()).await {
                 Ok(answer) => {
                     if let Some(worker) = answer.worker {
                         return Ok(Some((answer.status, worker)));
                     }
                 }
-                Err(error) if now.running >= now.terms.min_workers => {
+                Err(error) if now.live() >= now.terms.min_workers => {
                     printer.note(&format!(
                         "deal {deal}: no gateway at {gateway} to ask ({error})\nhint: name one with --gateway"
                     ));

@@ -70,8 +70,12 @@ pub(super) fn rollout(rollout: &Rollout) -> String {
 fn text(deal: &Deal, now: &Time) -> String {
     let mut text = format!("deal {}: {:?}\n", deal.id, deal.status);
     let terms = &deal.terms;
+    let leaving = match deal.draining {
+        0 => String::new(),
+        draining => format!(", {draining} leaving"),
+    };
     text += &format!(
-        "  workers   {} running, {} starting, of {} to {}\n",
+        "  workers   {} running, {} starting{leaving}, of {} to {}\n",
         deal.running, deal.assigned, terms.min_workers, terms.target_workers
     );
     text += &format!(
@@ -98,12 +102,16 @@ fn text(deal: &Deal, now: &Time) -> String {
     for worker in &deal.workers {
         let rate = usdc(worker.rate);
         text += &format!(
-            "  worker {}: {:?} on peer {} of provider {}, {rate} an epoch\n",
+            "  worker {}: {:?} on peer {} of provider {}, {rate} an epoch",
             worker.id, worker.stage, worker.peer, worker.provider
         );
-        if worker.runs != terms.artifact {
-            text += &format!("    runs {}\n", worker.runs);
+        if let Some(leaving) = worker.leaving {
+            text += &format!(", leaving by {}", on_the_wall(now, leaving));
         }
+        if worker.runs != terms.artifact {
+            text += &format!(", runs {}", worker.runs);
+        }
+        text += "\n";
     }
     text
 }

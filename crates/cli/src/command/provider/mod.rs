@@ -1,5 +1,6 @@
 //! `mp provider`: what a provider does.
 
+mod leave;
 pub(crate) mod offer;
 pub(crate) mod register;
 mod status;
@@ -7,10 +8,10 @@ mod status;
 use crate::amount::{parse_usdc, usdc};
 use crate::chain::{self, Chain};
 use crate::printer::Printer;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use clap::{Args, Subcommand};
 use client::marketplace::offer::Curve;
-use client::marketplace::units::{self, DatacenterId, Price, ProviderId, Usdc};
+use client::marketplace::units::{self, DatacenterId, Price, ProviderId, Usdc, WorkerId};
 use client::marketplace::{Call, provider};
 use client::sol::IWorker::WorkerPaid;
 use client::{AccountKey, Client, view};
@@ -63,6 +64,26 @@ enum Command {
     },
     /// Take what your providers have earned up to their peers' last reports.
     Withdraw,
+    /// Give notice: workers serve and earn until their replacements run or the notice is over. It cannot be withdrawn.
+    /// To get no new workers, take the peer out of its offer.
+    Notice {
+        /// Of one worker.
+        #[arg(
+            long,
+            value_name = "ID",
+            conflicts_with = "peer",
+            required_unless_present = "peer"
+        )]
+        worker: Option<u64>,
+        /// Of all workers of a peer.
+        #[arg(long, value_name = "KEY")]
+        peer: Option<B256>,
+    },
+    /// End a worker at once. That is your fault in the public record; `notice` is not.
+    Leave {
+        /// The worker.
+        worker: u64,
+    },
     /// Show your providers, their datacenters, offers and peers.
     Status,
 }
@@ -102,6 +123,13 @@ impl Provider {
                 chain::wait(hand_over(chain, printer, provider, call))
             }
             Command::Withdraw => chain::wait(show_withdrawn(chain, printer)),
+            Command::Notice { worker, peer } => {
+                let worker = worker.map(WorkerId);
+                chain::wait(leave::notice(chain, printer, worker, *peer))
+            }
+            Command::Leave { worker } => {
+                chain::wait(leave::leave(chain, printer, WorkerId(*worker)))
+            }
             Command::Status => chain::wait(status::run(chain, printer)),
         }
     }

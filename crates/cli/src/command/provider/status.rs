@@ -87,9 +87,13 @@ impl Status {
         for worker in &self.workers {
             let unpaid = usdc(worker.unpaid);
             text += &format!(
-                "  worker {} of deal {}: {:?}, {unpaid} to withdraw\n",
+                "  worker {} of deal {}: {:?}, {unpaid} to withdraw",
                 worker.id, worker.deal, worker.stage
             );
+            if let Some(leaving) = worker.leaving {
+                text += &format!(", leaving by {}", on_the_wall(now, leaving));
+            }
+            text += "\n";
         }
         text
     }

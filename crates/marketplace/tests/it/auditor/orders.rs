@@ -49,7 +49,7 @@ impl Auditor {
         let audited = self.deals.get(&deal).expect("deal");
         let hired = |id: &WorkerId| self.workers.get(id).expect("worker");
         let mut live = audited.workers.clone();
-        live.retain(|id| hired(id).earned.is_none());
+        live.retain(|id| hired(id).earned.is_none() && hired(id).leaves.is_none());
         live.sort_by_key(|id| (hired(id).rate, *id));
         live.split_off(target.min(live.len()))
     }
@@ -65,7 +65,8 @@ impl Auditor {
             let before = deal.workers.iter().filter(|other| **other < id);
             let mut before = before.map(|id| self.workers.get(id).expect("worker"));
             let is_behind = |other: &Hired| {
-                other.ran.is_some() && other.earned.is_none() && other.runs != current
+                let stays = other.earned.is_none() && other.leaves.is_none();
+                other.ran.is_some() && stays && other.runs != current
             };
             assert!(
                 worker.ran.is_none() || !before.any(is_behind),
@@ -82,7 +83,8 @@ impl Auditor {
         let hired = |id: &WorkerId| self.workers.get(id).expect("worker");
         let behind = |id: &&WorkerId| {
             let worker = hired(id);
-            worker.ran.is_some() && worker.earned.is_none() && worker.runs != current
+            let stays = worker.earned.is_none() && worker.leaves.is_none();
+            worker.ran.is_some() && stays && worker.runs != current
         };
         let first = deal.workers.iter().find(behind);
         let stopped = matches!(view.deal.rollout, Rollout::Stopped { .. });
@@ -121,7 +123,8 @@ impl Auditor {
         let allowed = providers.allow.is_empty() || providers.allow.contains(&new.provider);
         let denied = providers.deny.contains(&new.provider);
         assert!(allowed && !denied, "a provider that may not serve");
-        let alike = |same: &dyn Fn(&Hired) -> bool| self.live(new.deal).filter(|w| same(w)).count();
+        let staying = || self.live(new.deal).filter(|w| w.leaves.is_none());
+        let alike = |same: &dyn Fn(&Hired) -> bool| staying().filter(|w| same(w)).count();
         let country = |worker: &Hired| self.countries[&self.places[&worker.peer]];
         let found = [
             (
@@ -136,7 +139,7 @@ impl Auditor {
                 spread.max_per_country,
                 alike(&|w| country(w) == country(new)),
             ),
-            (terms.target_workers, self.live(new.deal).count()),
+            (terms.target_workers, staying().count()),
         ];
         for (cap, others) in found {
             assert!(cap == 0 || others < cap.into(), "one worker too many");

@@ -22,6 +22,7 @@ fn params(dice: &mut Dice) -> Params {
         pause_epochs: 1,
         max_target_workers: 6,
         max_hold_seconds: 100,
+        hold_ppm: 123_457,
         look_budget: 40,
         faucet_usdc: 1_000_000,
         removal_epochs: 1,

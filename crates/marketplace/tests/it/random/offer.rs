@@ -60,7 +60,7 @@ impl Run {
             min_duration: Seconds(0),
             max_duration: self.dice.one_in(4).then_some(Seconds(500)),
             max_units_per_deal: self.dice.one_in(4).then_some(3),
-            notice: Seconds(0),
+            notice: Seconds(self.dice.of(&[0, 40, 300])),
             max_hold: Seconds(self.dice.of(&[0, 60])),
             valid_until: self.dice.one_in(6).then_some(Time(self.world.now + 300)),
             attributes: Vec::new(),

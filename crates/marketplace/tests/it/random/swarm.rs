@@ -59,6 +59,9 @@ pub(super) const KINDS: &[Kind] = &[
     kind("worker running", 24, Run::running),
     kind("worker cannot-run", 2, Run::cannot_run),
     kind("worker report", 28, Run::report),
+    kind("worker give-notice", 3, Run::give_notice),
+    kind("worker give-notice-of-all", 1, Run::give_notice_of_all),
+    kind("worker leave", 1, Run::leave_deal),
 ];
 
 /// The weights of one run.

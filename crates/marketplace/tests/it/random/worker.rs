@@ -86,4 +86,36 @@ impl Run {
         let operator = row.map_or(address(&name), |peer| peer.operator);
         (operator, Call::Worker(call))
     }
+
+    /// A worker that runs, most of the time, with the owner of its provider and its peer's operator.
+    fn serving(&mut self) -> (WorkerId, Address, Address) {
+        let id = self.find(Self::any_worker, |run, id| {
+            let row = run.worker(*id);
+            row.is_some_and(|worker| worker.stage.run().is_some())
+        });
+        let row = self.worker(id);
+        let peer = row.as_ref().map(|worker| worker.peer);
+        let operator = peer.and_then(|peer| self.world.read(|cx| peer::get(cx.store, peer)));
+        let owner = self.owner(row.map(|worker| worker.provider).unwrap_or_default());
+        let nobody = address("nobody");
+        (id, owner, operator.map_or(nobody, |peer| peer.operator))
+    }
+
+    pub(super) fn give_notice(&mut self) -> Made {
+        let (worker, owner, operator) = self.serving();
+        let caller = self.dice.of(&[owner, operator]);
+        let call = worker::Call::GiveNotice { worker };
+        (caller, Call::Worker(call))
+    }
+
+    pub(super) fn give_notice_of_all(&mut self) -> Made {
+        let (peer, provider) = self.any_peer();
+        let call = worker::Call::GiveNoticeOfAll { peer };
+        (self.owner(provider), Call::Worker(call))
+    }
+
+    pub(super) fn leave_deal(&mut self) -> Made {
+        let (worker, owner, _) = self.serving();
+        (owner, Call::Worker(worker::Call::Leave { worker }))
+    }
 }

@@ -45,7 +45,9 @@ impl Stage {
             | "set-endpoints" | "set-operator" => self.supply(verb, name, words),
             "demand" => self.demand(name, words),
             verb if is_change(verb) => self.change(verb, &name, words),
-            "run" | "cannot-run" | "report" => self.work(verb, name, words),
+            "run" | "cannot-run" | "report" | "notice" | "notice-all" | "leave" => {
+                self.work(verb, name, words)
+            }
             "withdraw" => {
                 let workers = words.number_option("workers")?.unwrap_or(256);
                 let provider = known(&self.providers, &name)?;
@@ -300,6 +302,11 @@ impl Stage {
             };
             return Ok((name, String::new(), Call::Worker(call)));
         }
+        if verb == "notice-all" {
+            let peer = peer_id(&name);
+            let call = Call::Worker(worker::Call::GiveNoticeOfAll { peer });
+            return Ok((name, String::new(), call));
+        }
         let worker = self.worker(&name)?;
         let artifact = words.number_option("artifact")?.unwrap_or(7);
         let call = match verb {
@@ -307,6 +314,13 @@ impl Stage {
                 worker,
                 artifact: Hash([artifact; 32]),
             },
+            "notice" => worker::Call::GiveNotice { worker },
+            "leave" => {
+                let host = self.host(worker)?;
+                let owner = host.split('.').next().unwrap_or_default().to_owned();
+                let call = Call::Worker(worker::Call::Leave { worker });
+                return Ok((owner, String::new(), call));
+            }
             _ => worker::Call::CannotRun {
                 worker,
                 artifact: Hash([artifact; 32]),

@@ -12,6 +12,7 @@ type Story = (&'static str, &'static str);
 /// Ten millionths a second for each worker. D wants two workers, on two peers of P.
 const BEGIN: &str = "
 param min_prepaid_epochs 0
+param hold_ppm 0
 param epoch_seconds 1_000
 param pause_epochs 2
 param max_step_seconds 3_600
@@ -22,7 +23,7 @@ provider P
 datacenter P.de DE FRA
 peer P.de.1 units 1
 peer P.de.2 units 1
-offer P.o at P.de price 10_000 peers P.de.1,P.de.2 max-hold 500
+offer P.o at P.de price 10_000 peers P.de.1,P.de.2 max-hold 500 notice 2_500
 ";
 
 const POST: &str =
@@ -78,9 +79,13 @@ const OF_DEALS: [Story; 19] = [
     ("its providers withdraw", "withdraw P"),
 ];
 
-const WORKERS: [Story; 4] = [
+const WORKERS: [Story; 5] = [
     ("Assigned", "POST"),
     ("Running", "POST\nrun D/1\nrun D/2\nat 100\nreport P.de.1"),
+    (
+        "Draining",
+        "POST\nrun D/1\nrun D/2\nat 100\nreport P.de.1\nnotice D/1",
+    ),
     ("Running, deal paused", "POST\nrun D/1\nrun D/2\nat 1_501"),
     (
         "Gone",
@@ -88,7 +93,7 @@ const WORKERS: [Story; 4] = [
     ),
 ];
 
-const OF_WORKERS: [Story; 15] = [
+const OF_WORKERS: [Story; 19] = [
     ("runs the artifact", "run D/1"),
     ("runs another artifact", "run D/1 artifact 8"),
     ("somebody else says that it runs", "run D/1 by mallory"),
@@ -103,6 +108,13 @@ const OF_WORKERS: [Story; 15] = [
         "its lease lapses",
         "at 1_000\nreport P.de.2\ntop-up D 300_000\nat 2_101",
     ),
+    ("its peer gives notice", "at 110\nnotice D/1"),
+    ("its provider leaves at once", "at 110\nleave D/1"),
+    (
+        "the notice is over",
+        "at 1_000\ntop-up D 300_000\nat 1_900\nreport P.de.1\nreport P.de.2\nat 2_601",
+    ),
+    ("a replacement runs", supply!("run D/3")),
     ("the developer evicts it", "at 110\nevict D/1"),
     ("the developer stops the deal", "at 110\nstop D"),
     ("the deal pauses", "at 1_501"),

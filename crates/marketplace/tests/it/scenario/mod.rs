@@ -8,7 +8,8 @@ mod words;
 use crate::world::{World, address};
 use marketplace::store::Store;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, Part, PeerId, ProviderId, Time, Usdc,
+    WorkerId,
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
@@ -272,6 +273,14 @@ impl Stage {
             Event::Worker(worker::Event::Running { worker, deal }) => {
                 Some(format!("{} runs", self.worker_name(*deal, *worker)))
             }
+            Event::Worker(worker::Event::NoticeGiven {
+                worker,
+                deal,
+                until,
+            }) => {
+                let worker = self.worker_name(*deal, *worker);
+                Some(format!("{worker} leaves by {until}"))
+            }
             Event::Worker(worker::Event::Gone {
                 worker,
                 deal,
@@ -289,6 +298,16 @@ impl Stage {
                 self.deal_name(*deal),
                 status_name(*status)
             )),
+            Event::Deal(deal::Event::FundsLow {
+                deal,
+                epochs,
+                paid_until,
+            }) => {
+                let deal = self.deal_name(*deal);
+                Some(format!(
+                    "{deal} is paid for {epochs} epochs, until {paid_until}"
+                ))
+            }
             Event::Deal(deal::Event::Ended {
                 deal,
                 reason,
@@ -400,7 +419,7 @@ impl Stage {
                 Ok(match world.read(|cx| worker::get(cx.store, id)) {
                     None => "removed".to_owned(),
                     Some(worker) => format!("{:?}", worker.stage)
-                        .split(' ')
+                        .split(|c: char| !c.is_alphanumeric())
                         .next()
                         .unwrap_or("")
                         .to_owned(),
@@ -424,14 +443,19 @@ impl Stage {
             "status" => status_name(view.deal.status),
             "workers" => view.workers.len().to_string(),
             "running" => view.deal.running.to_string(),
+            "draining" => view.deal.draining.to_string(),
             "cannot-run" => view.deal.cannot_run.len().to_string(),
             "free" => view.free.to_string(),
-            "free-exact" => view.deal.free.to_string(),
+            "free-exact" => view.deal.spare().to_string(),
+            "held-exact" => view.deal.held.whole.to_string(),
             "remainder" => {
                 let span = view.paid_until.since(view.deal.at);
                 let used = view.deal.rate.over(span).expect("rate");
-                view.deal
-                    .free
+                let rate = view.deal.rate.over(view.terms.hold).expect("rate");
+                let hold = rate.part(view.deal.hold_ppm).and_then(Part::ceil);
+                let spare = view.deal.spare().checked_sub(hold.expect("hold"));
+                spare
+                    .expect("a reserve")
                     .checked_sub(used)
                     .expect("remainder")
                     .to_string()

@@ -209,6 +209,7 @@ impl<'d> World<'d> {
                     self.chain.remove(worker);
                 }
             }
+            other => panic!("a planner makes no such call: {other:?}"),
         }
     }
 

@@ -162,5 +162,6 @@ fn show(action: &Action) -> String {
             let stopped: Vec<_> = stopped.iter().map(ToString::to_string).collect();
             format!("report {} stopped", stopped.join(" "))
         }
+        Action::Send(other) => panic!("a planner makes no such call: {other:?}"),
     }
 }

@@ -1,0 +1,79 @@
+//! How a provider takes a worker out of a deal: with notice, or at once. (W8 to W11)
+
+use super::Blame;
+use super::now::{DealNow, Pay};
+use crate::refusal::{Error, Refusal, fault};
+use crate::units::{Seconds, Time, WorkerId};
+use crate::worker::{self, GoneReason, Stage};
+
+impl DealNow {
+    /// A worker that runs drains from now on; one that does not is gone. A notice cannot be withdrawn. (W8)
+    pub(crate) fn give_notice(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
+        let (worker, _) = self.loaded(id)?;
+        let run = match worker.stage {
+            Stage::Assigned { .. } => return self.decline(id),
+            Stage::Running(run) => run,
+            Stage::Draining { until, .. } => {
+                return Err(Refusal::AlreadyLeaving { worker: id, until }.into());
+            }
+            Stage::Gone { .. } => return Err(fault("worker is gone already")),
+        };
+        let notice = worker.notice;
+        let until = now.after(notice);
+        self.loaded_mut(id)?.0.stage = Stage::Draining {
+            run,
+            since: now,
+            until,
+        };
+        self.changed.insert(id);
+        self.deal.drain()?;
+        self.deal.vacated = self.deal.vacated.saturating_add(1);
+        self.woken = true;
+        self.roll_on();
+        self.emit(worker::Event::NoticeGiven {
+            worker: id,
+            deal: self.id,
+            until,
+        });
+        match notice {
+            Seconds(0) => self.notice_kept(id, now),
+            _ => Ok(()),
+        }
+    }
+
+    /// A worker is gone at once, by its provider's fault unless its notice is over this second. (W10)
+    pub(crate) fn leave_at_once(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
+        match self.loaded(id)?.0.stage {
+            Stage::Assigned { .. } => self.decline(id),
+            Stage::Draining { until, .. } if until <= now => self.notice_kept(id, now),
+            _ => self.gone(id, GoneReason::Left, Blame::Provider, Pay::ToNow),
+        }
+    }
+
+    fn decline(&mut self, id: WorkerId) -> Result<(), Error> {
+        self.gone(id, GoneReason::Declined, Blame::Provider, Pay::Reported)
+    }
+
+    /// A worker under notice has served as long as it had to. (W9)
+    pub(super) fn notice_kept(&mut self, id: WorkerId, at: Time) -> Result<(), Error> {
+        self.gone_at(id, GoneReason::NoticeKept, Blame::Nobody, Pay::ToNow, at)
+    }
+
+    /// Lets workers under notice go, the oldest notice first, while more than the target are live: each has a
+    /// replacement that runs. All workers are loaded, if any is under notice. (W9)
+    pub(crate) fn release_replaced(&mut self) -> Result<(), Error> {
+        while self.deal.live() > self.terms.target_workers {
+            let draining = self.workers.iter().filter_map(|(id, (worker, _))| {
+                let Stage::Draining { since, .. } = worker.stage else {
+                    return None;
+                };
+                Some((since, *id))
+            });
+            let Some((_, oldest)) = draining.min() else {
+                return Ok(());
+            };
+            self.notice_kept(oldest, self.deal.at)?;
+        }
+        Ok(())
+    }
+}
