@@ -4,8 +4,8 @@ pragma solidity ^0.8.20;
 // Types that several interfaces share. Prices and amounts of USDC are in its millionths; a price is for one compute
 // unit and one whole epoch; times are seconds of protocol time, which stands still while the chain does.
 
-/// Type of an attribute's value.
-enum ValueKind { Text, Integer, Version, Set }
+/// Type of an attribute's value. Attested: room for one that somebody else vouches for; not supported yet.
+enum ValueKind { Text, Integer, Version, Set, Attested }
 
 /// A value: the field that `kind` names counts, the others are empty.
 struct Value {

@@ -7,6 +7,9 @@ use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 const VALUE: Refusal = Refusal::Malformed {
     what: "value: one of the kinds text, integer, version, set",
 };
+const ATTESTED: Refusal = Refusal::NotYet {
+    what: "attested attributes",
+};
 const COUNT: Refusal = Refusal::Malformed {
     what: "requirement: one value; at least one for in, none for exists, a text for has",
 };
@@ -54,6 +57,7 @@ impl TryFrom<sol::Value> for Value {
             ValueKind::Integer => Ok(Self::Integer(value.integer)),
             ValueKind::Version => Ok(Self::Version(major, minor, patch)),
             ValueKind::Set => Ok(Self::Set(value.members)),
+            ValueKind::Attested => Err(ATTESTED),
             ValueKind::__Invalid => Err(VALUE),
         }
     }

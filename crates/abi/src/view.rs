@@ -8,6 +8,7 @@ pub mod datacenter;
 pub mod deal;
 pub mod decimal;
 pub mod demand;
+pub mod explain;
 pub mod offer;
 pub mod params;
 pub mod peer;

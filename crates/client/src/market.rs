@@ -7,6 +7,7 @@ use abi::sol::IUSDC;
 use abi::view::{
     datacenter::Datacenter,
     deal::{Deal, Member},
+    explain::{Explanation, Question},
     offer::Offer,
     params::Parameters,
     peer::Peer,
@@ -232,6 +233,14 @@ impl Client {
     /// If the node does not answer.
     pub async fn subnet(&self, deal: DealId) -> Result<Vec<Member>, Error> {
         self.read("market_subnet", vec![json!(deal.0)]).await
+    }
+
+    /// What clearing would do with a demand now, and what to change if it would do nothing.
+    ///
+    /// # Errors
+    /// If the demand would be refused whatever its escrow is, there is none, or the node does not answer.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation, Error> {
+        self.read("market_explain", vec![json!(question)]).await
     }
 
     async fn one<T: DeserializeOwned>(

@@ -153,10 +153,10 @@ impl Client {
         parameters: Vec<Value>,
     ) -> Result<T, Error> {
         let answer = self.shared.http.request(method, parameters).await;
-        answer.map_err(|error| self.explain(method, error))
+        answer.map_err(|error| self.failed(method, error))
     }
 
-    fn explain(&self, method: &'static str, error: RpcError) -> Error {
+    fn failed(&self, method: &'static str, error: RpcError) -> Error {
         match error {
             RpcError::Call(object) => said(method, &object),
             RpcError::ParseError(error) => Error::Malformed {

@@ -26,6 +26,11 @@ pub fn book(rows: &Rows) -> Book {
 /// Takes over what a finished block changed, in the rows and in the index of supply over them.
 pub fn commit(rows: &mut Rows, book: &mut Book, diff: &Diff) {
     rows.apply(diff);
+    follow(book, diff);
+}
+
+/// Takes over what a finished block changed in an index of supply alone.
+pub fn follow(book: &mut Book, diff: &Diff) {
     book.apply(
         diff.iter()
             .map(|(key, row)| (key.as_slice(), row.as_deref())),

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// Rows after the latest executed block, and results that a block may still name.
 pub struct Chain {
     rows: RwLock<Rows>,
+    /// The index of supply over the rows, for readers: the executor's is in use while a block runs. It changes while
+    /// the rows are written only, so whoever holds the rows finds it at the same block.
+    supply: RwLock<Book>,
     results: watch::Sender<BTreeMap<u64, Checkpoint>>,
 }
 
@@ -19,6 +22,7 @@ impl Chain {
     /// `results` holds at least the head's.
     pub(crate) fn new(rows: Rows, results: BTreeMap<u64, Checkpoint>) -> Self {
         Self {
+            supply: RwLock::new(state::book(&rows)),
             rows: RwLock::new(rows),
             results: watch::Sender::new(results),
         }
@@ -27,6 +31,12 @@ impl Chain {
     /// The newest state. Nobody holds this for long: the executor waits for it.
     pub fn rows(&self) -> RwLockReadGuard<'_, Rows> {
         self.rows.read()
+    }
+
+    /// The newest state with the index of supply over it.
+    pub fn supply(&self) -> (RwLockReadGuard<'_, Rows>, RwLockReadGuard<'_, Book>) {
+        let rows = self.rows.read();
+        (rows, self.supply.read())
     }
 
     /// The latest result.
@@ -55,10 +65,13 @@ impl Chain {
         self.results.subscribe()
     }
 
-    /// Applies one block's changes, to the index of supply as well. Results below `named` cannot be named any
+    /// Applies one block's changes, to the indices of supply as well. Results below `named` cannot be named any
     /// more, since named results never fall along the chain.
     pub(crate) fn advance(&self, result: Checkpoint, named: Height, diff: &Diff, book: &mut Book) {
-        state::commit(&mut self.rows.write(), book, diff);
+        let mut rows = self.rows.write();
+        state::commit(&mut rows, book, diff);
+        state::follow(&mut self.supply.write(), diff);
+        drop(rows);
         self.results.send_modify(|results| {
             *results = results.split_off(&named.get());
             results.insert(result.height.get(), result);

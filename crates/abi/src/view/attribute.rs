@@ -72,22 +72,28 @@ impl From<domain::Predicate> for Requirement {
             domain::Subject::Datacenter => "datacenter",
             domain::Subject::Provider => "provider",
         };
-        let (test, values) = match predicate.test {
-            domain::Test::Is(value) => ("=", vec![value]),
-            domain::Test::IsNot(value) => ("!=", vec![value]),
-            domain::Test::Below(value) => ("<", vec![value]),
-            domain::Test::AtMost(value) => ("<=", vec![value]),
-            domain::Test::Above(value) => (">", vec![value]),
-            domain::Test::AtLeast(value) => (">=", vec![value]),
-            domain::Test::In(values) => ("in", values),
-            domain::Test::Has(member) => ("has", vec![domain::Value::Text(member)]),
-            domain::Test::Exists => ("exists", Vec::new()),
-        };
+        let (test, values) = test(predicate.test);
         Self {
             subject: subject.into(),
             key: predicate.key,
-            test: test.into(),
-            values: values.into_iter().map(Into::into).collect(),
+            test,
+            values,
         }
     }
+}
+
+/// A test by its name, and what it compares with.
+pub(super) fn test(test: domain::Test) -> (String, Vec<Value>) {
+    let (test, values) = match test {
+        domain::Test::Is(value) => ("=", vec![value]),
+        domain::Test::IsNot(value) => ("!=", vec![value]),
+        domain::Test::Below(value) => ("<", vec![value]),
+        domain::Test::AtMost(value) => ("<=", vec![value]),
+        domain::Test::Above(value) => (">", vec![value]),
+        domain::Test::AtLeast(value) => (">=", vec![value]),
+        domain::Test::In(values) => ("in", values),
+        domain::Test::Has(member) => ("has", vec![domain::Value::Text(member)]),
+        domain::Test::Exists => ("exists", Vec::new()),
+    };
+    (test.into(), values.into_iter().map(Into::into).collect())
 }

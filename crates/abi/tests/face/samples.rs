@@ -1,12 +1,17 @@
 //! One of every call.
 
+use abi::view::explain::{Explanation, Question};
 use abi::{Request, calldata, usdc};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::change::{self, Change};
 use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
+use marketplace::matching::{
+    Reason,
+    explain::{self, What},
+};
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId,
+    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId, Rate,
     Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
@@ -199,6 +204,54 @@ fn demand_terms() -> demand::Terms {
     }
 }
 
+/// One of every question that can be asked to be explained.
+pub(crate) fn questions() -> Vec<Question> {
+    vec![
+        Question::posted(DealId(5)),
+        Question::draft([6; 20].into(), demand_terms(), Usdc(8)),
+    ]
+}
+
+/// An explanation with one of every change.
+fn explanation() -> explain::Explanation {
+    let test = Test::AtLeast(Value::Version(1, 2, 3));
+    let what = [
+        What::LimitPrice(Price(u128::MAX)),
+        What::Escrow(Usdc(9)),
+        What::UnitsPerWorker(1),
+        What::MinWorkers(2),
+        What::Requirement(3, Some(test)),
+        What::Requirement(3, None),
+        What::Effector(4),
+        What::ProtocolVersion(5),
+        What::Duration(Seconds(6)),
+        What::Hold(Seconds(7)),
+        What::MaxPerProvider(8),
+        What::MaxPerDatacenter(9),
+        What::MaxPerCountry(10),
+        What::MinProviders(11),
+        What::MinCountries(0),
+    ];
+    let change = |what| explain::Change {
+        what,
+        escrow: Usdc(12),
+        distance_ppm: 1_000_000,
+    };
+    explain::Explanation {
+        placed: vec![explain::Placement {
+            peer: PEER,
+            provider: ProviderId(1),
+            offer: OfferId(2),
+            datacenter: DatacenterId(3),
+            country: datacenter::Country(*b"CH"),
+            ask: Price(4),
+        }],
+        rate: Rate(8),
+        reasons: vec![(Reason::Price, 2), (Reason::NotChosen, 1)],
+        changes: what.map(change).to_vec(),
+    }
+}
+
 fn deals() -> Vec<Call> {
     let (deal, worker, amount) = (DealId(5), WorkerId(6), Usdc(7));
     let (terms, escrow) = (demand_terms(), Usdc(8));
@@ -318,6 +371,27 @@ fn views_survive_json() {
         view
     );
     insta::assert_snapshot!("offer_json", json);
+    let view = Explanation::from(explanation());
+    let json = serde_json::to_string_pretty(&view).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<Explanation>(&json).expect("ours"),
+        view
+    );
+    insta::assert_snapshot!("explanation_json", json);
+    let json = serde_json::to_string_pretty(&questions()).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<Vec<Question>>(&json).expect("ours"),
+        questions()
+    );
+    for wrong in [
+        r#"{}"#,
+        r#"{"deal":-1}"#,
+        r#"{"deal":1,"owner":"0x0000000000000000000000000000000000000000","call":"0x"}"#,
+        r#"{"owner":"0x0000000000000000000000000000000000000000"}"#,
+    ] {
+        let error = serde_json::from_str::<Question>(wrong).expect_err(wrong);
+        assert!(error.to_string().contains("postDemand"), "{wrong}: {error}");
+    }
     for wrong in [r#""-1""#, r#""+1""#, r#""0x1""#, r#""""#, "1", r#"" 1""#] {
         let amount = format!(r#"{{"fromEpoch":1,"slope":"1","price":{wrong}}}"#);
         assert!(

@@ -1,7 +1,7 @@
 //! Deployment plans: what a developer wants, as a TOML file.
 //!
 //! `schema` has the fields, `lint` what must hold between them. Both are pure: text in, plan or findings out.
-//! Promises P1 to P6 and P9: `docs/spec/plan.md`.
+//! Promises P1 to P6: `docs/spec/plan.md`.
 
 mod lint;
 mod schema;

@@ -5,10 +5,14 @@ use crate::{
     dice::{Dice, Fuzz},
     support::Network,
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use client::{
     AccountKey, Client,
-    marketplace::units::{Flt, Usdc},
+    marketplace::{
+        Call,
+        demand::{self, Artifact, Pricing, Spread, Terms},
+        units::{Flt, Hash, Price, Seconds, Usdc},
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -23,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a node says about one call, at most, besides what it repeats of the question.
 const MAX_MESSAGE: usize = 1_000;
 
-const METHODS: [&str; 45] = [
+const METHODS: [&str; 46] = [
     "eth_chainId",
     "eth_blockNumber",
     "eth_syncing",
@@ -69,6 +73,7 @@ const METHODS: [&str; 45] = [
     "market_worker",
     "market_workersOf",
     "market_subnet",
+    "market_explain",
 ];
 
 /// What parameters are made of.
@@ -127,6 +132,9 @@ impl Stuff {
             json!({ "data": "0x5b600056", "gas": "0xffffffffffffffff" }),
             json!({ "data": "0x600a600c600039600a6000f3602a60805260206080f3" }),
             json!({ "to": account, "input": "0x00", "data": "0x01" }),
+            json!({ "deal": 1 }),
+            json!({ "owner": account, "call": posting() }),
+            json!({ "owner": account, "call": "0x01020304" }),
             json!([0, 50, 100]),
             json!([1e300, -1e300]),
         ];
@@ -258,6 +266,32 @@ impl Stuff {
         bytes.extend(body);
         Request { bytes, hangs_up }
     }
+}
+
+/// Calldata of posting a demand.
+fn posting() -> Bytes {
+    let plan = Terms {
+        artifact: Artifact {
+            hash: Hash([1; 32]),
+            size: 1,
+            sources: Vec::new(),
+        },
+        units_per_worker: 1,
+        min_workers: 1,
+        target_workers: 1,
+        limit_price: Price(1),
+        pricing: Pricing::Epoch,
+        duration: None,
+        requirements: Vec::new(),
+        effectors: Vec::new(),
+        protocol_version: 1,
+        spread: Spread::default(),
+        hold: Seconds(0),
+        monitor: None,
+    };
+    let (terms, escrow) = (plan, Usdc(2));
+    let call = demand::Call::Post { terms, escrow };
+    abi::calldata::encode(&Call::Demand(call)).into()
 }
 
 struct Request {

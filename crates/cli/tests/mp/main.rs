@@ -5,6 +5,7 @@ mod dice;
 mod fuzz;
 mod kills;
 mod market;
+mod plans;
 mod support;
 mod up;
 mod update;

@@ -83,7 +83,7 @@ pub struct Change {
 }
 
 /// What clearing would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
     /// Workers it would place.
     pub placed: Vec<Placement>,
@@ -120,7 +120,8 @@ pub fn draft<S: Store>(
     Search::of(cx, book, now).explain()
 }
 
-/// What clearing would do with a posted demand, if it were its turn.
+/// What clearing would do with a posted demand, if it were its turn. With a deal that is over or paused: nothing, for
+/// no reason.
 ///
 /// # Errors
 /// `Unknown`, if there is no such demand.
@@ -154,12 +155,14 @@ impl<'s, 'c, S: Store> Search<'s, 'c, S> {
     }
 
     fn explain(mut self) -> Result<Explanation, Error> {
+        if self.now.deal.ended() || self.now.deal.paused() {
+            return Ok(Explanation::default());
+        }
         let Found {
             chosen, reasons, ..
         } = self.look()?;
         let reasons = reasons.list();
-        let open = !self.now.deal.ended() && !self.now.deal.paused();
-        if chosen.is_empty() && open && self.now.deal.staying() < self.now.terms.target_workers {
+        if chosen.is_empty() && self.now.deal.staying() < self.now.terms.target_workers {
             self.search(&reasons)?;
         }
         self.changes.sort_by_key(|change| change.distance_ppm);

@@ -2,15 +2,22 @@
 
 use crate::snapshot::full;
 use crate::world::{peer_id, rows};
-use marketplace::deal::{DEALS, PREVIOUS, Rollout, Status};
+use borsh::{BorshDeserialize, BorshSerialize};
+use marketplace::datacenter::{TENANTS, Tenants};
+use marketplace::deal::{DEALS, Deal, PREVIOUS, Rollout, Status};
 use marketplace::demand::DEMANDS;
+use marketplace::deposit::DEPOSITS;
 use marketplace::matching::LOOKS;
-use marketplace::offer::OFFER_PEERS;
-use marketplace::peer::{LEASES, UNITS};
+use marketplace::offer::{OFFER_PEERS, OFFERS, Offer};
+use marketplace::peer::{LEASES, PEERS, Peer, UNITS};
+use marketplace::provider::{PROVIDERS, Provider};
 use marketplace::store::MemoryStore;
+use marketplace::table::{Key, Table};
 use marketplace::time::DUE;
-use marketplace::units::{DealId, Hash, OfferId, Time, WorkerId};
-use marketplace::worker::WORKERS;
+use marketplace::units::{
+    DatacenterId, DealId, Flt, Hash, OfferId, PeerId, ProviderId, Time, WorkerId,
+};
+use marketplace::worker::{UNPAID, WORKERS};
 use marketplace::{TABLES, invariants};
 
 /// Whether breaking the full marketplace so is found, by this invariant.
@@ -141,6 +148,60 @@ fn a_worker_that_runs_something_else_is_found() {
             "{artifact} {rollout:?} {version}"
         );
     }
+}
+
+/// One row that is another.
+fn with<K: Key, V: BorshSerialize + BorshDeserialize>(
+    table: &'static Table<K, V>,
+    key: K,
+    change: impl FnOnce(&mut V),
+) -> impl FnOnce(&mut MemoryStore) {
+    move |store| {
+        let mut row = table.must(store, &key).expect("a row");
+        change(&mut row);
+        table.put(store, &key, &row).expect("no budget");
+    }
+}
+
+static OF_PROVIDERS: Table<ProviderId, Provider> = PROVIDERS;
+static OF_PEERS: Table<PeerId, Peer> = PEERS;
+static OF_OFFERS: Table<OfferId, Offer> = OFFERS;
+static OF_DEALS: Table<DealId, Deal> = DEALS;
+static OF_TENANTS: Table<DatacenterId, Tenants> = TENANTS;
+static OF_DEPOSITS: Table<(), Flt> = DEPOSITS;
+
+/// F3.
+#[test]
+fn a_deposit_that_is_not_held_is_found() {
+    let more = |deposit: &mut Flt| *deposit = Flt(deposit.0 + 1);
+    assert!(!found("I8 deposits", |_| {}));
+    let provider = with(&OF_PROVIDERS, ProviderId(1), |row| more(&mut row.deposit));
+    assert!(found("I8 deposits", provider));
+    let peer = with(&OF_PEERS, peer_id("peer"), |row| more(&mut row.deposit));
+    assert!(found("I8 deposits", peer));
+    let offer = with(&OF_OFFERS, OfferId(1), |row| more(&mut row.deposit));
+    assert!(found("I8 deposits", offer));
+    let deal = with(&OF_DEALS, DealId(1), |row| more(&mut row.deposit));
+    assert!(found("I8 deposits", deal));
+    let tenants = with(&OF_TENANTS, DatacenterId(1), |row| more(&mut row.deposit));
+    assert!(found("I8 deposits", tenants));
+    assert!(found("I8 deposits", with(&OF_DEPOSITS, (), more)));
+}
+
+/// S16, G4.
+#[test]
+fn a_wrong_count_of_what_somebody_has_is_found() {
+    let places = with(&OF_PROVIDERS, ProviderId(1), |row| row.datacenters = 2);
+    assert!(found("I3 counts", places));
+    let tenants = with(&OF_TENANTS, DatacenterId(1), |row| row.count = 1);
+    assert!(found("I3 counts", tenants));
+    let deal = with(&OF_DEALS, DealId(1), |row| row.version = 9);
+    assert!(found("I3 counts", deal));
+    let unpaid = |store: &mut MemoryStore| {
+        let key = (DealId(1), WorkerId(1));
+        UNPAID.put(store, &key, &()).expect("no budget");
+    };
+    assert!(found("I3 counts", unpaid));
 }
 
 /// Of the first deal's money fifty epochs are left.

@@ -9,8 +9,10 @@ use marketplace::demand::{self, Artifact, Pricing, Spread, Terms};
 use marketplace::matching::explain::{self, Explanation, What};
 use marketplace::offer::{self, Curve};
 use marketplace::store::MemoryStore;
-use marketplace::units::{Address, DatacenterId, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
-use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, peer, provider, worker};
+use marketplace::units::{
+    Address, DatacenterId, DealId, Hash, PeerId, Price, ProviderId, Seconds, Usdc,
+};
+use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, deal, peer, provider, worker};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MARKETS: u64 = 120;
@@ -375,4 +377,16 @@ fn a_draft_gets_what_it_was_told_and_each_change_makes_it_match() {
     ] {
         assert!(named.contains_key(name), "{name} never helped: {named:?}");
     }
+}
+
+#[test]
+fn a_deal_that_is_over_gets_nothing_for_no_reason() {
+    let mut market = Market::random(&mut Dice::from_environment());
+    let deal = DealId(1);
+    let stop = deal::Call::Stop { deal };
+    market.call("alice", vec![Call::Deal(stop)]);
+    let (told, _) = market.run(Address::default(), |cx, book| {
+        explain::posted(cx, book, deal)
+    });
+    assert_eq!(told, Ok(Explanation::default()));
 }

@@ -31,7 +31,8 @@ pub(super) fn too_much(message: impl Into<String>) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(LIMIT_EXCEEDED, message, None::<()>)
 }
 
-fn internal(what: impl std::fmt::Display) -> ErrorObjectOwned {
+/// Our fault, in the log alone.
+pub(super) fn internal(what: impl std::fmt::Display) -> ErrorObjectOwned {
     tracing::error!(%what, "an RPC answer failed");
     let message = "the node has a fault; its log says more";
     ErrorObjectOwned::owned(INTERNAL_ERROR, message, None::<()>)
@@ -62,6 +63,7 @@ pub(super) fn failed(called: Called) -> ErrorObjectOwned {
     }
 }
 
-fn reverted(output: &Bytes) -> ErrorObjectOwned {
+/// What a contract would have reverted with.
+pub(super) fn reverted(output: &Bytes) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(REVERTED, "execution reverted", Some(output))
 }

@@ -7,6 +7,7 @@ use super::{Source, error};
 use abi::view::{
     datacenter::Datacenter,
     deal::{Deal, Member},
+    explain::{Explanation, Question},
     offer::Offer,
     params::Parameters,
     peer::Peer,
@@ -96,6 +97,11 @@ pub(super) trait Market {
     /// Peers that the overlay admits for a deal.
     #[method(name = "subnet", blocking)]
     fn subnet(&self, deal: u64) -> RpcResult<Vec<Member>>;
+
+    /// What clearing would do with a demand now, and what to change if it would do nothing: a demand that is posted,
+    /// `{ "deal": 5 }`, or one that is not, `{ "owner": "0x…", "call": "0x…" }` with the calldata of posting it.
+    #[method(name = "explain", blocking)]
+    fn explain(&self, question: Question) -> RpcResult<Explanation>;
 }
 
 type Reading<'a, 'b> = Cx<'a, Reader<'b>>;
@@ -296,5 +302,9 @@ impl MarketServer for Source {
     fn subnet(&self, deal: u64) -> RpcResult<Vec<Member>> {
         let members = self.read(|cx| deal::subnet(cx.store, DealId(deal)))?;
         Ok(members.into_iter().map(Into::into).collect())
+    }
+
+    fn explain(&self, question: Question) -> RpcResult<Explanation> {
+        super::explain::answer(&self.node.chain, question)
     }
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod eth;
+mod explain;
 mod market;
 mod views;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 mod change;
+mod explain;
 mod invoke;
 mod plan;
 mod status;
@@ -34,7 +35,7 @@ pub(crate) struct Deploy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a deployment plan and show what it costs. Nothing is paid.
+    /// Check a deployment plan, show what it costs and what the market would do with it. Nothing is paid.
     Plan {
         /// The plan.
         file: PathBuf,

@@ -1,16 +1,22 @@
 //! `mp deploy plan`.
 
+use super::explain;
 use crate::amount::usdc;
 use crate::chain::Chain;
 use crate::clock::{on_the_wall, span};
 use crate::plan::{self, Plan};
 use crate::printer::Printer;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
 use client::marketplace::limits::MAX_ARTIFACT;
 use client::marketplace::units::{Exact, Hash, Rate, Seconds};
 use client::marketplace::{Call, demand};
-use client::view::{demand::Demand, time::Time};
+use client::view::{
+    demand::Demand,
+    explain::{Explanation, Question},
+    time::Time,
+};
+use client::{Client, Error};
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -31,6 +37,21 @@ struct Shown {
     funds: u128,
     #[serde(with = "client::view::decimal")]
     cost_per_epoch: u128,
+    /// Not there if the node cannot be reached.
+    #[serde(flatten)]
+    most: Option<Cost>,
+    /// Whether the chain was asked if it would take it, in the name of an account.
+    checked: bool,
+    /// What clearing would do now; null if the node cannot be reached.
+    market: Option<Market>,
+    /// Why the node was not asked.
+    unreachable: Option<String>,
+}
+
+/// What so much per epoch comes to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cost {
     #[serde(with = "client::view::decimal")]
     cost_per_day: u128,
     #[serde(with = "client::view::decimal")]
@@ -41,21 +62,62 @@ struct Shown {
     paid_until: u64,
     /// The same on the wall, in milliseconds of the Unix epoch.
     paid_until_wall_ms: u64,
-    /// Whether the chain was asked if it would take it, in the name of an account.
+}
+
+/// What clearing would do, and what that costs if it would place workers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Market {
+    #[serde(flatten)]
+    explanation: Explanation,
+    #[serde(flatten)]
+    cost: Option<Cost>,
+}
+
+/// What a node says of a plan.
+struct Answer {
+    now: Time,
     checked: bool,
+    explanation: Explanation,
 }
 
 pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
     let plan = load(file)?;
-    let client = chain.client()?;
     let account = chain.maybe_account()?;
-    if let Some(account) = &account {
-        client.check(account.address(), &post(&plan)).await?;
-    }
-    let now = client.time().await?;
-    let shown = Shown::new(&plan, &now, account.is_some())?;
-    printer.result(&shown, &shown.text(&now));
+    let account = account.map(|account| account.address());
+    let shown = Shown::new(&plan)?;
+    let (shown, now) = match ask(&chain.client()?, account, &plan).await {
+        Ok(answer) => {
+            let now = answer.now;
+            (shown.answered(&plan, answer)?, Some(now))
+        }
+        // The rest of it is worth knowing all the same.
+        Err(error @ Error::Unreachable { .. }) => {
+            let unreachable = Some(error.to_string());
+            let shown = Shown {
+                unreachable,
+                ..shown
+            };
+            (shown, None)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    printer.result(&shown, &shown.text(now.as_ref()));
     Ok(())
+}
+
+async fn ask(client: &Client, account: Option<Address>, plan: &Plan) -> Result<Answer, Error> {
+    if let Some(account) = account {
+        client.check(account, &post(plan)).await?;
+    }
+    // Without an account as one that no offer names.
+    let owner = account.unwrap_or_default();
+    let question = Question::draft(owner, plan.terms.clone(), plan.funds);
+    Ok(Answer {
+        now: client.time().await?,
+        checked: account.is_some(),
+        explanation: client.explain(&question).await?,
+    })
 }
 
 /// Reads a plan and the function that it names.
@@ -94,62 +156,119 @@ pub(super) fn post(plan: &Plan) -> Call {
     Call::Demand(demand::Call::Post { terms, escrow })
 }
 
-impl Shown {
-    fn new(plan: &Plan, now: &Time, checked: bool) -> anyhow::Result<Self> {
-        let terms = &plan.terms;
+impl Cost {
+    /// What `rate` comes to with the plan's funds.
+    fn new(rate: Rate, plan: &Plan, now: &Time) -> Self {
         let epoch = Seconds(now.epoch_seconds);
-        let per_worker = terms.limit_price.of_units(terms.units_per_worker);
-        let rate = per_worker.and_then(|rate| rate.times(terms.target_workers.into()));
-        let rate: Rate =
-            rate.context("the cost is beyond all bounds\nhint: lower `limit_price`")?;
         let funds = plan.funds.exact(epoch).and_then(|funds| funds.lasts(rate));
+        let duration = plan.terms.duration;
         let lasts = funds
             .map_or(u64::MAX, |lasts| lasts.0)
-            .min(terms.duration.map_or(u64::MAX, |duration| duration.0));
+            .min(duration.map_or(u64::MAX, |duration| duration.0));
         let cost = |span| {
             rate.over(Seconds(span))
                 .map_or(u128::MAX, |cost: Exact| cost.floor(epoch).0)
         };
         let paid_until = now.time.saturating_add(lasts);
-        Ok(Self {
-            name: plan.name.clone(),
-            terms: terms.clone().into(),
-            funds: plan.funds.0,
-            cost_per_epoch: rate.0,
+        Self {
             cost_per_day: cost(DAY),
             cost_per_month: cost(MONTH),
             lasts,
             paid_until,
             paid_until_wall_ms: now.wall_ms_at(paid_until),
-            checked,
+        }
+    }
+}
+
+impl Shown {
+    /// What is known without a node.
+    fn new(plan: &Plan) -> anyhow::Result<Self> {
+        Ok(Self {
+            name: plan.name.clone(),
+            terms: plan.terms.clone().into(),
+            funds: plan.funds.0,
+            cost_per_epoch: most(plan)?.0,
+            most: None,
+            checked: false,
+            market: None,
+            unreachable: None,
         })
     }
 
-    fn text(&self, now: &Time) -> String {
+    fn answered(self, plan: &Plan, answer: Answer) -> anyhow::Result<Self> {
+        let explanation = answer.explanation;
+        let rate = Rate(explanation.rate);
+        let placed = !explanation.placed.is_empty();
+        Ok(Self {
+            most: Some(Cost::new(most(plan)?, plan, &answer.now)),
+            checked: answer.checked,
+            market: Some(Market {
+                cost: placed.then(|| Cost::new(rate, plan, &answer.now)),
+                explanation,
+            }),
+            ..self
+        })
+    }
+
+    fn text(&self, now: Option<&Time>) -> String {
         let terms = &self.terms;
         let artifact: B256 = terms.artifact;
-        let checked = match self.checked {
-            true => "the chain would take it as things stand",
-            false => "not checked against the chain: name your account with --key",
-        };
-        format!(
+        let mut text = format!(
             "plan {}\n\
              function  {artifact}, {} bytes\n\
              workers   {} to {}, {} CUs each\n\
-             cost      at most {} an epoch, {} a day, {} a month\n\
-             funds     {}, for at least {}: paid until {} if all workers ran now\n\
-             {checked}",
+             cost      at most {} an epoch",
             self.name,
             terms.artifact_size,
             terms.min_workers,
             terms.target_workers,
             terms.units_per_worker,
             usdc(self.cost_per_epoch),
-            usdc(self.cost_per_day),
-            usdc(self.cost_per_month),
-            usdc(self.funds),
-            span(self.lasts),
-            on_the_wall(now, self.paid_until),
-        )
+        );
+        if let (Some(most), Some(now)) = (&self.most, now) {
+            text += &format!(
+                ", {}\nfunds     {}, for at least {} if all workers ran now",
+                most.by_time(),
+                usdc(self.funds),
+                most.lasting(now)
+            );
+        }
+        text += match (&self.unreachable, self.checked) {
+            (Some(_), _) => "\nmarket    not asked",
+            (None, true) => "\nthe chain would take it as things stand",
+            (None, false) => "\nnot checked against the chain: name your account with --key",
+        };
+        if let Some(why) = &self.unreachable {
+            text += &format!(": {why}");
+        }
+        if let (Some(market), Some(now)) = (&self.market, now) {
+            text += "\n";
+            text += &explain::text(&market.explanation, terms, self.funds);
+            if let Some(cost) = &market.cost {
+                let (by_time, lasting) = (cost.by_time(), cost.lasting(now));
+                text += &format!("  {by_time}; the funds last {lasting}\n");
+            }
+        }
+        text
     }
+}
+
+impl Cost {
+    fn by_time(&self) -> String {
+        let (day, month) = (usdc(self.cost_per_day), usdc(self.cost_per_month));
+        format!("{day} a day, {month} a month")
+    }
+
+    fn lasting(&self, now: &Time) -> String {
+        let until = on_the_wall(now, self.paid_until);
+        format!("{}: paid until {until}", span(self.lasts))
+    }
+}
+
+/// The most that a plan can cost: all workers at the limit price.
+fn most(plan: &Plan) -> anyhow::Result<Rate> {
+    let terms = &plan.terms;
+    let per_worker = terms.limit_price.of_units(terms.units_per_worker);
+    let rate = per_worker.and_then(|rate| rate.times(terms.target_workers.into()));
+    rate.context("the cost is beyond all bounds\nhint: lower `limit_price`")
 }

@@ -1,12 +1,14 @@
 //! `mp deploy status`.
 
+use super::explain;
 use crate::amount::usdc;
 use crate::chain::{Chain, all};
 use crate::clock::on_the_wall;
 use crate::printer::Printer;
 use client::marketplace::units::DealId;
 use client::view::{
-    deal::{Deal, Rollout},
+    deal::{Deal, Rollout, Status},
+    explain::{Explanation, Question},
     time::Time,
 };
 use serde::Serialize;
@@ -19,6 +21,9 @@ struct Shown {
     deal: Deal,
     paid_until_wall_ms: Option<u64>,
     ends_wall_ms: Option<u64>,
+    /// What clearing would do, of a demand that is looked at alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    market: Option<Explanation>,
 }
 
 pub(super) async fn run(
@@ -30,8 +35,14 @@ pub(super) async fn run(
     let now = client.time().await?;
     if let Some(id) = deal {
         let deal = client.deal(id).await?;
-        let text = text(&deal, &now);
-        printer.result(&Shown::new(deal, &now), &text);
+        let mut text = text(&deal, &now);
+        let mut shown = Shown::new(deal, &now);
+        if shown.deal.status == Status::Matching {
+            let market = client.explain(&Question::posted(id)).await?;
+            text += &explain::text(&market, &shown.deal.terms, shown.deal.free);
+            shown.market = Some(market);
+        }
+        printer.result(&shown, &text);
         return Ok(());
     }
     let owner = chain.account()?.address();
@@ -54,6 +65,7 @@ impl Shown {
             paid_until_wall_ms: wall(deal.paid_until),
             ends_wall_ms: wall(deal.ends),
             deal,
+            market: None,
         }
     }
 }
