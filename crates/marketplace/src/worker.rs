@@ -404,7 +404,10 @@ fn report<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, stopped: &[WorkerId]) -> Res
     for worker in stopped {
         stop(cx, *worker)?;
     }
-    let until = cx.now().after(Seconds(cx.params.lease_seconds));
+    // A lease that became shorter since does not take back what an earlier report gave: the deals of its workers
+    // stand in the index of time by that.
+    let renewed = cx.now().after(Seconds(cx.params.lease_seconds));
+    let until = renewed.max(lease.until);
     LEASES.put(
         cx.store,
         &id,
