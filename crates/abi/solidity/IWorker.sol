@@ -41,7 +41,8 @@ interface IWorker {
     event WorkerGone(
         uint64 indexed worker, uint64 indexed deal, GoneReason reason, Fault fault, uint64 at, uint128 earned
     );
-    event WorkerPaid(uint64 indexed worker, uint64 indexed provider, uint128 amount);
+    /// What the provider's owner got, and what the treasury got.
+    event WorkerPaid(uint64 indexed worker, uint64 indexed provider, uint128 amount, uint128 fee);
 
     /// The worker runs this artifact from now on: the first, or in its turn of a rollout that of now.
     function reportRunning(uint64 worker, bytes32 artifact) external;

@@ -149,10 +149,12 @@ pub(crate) fn log(event: &Event) -> LogData {
             worker,
             provider,
             amount,
+            fee,
         } => i::WorkerPaid {
             worker: worker.0,
             provider: provider.0,
             amount: amount.0,
+            fee: fee.0,
         }
         .encode_log_data(),
     }

@@ -8,7 +8,7 @@
 //!                +---- top-up (released) ---- Paused ---- top-up (kept) --> Active | Degraded | Starting
 //!                                any of them ----> Ended
 //! ```
-//! Promises (`docs/spec/deal.md`): M1 to M12, named where they are kept.
+//! Promises (`docs/spec/deal.md`): M1 to M11, named where they are kept.
 
 mod deadline;
 mod hold;

@@ -117,6 +117,7 @@ params! {
     max_target_workers: 64, 1..=256, "workers", Now, "Largest target of a demand.";
     max_hold_seconds: 604_800, 0..=31_536_000, "seconds", Now, "Longest hold of a demand.";
     hold_ppm: 250_000, 0..=1_000_000, "ppm", AtCreation, "What a hold costs, as a part of what running costs.";
+    fee_ppm: 0, 0..=200_000, "ppm", AtCreation, "Part of what providers withdraw that goes to the treasury.";
     look_budget: 4_096, 1..=65_536, "candidates", Now, "Candidates that fit a demand and among which one look chooses.";
     clearing_budget: 65_536, 1..=1_000_000_000, "candidates", Now, "Work of clearing in one block before it goes on in the next: candidates that fit; 64 that are only tested count as one.";
     due_budget: 1_024, 1..=1_000_000, "deals and workers", Now, "Deals, with their workers, brought up to now by the clock in one half of a block.";

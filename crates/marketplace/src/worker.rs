@@ -159,7 +159,7 @@ pub struct Worker {
     pub stage: Stage,
     /// What it runs, or is to run first.
     pub artifact: Hash,
-    /// What was paid out of what it earned.
+    /// What was paid out of what it earned, fees included.
     pub paid: Usdc,
 }
 
@@ -287,8 +287,10 @@ pub enum Event {
         worker: WorkerId,
         /// Who earns.
         provider: ProviderId,
-        /// How much this time.
+        /// What its owner got this time.
         amount: Usdc,
+        /// What the treasury got.
+        fee: Usdc,
     },
 }
 

@@ -67,7 +67,7 @@ fn after<S: Store>(
 }
 
 /// Pays out one worker: what it earned up to the last report, rounded down once over its whole life, minus what
-/// was paid before.
+/// was paid before; the fee to the treasury, the rest to the owner. Gives the rest.
 fn pay<S: Store>(
     cx: &mut Cx<'_, S>,
     provider: ProviderId,
@@ -84,11 +84,19 @@ fn pay<S: Store>(
     if amount == Usdc::ZERO {
         return Ok(amount);
     }
-    ledger::transfer(cx, Account::Deal(deal), Account::User(owner), amount)?;
+    let fee = now.fee(id, amount)?;
+    let rest = amount.checked_sub(fee);
+    let rest = rest.ok_or_else(|| fault("fee beyond the pay"))?;
+    for (to, part) in [(Account::Treasury, fee), (Account::User(owner), rest)] {
+        if part != Usdc::ZERO {
+            ledger::transfer(cx, Account::Deal(deal), to, part)?;
+        }
+    }
     cx.emit(worker::Event::Paid {
         worker: id,
         provider,
-        amount,
+        amount: rest,
+        fee,
     });
     let was_gone = now.note_paid(id, amount)?;
     if was_gone {
@@ -97,7 +105,7 @@ fn pay<S: Store>(
         UNPAID.delete(cx.store, &(deal, id))?;
     }
     now.save(cx)?;
-    Ok(amount)
+    Ok(rest)
 }
 
 impl Deal {
@@ -125,6 +133,16 @@ impl DealNow {
         earned
             .checked_sub(worker.paid)
             .ok_or_else(|| fault("worker was paid too much"))
+    }
+
+    /// The fee out of the next `amount` that a loaded worker is paid: rounded down once over its whole life, so that
+    /// withdrawing often changes nothing.
+    fn fee(&self, id: WorkerId, amount: Usdc) -> Result<Usdc, Error> {
+        let before = self.loaded(id)?.0.paid;
+        let fee_of = |paid: Usdc| paid.part(self.params.fee_ppm);
+        let after = before.checked_add(amount).and_then(fee_of);
+        let fee = after.and_then(|after| after.checked_sub(fee_of(before)?));
+        fee.ok_or_else(|| fault("fee beyond 128 bits"))
     }
 
     /// Counts a payment. True if the worker was gone before, so that this was the last and its row goes.

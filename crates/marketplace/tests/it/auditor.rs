@@ -23,6 +23,7 @@ struct Audited {
     /// Least seconds that its workers are paid for, as of its posting.
     least: u64,
     hold_ppm: u128,
+    fee_ppm: u128,
     /// Paid in, and paid back to the owner.
     paid_in: u128,
     paid_back: u128,
@@ -45,6 +46,8 @@ struct Hired {
     /// Whole millionths earned, once gone.
     earned: Option<u128>,
     paid: u128,
+    /// Of that, to the treasury.
+    fees: u128,
     /// Its peer said at this time that it cannot run.
     cannot: bool,
     named_stopped: bool,
@@ -63,6 +66,7 @@ pub(crate) struct Auditor {
     least: u64,
     lease: u64,
     hold_ppm: u128,
+    fee_ppm: u128,
     users: BTreeMap<Address, u128>,
     treasury: u128,
     /// FLT.
@@ -95,6 +99,7 @@ impl Auditor {
             least: params.min_charge_seconds,
             lease: params.lease_seconds,
             hold_ppm: params.hold_ppm.into(),
+            fee_ppm: params.fee_ppm.into(),
             users,
             treasury: 0,
             deposits: 0,
@@ -181,6 +186,7 @@ impl Auditor {
                     terms,
                     least: self.least,
                     hold_ppm: self.hold_ppm,
+                    fee_ppm: self.fee_ppm,
                     paid_in: escrow.0,
                     paid_back: 0,
                     to_treasury: 0,
@@ -287,6 +293,7 @@ impl Auditor {
         match name {
             "min_charge_seconds" => self.least = value,
             "hold_ppm" => self.hold_ppm = value.into(),
+            "fee_ppm" => self.fee_ppm = value.into(),
             // A lease that was renewed before keeps its length.
             "lease_seconds" => self.lease = self.lease.max(value),
             _ => {}
@@ -381,6 +388,7 @@ impl Auditor {
                     ran: None,
                     earned: None,
                     paid: 0,
+                    fees: 0,
                     cannot: false,
                     named_stopped: false,
                     runs: self.deals.get(deal).expect("deal").terms.artifact.hash,
@@ -428,14 +436,19 @@ impl Auditor {
                 worker,
                 provider,
                 amount,
+                fee,
             } => {
                 let due = self.due(*worker, now);
                 let hired = self.workers.get_mut(worker).expect("worker");
-                hired.paid += amount.0;
+                hired.paid += amount.0 + fee.0;
+                hired.fees += fee.0;
+                self.treasury += fee.0;
                 assert_eq!(hired.paid, due, "a withdrawal pays all that is due");
                 assert_eq!(hired.provider, *provider, "and pays whom it is due to");
                 let deal = self.deals.get_mut(&hired.deal).expect("deal");
-                deal.paid_to_providers += amount.0;
+                let fees = hired.paid * deal.fee_ppm / 1_000_000;
+                assert_eq!(hired.fees, fees, "the fee of all that was paid");
+                deal.paid_to_providers += amount.0 + fee.0;
                 let owner = *self.owners.get(provider).expect("provider");
                 self.give(owner, amount.0);
             }

@@ -23,6 +23,7 @@ fn params(dice: &mut Dice) -> Params {
         max_target_workers: 6,
         max_hold_seconds: 100,
         hold_ppm: 123_457,
+        fee_ppm: dice.of(&[0, 12_345, 200_000]),
         look_budget: 40,
         faucet_usdc: 1_000_000,
         removal_epochs: 1,
