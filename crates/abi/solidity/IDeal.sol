@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Fault} from "./Types.sol";
+import {Fault, Rollout} from "./Types.sol";
 
 /// Deals: what was agreed, who serves, and the money.
 interface IDeal {
@@ -24,6 +24,11 @@ interface IDeal {
         uint128 free;
         /// What its owner may take back.
         uint128 surplus;
+        /// How many artifacts it had.
+        uint32 artifactVersion;
+        Rollout rollout;
+        /// The worker that is next to change, or at which it stopped.
+        uint64 rolloutWorker;
         /// When the escrow is used up; the largest number: nothing runs.
         uint64 paidUntil;
     }

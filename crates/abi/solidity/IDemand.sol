@@ -1,35 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.20;
 
-import {Pricing, Requirement} from "./Types.sol";
+import {Artifact, Pricing, Providers, Requirement, Spread} from "./Types.sol";
 
 /// Demands: a developer's willingness to pay. A demand is a deal that has no workers yet, under one id.
 interface IDemand {
-    /// Who holds the bytes of an artifact.
-    struct Source {
-        /// Overlay key.
-        bytes32 key;
-        /// host:port.
-        string endpoint;
-    }
-
-    struct Artifact {
-        /// BLAKE3.
-        bytes32 hash;
-        /// Bytes.
-        uint64 size;
-        /// At most 4.
-        Source[] sources;
-    }
-
-    /// How far workers must lie apart; zero: no limit.
-    struct Spread {
-        uint16 maxPerProvider;
-        uint16 maxPerDatacenter;
-        uint16 maxPerCountry;
-        uint16 minProviders;
-        uint16 minCountries;
-    }
 
     struct DemandTerms {
         Artifact artifact;
@@ -45,6 +20,7 @@ interface IDemand {
         string[] effectors;
         uint32 protocolVersion;
         Spread spread;
+        Providers providers;
         /// Seconds.
         uint64 hold;
         /// An account that may evict workers and nothing else; zero: none.

@@ -7,7 +7,7 @@ import {Fault} from "./Types.sol";
 /// notice, too, and leave.
 interface IWorker {
     enum GoneReason {
-        CannotRun, NeverStarted, Failed, Silent, Evicted, Stopped, Completed, Unfunded, BadArtifact,
+        CannotRun, NeverStarted, Failed, Silent, Evicted, Unwanted, Stopped, Completed, Unfunded, BadArtifact,
         Declined, Left, NoticeKept
     }
     enum Obstacle { Unavailable, Invalid, Unsupported }
@@ -24,6 +24,8 @@ interface IWorker {
         /// Seconds of notice before its provider leaves.
         uint64 notice;
         WorkerStage stage;
+        /// What it runs, or is to run first.
+        bytes32 artifact;
         /// Draining: when its notice is over; else zero.
         uint64 leaving;
         uint128 paid;
@@ -42,10 +44,10 @@ interface IWorker {
     /// What the provider's owner got, and what the treasury got.
     event WorkerPaid(uint64 indexed worker, uint64 indexed provider, uint128 amount, uint128 fee);
 
-    /// The worker runs this artifact from now on.
+    /// The worker runs this artifact from now on: the first, or in its turn of a rollout that of now.
     function reportRunning(uint64 worker, bytes32 artifact) external;
-    /// The worker cannot be run.
-    function reportCannotRun(uint64 worker, Obstacle obstacle) external;
+    /// The worker cannot run this artifact. In its turn of a rollout it runs on as before, and the rollout stops.
+    function reportCannotRun(uint64 worker, bytes32 artifact, Obstacle obstacle) external;
     /// All workers of the peer run, but for those named; renews the peer's lease.
     function report(bytes32 peer, uint64[] calldata stopped) external;
 

@@ -42,3 +42,39 @@ enum Pricing { Epoch, Request }
 
 /// Who is to blame.
 enum Fault { Nobody, Developer, Provider }
+
+/// How far workers must lie apart; zero: no limit.
+struct Spread {
+    uint16 maxPerProvider;
+    uint16 maxPerDatacenter;
+    uint16 maxPerCountry;
+    uint16 minProviders;
+    uint16 minCountries;
+}
+
+/// Which providers may serve: those allowed, or all if none are named; and none of those denied. At most 64 of each.
+struct Providers {
+    uint64[] allow;
+    uint64[] deny;
+}
+
+/// Who holds the bytes of an artifact.
+struct Source {
+    /// Overlay key.
+    bytes32 key;
+    /// host:port.
+    string endpoint;
+}
+
+struct Artifact {
+    /// BLAKE3.
+    bytes32 hash;
+    /// Bytes.
+    uint64 size;
+    /// At most 4.
+    Source[] sources;
+}
+
+/// How far a deal's workers are with its artifact: all run it; one is next to change to it; it stopped at one that cannot
+/// run it (and runs on as before), or that went by its provider's fault.
+enum Rollout { Done, Rolling, StoppedCannotRun, StoppedGone }

@@ -2,12 +2,14 @@
 
 use crate::refusal::Revert;
 use crate::sol::{
-    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
+    IChange::IChangeCalls, IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
     IDeposit::IDepositCalls, IErrors::UnknownCall, IGovernance::IGovernanceCalls,
     IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
     IWorker::IWorkerCalls,
 };
-use crate::{datacenter, deal, demand, deposit, governance, offer, peer, provider, time, worker};
+use crate::{
+    change, datacenter, deal, demand, deposit, governance, offer, peer, provider, time, worker,
+};
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
 use marketplace::units::{ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
@@ -17,6 +19,10 @@ use marketplace::{Call, Cx, Error, Reply};
 const MEMORY_LIMIT: usize = 4 << 20;
 
 /// What calldata of the marketplace asks for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is a call most of the time"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To do something.
@@ -75,6 +81,7 @@ pub fn decode(data: &[u8]) -> Result<Request, Revert> {
         IOfferCalls => offer::decode,
         IDemandCalls => demand::decode,
         IDealCalls => deal::decode,
+        IChangeCalls => change::decode,
         IWorkerCalls => worker::decode,
         ITimeCalls => time::decode,
     }
@@ -105,6 +112,7 @@ pub fn encode(call: &Call) -> Vec<u8> {
         Call::Offer(call) => offer::encode(call),
         Call::Demand(call) => demand::encode(call),
         Call::Deal(call) => deal::encode(call),
+        Call::Change(call) => change::encode(call),
         Call::Worker(call) => worker::encode(call),
     }
 }

@@ -1,6 +1,7 @@
 //! Deals: calls, events and records of `IDeal.sol`.
 
 use crate::calldata::{Query, Request};
+use crate::change;
 use crate::refusal::Revert;
 use crate::sol::IDeal::{self as i, IDealCalls as Calls};
 use alloy_primitives::LogData;
@@ -115,6 +116,9 @@ impl From<View> for i::DealRecord {
             rate: view.deal.rate.0,
             free: view.free.0,
             surplus: view.surplus.0,
+            artifactVersion: view.deal.artifact_version,
+            rollout: change::rollout(view.deal.rollout).0,
+            rolloutWorker: change::rollout(view.deal.rollout).1,
             paidUntil: view.paid_until.0,
         }
     }

@@ -3,14 +3,19 @@
 use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IDemand::{self as i, IDemandCalls as Calls};
-use crate::sol::Pricing as SolPricing;
+use crate::sol::{
+    Artifact as SolArtifact, Pricing as SolPricing, Providers as SolProviders, Source as SolSource,
+    Spread as SolSpread,
+};
 use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use marketplace::attribute::Predicate;
-use marketplace::demand::{Artifact, Call, DEMANDS, Event, Pricing, Source, Spread, Terms};
+use marketplace::demand::{
+    Artifact, Call, DEMANDS, Event, Pricing, Providers, Source, Spread, Terms,
+};
 use marketplace::refusal::Object;
 use marketplace::store::Store;
-use marketplace::units::{Address, DealId, Hash, PeerId, Price, Seconds, Usdc};
+use marketplace::units::{Address, DealId, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
 use marketplace::{Cx, Error, Refusal};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
@@ -57,9 +62,9 @@ pub(crate) fn answer<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Vec<u8>
     Ok(i::getDemandCall::abi_encode_returns(&terms.into()))
 }
 
-impl From<Artifact> for i::Artifact {
+impl From<Artifact> for SolArtifact {
     fn from(artifact: Artifact) -> Self {
-        let source = |source: Source| i::Source {
+        let source = |source: Source| SolSource {
             key: source.key.0.into(),
             endpoint: source.endpoint,
         };
@@ -71,9 +76,9 @@ impl From<Artifact> for i::Artifact {
     }
 }
 
-impl From<i::Artifact> for Artifact {
-    fn from(artifact: i::Artifact) -> Self {
-        let source = |source: i::Source| Source {
+impl From<SolArtifact> for Artifact {
+    fn from(artifact: SolArtifact) -> Self {
+        let source = |source: SolSource| Source {
             key: PeerId(source.key.0),
             endpoint: source.endpoint,
         };
@@ -85,7 +90,7 @@ impl From<i::Artifact> for Artifact {
     }
 }
 
-impl From<Spread> for i::Spread {
+impl From<Spread> for SolSpread {
     fn from(spread: Spread) -> Self {
         Self {
             maxPerProvider: spread.max_per_provider,
@@ -97,8 +102,8 @@ impl From<Spread> for i::Spread {
     }
 }
 
-impl From<i::Spread> for Spread {
-    fn from(spread: i::Spread) -> Self {
+impl From<SolSpread> for Spread {
+    fn from(spread: SolSpread) -> Self {
         Self {
             max_per_provider: spread.maxPerProvider,
             max_per_datacenter: spread.maxPerDatacenter,
@@ -131,6 +136,36 @@ impl TryFrom<SolPricing> for Pricing {
     }
 }
 
+impl From<Providers> for SolProviders {
+    fn from(providers: Providers) -> Self {
+        let ids = |list: Vec<ProviderId>| list.into_iter().map(|id| id.0).collect();
+        Self {
+            allow: ids(providers.allow),
+            deny: ids(providers.deny),
+        }
+    }
+}
+
+impl From<SolProviders> for Providers {
+    fn from(providers: SolProviders) -> Self {
+        let ids = |list: Vec<u64>| list.into_iter().map(ProviderId).collect();
+        Self {
+            allow: ids(providers.allow),
+            deny: ids(providers.deny),
+        }
+    }
+}
+
+/// The account at an address; zero: none.
+pub(crate) fn account(address: SolAddress) -> Option<Address> {
+    (address != SolAddress::ZERO).then_some(Address(address.into_array()))
+}
+
+/// The address of an account, or zero.
+pub(crate) fn account_to(account: Option<Address>) -> SolAddress {
+    account.unwrap_or_default().0.into()
+}
+
 impl From<Terms> for i::DemandTerms {
     fn from(terms: Terms) -> Self {
         Self {
@@ -145,8 +180,9 @@ impl From<Terms> for i::DemandTerms {
             effectors: terms.effectors,
             protocolVersion: terms.protocol_version,
             spread: terms.spread.into(),
+            providers: terms.providers.into(),
             hold: terms.hold.0,
-            monitor: terms.monitor.unwrap_or_default().0.into(),
+            monitor: account_to(terms.monitor),
         }
     }
 }
@@ -160,7 +196,6 @@ impl TryFrom<i::DemandTerms> for Terms {
             .into_iter()
             .map(TryInto::try_into)
             .collect();
-        let monitor = (terms.monitor != SolAddress::ZERO).then_some(terms.monitor);
         Ok(Self {
             artifact: terms.artifact.into(),
             units_per_worker: terms.unitsPerWorker,
@@ -173,8 +208,9 @@ impl TryFrom<i::DemandTerms> for Terms {
             effectors: terms.effectors,
             protocol_version: terms.protocolVersion,
             spread: terms.spread.into(),
+            providers: terms.providers.into(),
             hold: Seconds(terms.hold),
-            monitor: monitor.map(|monitor| Address(monitor.into_array())),
+            monitor: account(terms.monitor),
         })
     }
 }

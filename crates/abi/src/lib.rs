@@ -3,6 +3,7 @@
 
 pub mod attribute;
 pub mod calldata;
+pub mod change;
 pub mod datacenter;
 pub mod deal;
 pub mod demand;

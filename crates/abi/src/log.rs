@@ -1,8 +1,8 @@
 //! Events as logs.
 
 use crate::{
-    MARKETPLACE, USDC, datacenter, deal, demand, deposit, governance, offer, peer, provider, usdc,
-    worker,
+    MARKETPLACE, USDC, change, datacenter, deal, demand, deposit, governance, offer, peer,
+    provider, usdc, worker,
 };
 use alloy_primitives::Log;
 use marketplace::Event;
@@ -20,6 +20,7 @@ pub fn of(event: &Event) -> Log {
         Event::Offer(event) => (MARKETPLACE, offer::log(event)),
         Event::Demand(event) => (MARKETPLACE, demand::log(event)),
         Event::Deal(event) => (MARKETPLACE, deal::log(event)),
+        Event::Change(event) => (MARKETPLACE, change::log(event)),
         Event::Worker(event) => (MARKETPLACE, worker::log(event)),
     };
     Log { address, data }

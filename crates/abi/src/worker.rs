@@ -20,6 +20,7 @@ pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
         },
         Calls::reportCannotRun(c) => Call::CannotRun {
             worker: WorkerId(c.worker),
+            artifact: Hash(c.artifact.0),
             obstacle: obstacle(c.obstacle)?,
         },
         Calls::report(c) => Call::Report {
@@ -47,8 +48,13 @@ pub(crate) fn encode(call: &Call) -> Vec<u8> {
             artifact: artifact.0.into(),
         }
         .abi_encode(),
-        Call::CannotRun { worker, obstacle } => i::reportCannotRunCall {
+        Call::CannotRun {
+            worker,
+            artifact,
+            obstacle,
+        } => i::reportCannotRunCall {
             worker: worker.0,
+            artifact: artifact.0.into(),
             obstacle: obstacle_to(*obstacle),
         }
         .abi_encode(),
@@ -161,6 +167,7 @@ fn gone_reason(reason: GoneReason) -> i::GoneReason {
         GoneReason::Failed => i::GoneReason::Failed,
         GoneReason::Silent => i::GoneReason::Silent,
         GoneReason::Evicted => i::GoneReason::Evicted,
+        GoneReason::Unwanted => i::GoneReason::Unwanted,
         GoneReason::Stopped => i::GoneReason::Stopped,
         GoneReason::Completed => i::GoneReason::Completed,
         GoneReason::Unfunded => i::GoneReason::Unfunded,
@@ -198,6 +205,7 @@ impl From<Worker> for i::WorkerRecord {
                 Stage::Draining { .. } => i::WorkerStage::Draining,
                 Stage::Gone { .. } => i::WorkerStage::Gone,
             },
+            artifact: worker.artifact.0.into(),
             paid: worker.paid.0,
         }
     }

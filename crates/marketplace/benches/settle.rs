@@ -258,6 +258,7 @@ fn post_demand(duration: Option<Seconds>) -> Call {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     };

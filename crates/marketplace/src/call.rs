@@ -4,7 +4,9 @@ use crate::cx::Cx;
 use crate::refusal::Error;
 use crate::store::Store;
 use crate::units::{ChangeId, DatacenterId, DealId, OfferId, ProviderId, Usdc};
-use crate::{datacenter, deal, demand, deposit, governance, offer, peer, provider, usdc, worker};
+use crate::{
+    change, datacenter, deal, demand, deposit, governance, offer, peer, provider, usdc, worker,
+};
 
 /// A call, in the words of its noun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Call {
     Demand(demand::Call),
     /// About a deal.
     Deal(deal::Call),
+    /// About changes of a deal.
+    Change(change::Call),
     /// About workers, made by peers.
     Worker(worker::Call),
 }
@@ -71,6 +75,7 @@ fn handle<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
         Call::Offer(call) => offer::apply(cx, call),
         Call::Demand(call) => demand::apply(cx, call),
         Call::Deal(call) => deal::apply(cx, call),
+        Call::Change(call) => change::apply(cx, call),
         Call::Worker(call) => worker::apply(cx, call),
     }
 }

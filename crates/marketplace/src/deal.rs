@@ -16,12 +16,14 @@ mod money;
 mod notice;
 mod now;
 mod payout;
+mod rollout;
 mod save;
 mod view;
 mod warning;
 
 pub(crate) use now::{DealNow, Pay};
 pub(crate) use payout::withdraw;
+pub use rollout::{Halt, PREVIOUS, Rollout};
 pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
 pub(crate) use warning::next_warning;
 
@@ -109,6 +111,8 @@ pub enum Queued {
 pub struct Deal {
     /// Who pays.
     pub owner: Address,
+    /// Who may become its owner.
+    pub heir: Option<Address>,
     /// Where it stands.
     pub status: Status,
     /// When it was posted.
@@ -141,9 +145,13 @@ pub struct Deal {
     pub replaced: (Epoch, u16),
     /// Peers that left it, and the epoch up to which they are no candidates.
     pub excluded: Vec<(PeerId, Epoch)>,
-    /// Whether any worker ever ran its artifact.
-    pub ran: bool,
-    /// Providers who said that they cannot run it, before any did; two end the deal.
+    /// How many artifacts it had.
+    pub artifact_version: u32,
+    /// How far its workers are with the one of now.
+    pub rollout: Rollout,
+    /// When its first worker began to run.
+    pub began: Option<Time>,
+    /// Providers who said that they cannot run its artifact, before any ran one; two end the deal.
     pub cannot_run: Vec<ProviderId>,
 
     /// Escrow that is nobody's yet, as of `at`, but for what live workers earned in holds: see [`Deal::spare`].
@@ -368,12 +376,13 @@ fn remove<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<(), Error> {
     }
     DEALS.delete(cx.store, &id)?;
     DEMANDS.delete(cx.store, &id)?;
+    PREVIOUS.delete(cx.store, &id)?;
     LOOKS.delete(cx.store, &id)?;
     cx.emit(Event::Removed { deal: id });
     deposit::give_back(cx, cx.caller(), deal.deposit)
 }
 
-fn refuse_ended(now: &DealNow) -> Result<(), Error> {
+pub(crate) fn refuse_ended(now: &DealNow) -> Result<(), Error> {
     let object = Object::Deal(now.id);
     ensure(
         !now.deal.ended(),

@@ -5,6 +5,7 @@
 //! - D1: a demand is posted with its escrow, or not at all.
 //! - D2: the escrow covers `min_prepaid_epochs` of the whole target at the limit price.
 //! - D3: every list and number of a demand has a limit.
+//! - D7: providers may be named that alone serve it, or that do not.
 
 use crate::attribute::{Predicate, check_text};
 use crate::call::Reply;
@@ -12,14 +13,14 @@ use crate::cx::Cx;
 use crate::deal::{Deal, DealNow};
 use crate::ledger::{self, Account};
 use crate::limits::{
-    MAX_ARTIFACT, MAX_DURATION, MAX_EFFECTORS, MAX_ENDPOINTS, MAX_PRICE, MAX_REQUIREMENTS,
-    MAX_SUPPLY, MAX_UNITS,
+    MAX_ARTIFACT, MAX_DURATION, MAX_EFFECTORS, MAX_ENDPOINTS, MAX_PRICE, MAX_PROVIDERS,
+    MAX_REQUIREMENTS, MAX_SUPPLY, MAX_UNITS,
 };
 use crate::params::Params;
 use crate::refusal::{Error, Refusal, ensure, long, within};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{Address, DealId, Hash, PeerId, Price, Seconds, Usdc};
+use crate::units::{Address, DealId, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
 use crate::{peer, time, usdc};
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -67,6 +68,15 @@ pub struct Spread {
     pub min_countries: u16,
 }
 
+/// Which providers may serve.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Providers {
+    /// Only these, at most 64; empty: all.
+    pub allow: Vec<ProviderId>,
+    /// None of these, at most 64.
+    pub deny: Vec<ProviderId>,
+}
+
 /// What a developer wants and what for.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -92,6 +102,8 @@ pub struct Terms {
     pub protocol_version: u32,
     /// How far workers must lie apart.
     pub spread: Spread,
+    /// Which providers may serve.
+    pub providers: Providers,
     /// How long workers are kept, not serving and at a part of their price, after the money is used up.
     pub hold: Seconds,
     /// An account that may evict workers and nothing else.
@@ -101,6 +113,12 @@ pub struct Terms {
 /// Terms of deals, from posting to removal.
 pub const DEMANDS: Table<DealId, Terms> = Table::new(0x20, "demands");
 const COUNTER: u8 = 3;
+const PLACES: u8 = 5;
+
+/// The next place in the queue: behind all that were given before. (D8)
+pub(crate) fn next_place<S: Store>(store: &mut S) -> Result<u64, Error> {
+    time::next_id(store, PLACES)
+}
 
 /// Calls about demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +178,8 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
 
     let id = DealId(time::next_id(cx.store, COUNTER)?);
     let artifact = terms.artifact.hash;
-    let mut deal = Deal::posted(owner, id.0, cx.now(), &cx.params);
+    let place = next_place(cx.store)?;
+    let mut deal = Deal::posted(owner, place, cx.now(), &cx.params);
     deal.version = cx.params.version;
     deal.deposit = cx.params.deposit(1);
     let mut now = DealNow::new(cx, id, deal, terms);
@@ -192,33 +211,68 @@ impl Terms {
             1,
             MAX_UNITS.into(),
         )?;
-        let most = params.max_target_workers.into();
-        within("target workers", self.target_workers.into(), 1, most)?;
-        let (min, target) = (self.min_workers.into(), self.target_workers.into());
-        within("least workers", min, 1, target)?;
-        within("limit price", self.limit_price.0, 1, MAX_PRICE.0)?;
-        let duration = self.duration.map_or(1, |duration| duration.0);
-        within("duration", duration.into(), 1, MAX_DURATION.into())?;
+        self.check_workers(params)?;
+        self.check_price()?;
+        self.check_duration()?;
         within(
             "hold",
             self.hold.0.into(),
             0,
             params.max_hold_seconds.into(),
         )?;
+        self.check_requirements()?;
+        self.check_spread()?;
+        self.providers.check()
+    }
+
+    pub(crate) fn check_workers(&self, params: &Params) -> Result<(), Error> {
+        let (min, target) = (self.min_workers.into(), self.target_workers.into());
+        let most = params.max_target_workers.into();
+        within("target workers", target, 1, most)?;
+        within("least workers", min, 1, target)
+    }
+
+    pub(crate) fn check_price(&self) -> Result<(), Error> {
+        within("limit price", self.limit_price.0, 1, MAX_PRICE.0)
+    }
+
+    pub(crate) fn check_duration(&self) -> Result<(), Error> {
+        let duration = self.duration.map_or(1, |duration| duration.0);
+        within("duration", duration.into(), 1, MAX_DURATION.into())
+    }
+
+    pub(crate) fn check_requirements(&self) -> Result<(), Error> {
         long("requirements", self.requirements.len(), 0, MAX_REQUIREMENTS)?;
         self.requirements.iter().try_for_each(Predicate::check)?;
         long("effectors", self.effectors.len(), 0, MAX_EFFECTORS)?;
         self.effectors
             .iter()
-            .try_for_each(|name| check_text("effector", name))?;
-        let spread = self.spread;
+            .try_for_each(|name| check_text("effector", name))
+    }
+
+    pub(crate) fn check_spread(&self) -> Result<(), Error> {
+        let (spread, min) = (self.spread, self.min_workers.into());
         within("distinct providers", spread.min_providers.into(), 0, min)?;
         within("distinct countries", spread.min_countries.into(), 0, min)
     }
 }
 
+impl Providers {
+    /// Whether a provider may serve. (D7)
+    #[must_use]
+    pub fn admit(&self, provider: ProviderId) -> bool {
+        let allowed = self.allow.is_empty() || self.allow.contains(&provider);
+        allowed && !self.deny.contains(&provider)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        long("allowed providers", self.allow.len(), 0, MAX_PROVIDERS)?;
+        long("denied providers", self.deny.len(), 0, MAX_PROVIDERS)
+    }
+}
+
 impl Artifact {
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         within("artifact size", self.size.into(), 1, MAX_ARTIFACT.into())?;
         long("sources", self.sources.len(), 0, MAX_ENDPOINTS)?;
         self.sources

@@ -37,6 +37,8 @@ events! {
     Demand(demand),
     /// Of a deal.
     Deal(deal),
+    /// Of a change of a deal.
+    Change(change),
     /// Of a worker.
     Worker(worker),
 }

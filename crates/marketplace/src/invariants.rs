@@ -8,12 +8,15 @@
 //! - I4 whereabouts: a unit serves the worker that lists it, and no other.
 //! - I5 time: a deal's next deadline, of money, duration, workers and their leases or a pause, is in the index, not
 //!   later than it is due; no deal is charged beyond now.
-//! - I6 spread: no cap and no target is exceeded, no worker costs more than the limit.
+//! - I6 target: no deal has more workers than its target, or two on one peer. (Price and spread bind a worker when
+//!   it is placed, and may be changed later: rows do not show them.)
 //! - I8 deposits: the row `deposits` is the sum of the deposits of all objects.
+//! - I9 rollout: the worker whose turn it is is the first that runs something else than its deal's artifact; only in a
+//!   rollout does any. What to go back to is kept for the deals that had another artifact.
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
-use crate::datacenter::{Country, DATACENTERS, Datacenter, TENANTS};
-use crate::deal::{DEALS, Deal, Queued, Status, next_warning};
+use crate::datacenter::{DATACENTERS, Datacenter, TENANTS};
+use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status, next_warning};
 use crate::demand::{DEMANDS, Terms};
 use crate::deposit::DEPOSITS;
 use crate::governance::CHANGES;
@@ -106,6 +109,7 @@ struct State {
     deals: BTreeMap<DealId, Deal>,
     workers: BTreeMap<WorkerId, Worker>,
     by_deal: BTreeMap<DealId, Vec<WorkerId>>,
+    previous: BTreeSet<DealId>,
 }
 
 impl State {
@@ -132,6 +136,7 @@ impl State {
             deals: checker.all(&DEALS),
             workers,
             by_deal,
+            previous: checker.all(&PREVIOUS).into_keys().collect(),
         }
     }
 
@@ -147,11 +152,6 @@ impl State {
 
     fn live(&self, deal: DealId) -> impl Iterator<Item = &Worker> {
         self.workers_of(deal).filter(|worker| !gone(worker))
-    }
-
-    fn country(&self, worker: &Worker) -> Option<Country> {
-        let peer = self.peers.get(&worker.peer)?;
-        Some(self.datacenters.get(&peer.datacenter)?.country)
     }
 }
 
@@ -274,7 +274,8 @@ impl Checker<'_> {
         self.escrow(state, id, deal);
         self.counts(state, id, deal);
         self.deadlines(state, id, deal, terms);
-        self.spread(state, id, deal, terms);
+        self.target(state, id, deal, terms);
+        self.rollout(state, id, deal, terms);
         let wants = deal.staying() < terms.target_workers && !deal.paused() && !deal.ended();
         let queued = deal.queued != Queued::No;
         self.expect(wants == queued, "I3 counts", || {
@@ -404,58 +405,49 @@ impl Checker<'_> {
         until.min(warning)
     }
 
-    /// I6. A worker under notice holds its place in no cap, but no other of the deal is on its peer.
-    fn spread(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
-        let staying = |worker: &&Worker| !worker.stage.is_draining();
-        let live: Vec<_> = state.live(id).filter(staying).collect();
-        let most = |values: Vec<Option<u64>>| {
-            let each = |value| values.iter().filter(|other| **other == value).count();
-            values.iter().map(|value| each(*value)).max().unwrap_or(0)
-        };
-        let provider = |worker: &&Worker| Some(worker.provider.0);
-        let place = |worker: &&Worker| Some(state.peers.get(&worker.peer)?.datacenter.0);
-        let country = |worker: &&Worker| {
-            let [a, b] = state.country(worker)?.0;
-            Some(u64::from(u16::from_be_bytes([a, b])))
-        };
-        let peers: BTreeSet<_> = state.live(id).map(|worker| worker.peer).collect();
+    /// I6. A worker under notice is not counted, but no other of the deal is on its peer.
+    fn target(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
         let all = state.live(id).count();
-        for (what, limit, found) in [
-            (
-                "provider",
-                terms.spread.max_per_provider,
-                most(live.iter().map(provider).collect()),
-            ),
-            (
-                "datacenter",
-                terms.spread.max_per_datacenter,
-                most(live.iter().map(place).collect()),
-            ),
-            (
-                "country",
-                terms.spread.max_per_country,
-                most(live.iter().map(country).collect()),
-            ),
-            ("deal", terms.target_workers, live.len()),
-            ("deal that serve", terms.target_workers, deal.live().into()),
-            ("peer", 1, if peers.len() == all { 1 } else { 2 }),
-        ] {
-            self.expect(limit == 0 || found <= limit.into(), "I6 spread", || {
-                format!("deal {id} has {found} workers in one {what}")
-            });
-        }
-        let limit = terms
-            .limit_price
-            .of_units(terms.units_per_worker)
-            .unwrap_or_default();
-        let dear = live.iter().any(|worker| worker.rate > limit);
-        self.expect(!dear, "I6 spread", || {
-            format!("deal {id} pays a worker above its limit")
+        let staying = state.live(id).filter(|worker| !worker.stage.is_draining());
+        let (staying, live) = (staying.count(), usize::from(deal.live()));
+        let most = usize::from(terms.target_workers);
+        self.expect(staying <= most && live <= most, "I6 target", || {
+            format!("deal {id} has {staying} workers that stay, {live} that serve")
+        });
+        let peers: BTreeSet<_> = state.live(id).map(|worker| worker.peer).collect();
+        self.expect(all == peers.len(), "I6 target", || {
+            format!("deal {id} has {all} workers on {} peers", peers.len())
         });
         let vacated = terms.target_workers.saturating_sub(deal.staying());
         self.expect(deal.vacated <= vacated, "I3 counts", || {
             format!("deal {id} has {} vacated places", deal.vacated)
         });
+    }
+
+    /// I9.
+    fn rollout(&mut self, state: &State, id: DealId, deal: &Deal, terms: &Terms) {
+        let behind = |worker: &Worker| {
+            let running = matches!(worker.stage, Stage::Running(_));
+            running && worker.artifact != terms.artifact.hash
+        };
+        let ids = state.by_deal.get(&id).into_iter().flatten();
+        let first = ids
+            .copied()
+            .find(|id| state.workers.get(id).is_some_and(behind));
+        let right = match deal.rollout {
+            Rollout::Done => first.is_none(),
+            Rollout::Rolling { next } => first == Some(next),
+            Rollout::Stopped { .. } => first.is_some(),
+        };
+        self.expect(right, "I9 rollout", || {
+            format!("deal {id}: {:?}, worker {first:?} is behind", deal.rollout)
+        });
+        let had_another = state.previous.contains(&id);
+        self.expect(
+            had_another == (deal.artifact_version > 1),
+            "I9 rollout",
+            || format!("deal {id} has version {}", deal.artifact_version),
+        );
     }
 
     /// I8, and I3 for what providers and datacenters have.
@@ -577,6 +569,10 @@ impl Checker<'_> {
         for (id, deal) in &state.deals {
             entries(*id, deal, &mut queue, &mut asleep, &mut wake);
         }
+        let places: BTreeSet<_> = state.deals.values().map(|deal| deal.place).collect();
+        self.expect(places.len() == state.deals.len(), "I3 counts", || {
+            "two deals have one place".to_owned()
+        });
         let right = (self.all(&QUEUE), self.all(&ASLEEP), self.all(&WAKE)) == (queue, asleep, wake);
         self.expect(right, "I3 counts", || "queue and deals disagree".to_owned());
         let fresh: BTreeSet<_> = self.all(&FRESH).into_keys().collect();
@@ -611,8 +607,10 @@ impl Checker<'_> {
         let mut orphans = Vec::new();
         let known = |id: &DealId| state.deals.contains_key(id);
         let looks = self.all(&LOOKS);
-        for id in state.demands.keys().chain(looks.keys()) {
-            orphans.extend((!known(id)).then(|| format!("terms or a look of deal {id}")));
+        let of_deals = state.demands.keys().chain(looks.keys());
+        for id in of_deals.chain(&state.previous) {
+            orphans
+                .extend((!known(id)).then(|| format!("terms, a look or an artifact of deal {id}")));
         }
         for id in state.units.keys().chain(state.leases.keys()) {
             let known = state.peers.contains_key(id);

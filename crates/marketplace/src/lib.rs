@@ -15,6 +15,7 @@
 
 pub mod attribute;
 pub mod call;
+pub mod change;
 pub mod cx;
 pub mod datacenter;
 pub mod deal;

@@ -16,6 +16,8 @@ pub const MAX_SET: usize = 16;
 pub const MAX_ARTIFACT: u64 = 1 << 30;
 /// Requirements of a demand.
 pub const MAX_REQUIREMENTS: usize = 16;
+/// Providers that a demand names to be allowed, or to be denied.
+pub const MAX_PROVIDERS: usize = 64;
 /// Effectors of a demand.
 pub const MAX_EFFECTORS: usize = 16;
 /// Units of one peer, so that a worker's list of units is bounded.

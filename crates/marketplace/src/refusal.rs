@@ -268,9 +268,7 @@ impl Refusal {
             Self::AllowanceTooLow { .. } => "let the owner approve a larger amount",
             Self::SupplyTooLarge => "ask for less",
             Self::AuthorizationUsed => "sign a new authorization with a fresh nonce",
-            Self::EscrowTooSmall { .. } => {
-                "raise the escrow, or lower limit price, units or target"
-            }
+            Self::EscrowTooSmall { .. } => "pay in more, or lower limit price, units or target",
             Self::SurplusTooSmall { .. } => "take at most the surplus, or stop the deal",
             Self::BadPeerSignature => "sign chain id, provider and peer with the peer's own key",
             Self::PeerTaken(_) => "use a new key, or remove the peer where it is registered",

@@ -42,6 +42,7 @@ tables![
     worker::BY_PEER,
     worker::BY_PROVIDER,
     worker::UNPAID,
+    deal::PREVIOUS,
     matching::queue::QUEUE,
     matching::queue::ASLEEP,
     matching::queue::WAKE,

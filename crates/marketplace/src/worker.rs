@@ -108,6 +108,8 @@ pub enum GoneReason {
     Silent,
     /// The developer or the monitor ended it.
     Evicted,
+    /// The developer wants fewer workers.
+    Unwanted,
     /// The developer stopped the deal.
     Stopped,
     /// The deal's duration is over.
@@ -125,7 +127,7 @@ pub enum GoneReason {
 }
 
 /// Why a peer cannot run an artifact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// No source gives its bytes.
     Unavailable,
@@ -156,6 +158,8 @@ pub struct Worker {
     pub notice: Seconds,
     /// Where it stands.
     pub stage: Stage,
+    /// What it runs, or is to run first.
+    pub artifact: Hash,
     /// What was paid out of what it earned, fees included.
     pub paid: Usdc,
     /// How far its provider's record counts it.
@@ -188,10 +192,12 @@ pub enum Call {
         /// BLAKE3 hash of what it runs.
         artifact: Hash,
     },
-    /// The worker cannot be run.
+    /// The worker cannot run this artifact.
     CannotRun {
         /// Which.
         worker: WorkerId,
+        /// BLAKE3 hash of what it cannot run.
+        artifact: Hash,
         /// Why.
         obstacle: Obstacle,
     },
@@ -295,7 +301,11 @@ pub enum Event {
 pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
     match call {
         Call::Running { worker, artifact } => running(cx, worker, artifact),
-        Call::CannotRun { worker, obstacle } => cannot_run(cx, worker, obstacle),
+        Call::CannotRun {
+            worker,
+            artifact,
+            obstacle,
+        } => cannot_run(cx, worker, artifact, obstacle),
         Call::Report { peer, stopped } => report(cx, peer, &stopped),
         Call::GiveNotice { worker } => give_notice(cx, worker),
         Call::GiveNoticeOfAll { peer } => give_notice_of_all(cx, peer),
@@ -313,36 +323,71 @@ fn operated<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(DealNow, Work
     Ok((now, worker))
 }
 
+/// An assigned worker begins; a running one says so again, or that it changed to the artifact of now. (W1, R1)
 fn running<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, artifact: Hash) -> Result<(), Error> {
     let (mut now, worker) = operated(cx, id)?;
-    ensure(now.terms.artifact.hash == artifact, Refusal::WrongArtifact)?;
-    if matches!(worker.stage, Stage::Assigned { .. }) {
-        now.run(cx, id)?;
-        now.save(cx)?;
+    let same = artifact == worker.artifact;
+    match worker.stage {
+        Stage::Assigned { .. } => {
+            let good = same || artifact == now.terms.artifact.hash;
+            ensure(good, Refusal::WrongArtifact)?;
+            now.run(cx, id, artifact)?;
+        }
+        _ if same => return Ok(()),
+        _ => now.switch(id, artifact)?,
     }
-    Ok(())
+    now.save(cx)
 }
 
-fn cannot_run<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, obstacle: Obstacle) -> Result<(), Error> {
+fn cannot_run<S: Store>(
+    cx: &mut Cx<'_, S>,
+    id: WorkerId,
+    artifact: Hash,
+    obstacle: Obstacle,
+) -> Result<(), Error> {
     let (mut now, worker) = operated(cx, id)?;
+    let due = now.deal.due_artifact(&now.terms, id, &worker);
     now.emit(Event::CannotRun {
         worker: id,
         obstacle,
     });
-    if worker.stage.run().is_some() {
-        now.gone(id, GoneReason::Failed, Blame::Provider, Pay::Reported)?;
-        return now.save(cx);
+    match worker.stage {
+        Stage::Assigned { .. } => {
+            ensure(artifact == due, Refusal::WrongArtifact)?;
+            cannot_begin(cx, &mut now, id, &worker)?;
+        }
+        _ if artifact == worker.artifact => {
+            now.gone(id, GoneReason::Failed, Blame::Provider, Pay::Reported)?;
+        }
+        _ if now.deal.rollout.stopped_by(id, obstacle) => return Ok(()),
+        _ => {
+            ensure(artifact == due, Refusal::WrongArtifact)?;
+            now.stop_rollout(id, obstacle);
+        }
     }
+    now.save(cx)
+}
+
+/// A worker that never ran goes, and perhaps its deal: once somebody ran an artifact of it, nobody's word makes one
+/// bad. (W6)
+fn cannot_begin<S: Store>(
+    cx: &mut Cx<'_, S>,
+    now: &mut DealNow,
+    id: WorkerId,
+    worker: &Worker,
+) -> Result<(), Error> {
     now.gone(id, GoneReason::CannotRun, Blame::Nobody, Pay::ToTreasury)?;
-    // Once somebody ran it, nobody's word makes the artifact bad.
-    if !now.deal.ran && !now.deal.cannot_run.contains(&worker.provider) {
+    if now.deal.began.is_some() {
+        return Ok(());
+    }
+    if !now.deal.cannot_run.contains(&worker.provider) {
         now.deal.cannot_run.push(worker.provider);
     }
-    if !now.deal.ran && now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
+    if now.deal.cannot_run.len() >= PROVIDERS_FOR_BAD_ARTIFACT {
         now.load_workers(cx)?;
         now.end(EndReason::BadArtifact, Blame::Developer, cx.now())?;
     }
-    now.save(cx)
+    Ok(())
 }
 
 fn report<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, stopped: &[WorkerId]) -> Result<(), Error> {

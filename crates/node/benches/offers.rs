@@ -281,6 +281,7 @@ fn ask() -> Call {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: demand::Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     };

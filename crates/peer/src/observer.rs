@@ -21,14 +21,24 @@ pub struct Assignment {
     pub worker: WorkerId,
     /// Whom it serves.
     pub deal: DealId,
-    /// What it runs, and who besides the deal's peers holds the bytes.
+    /// What it is to run now, and who besides the deal's peers holds the bytes.
     pub artifact: Artifact,
+    /// What the chain knows it to run, or has placed it with.
+    pub runs: Hash,
     /// Indices of its compute units.
     pub units: Vec<u16>,
     /// Whether the chain knows that it runs.
     pub is_running: bool,
     /// Whether the deal's money is used up: what runs is kept, and nothing is started.
     pub is_paused: bool,
+}
+
+impl Assignment {
+    /// Whether a worker that runs is to change to another artifact.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.is_running && self.runs != self.artifact.hash
+    }
 }
 
 /// A peer of a deal.
@@ -49,10 +59,10 @@ pub struct Member {
 pub struct Subnet {
     /// Which deal.
     pub deal: DealId,
-    /// What its workers run.
-    pub artifact: Hash,
+    /// What its workers run, or ran before.
+    pub artifacts: Vec<Hash>,
     /// Its peers.
     pub members: Vec<Member>,
-    /// Overlay keys of its artifact's sources.
+    /// Overlay keys of its artifacts' sources.
     pub sources: Vec<PeerId>,
 }

@@ -74,7 +74,8 @@ impl Directory {
     pub fn admits(&self, key: PeerId, deal: DealId, artifact: Hash) -> bool {
         self.subnets.get(&deal).is_some_and(|subnet| {
             let is_member = subnet.members.iter().any(|member| member.peer == key);
-            subnet.artifact == artifact && (is_member || subnet.sources.contains(&key))
+            let is_its = subnet.artifacts.contains(&artifact);
+            is_its && (is_member || subnet.sources.contains(&key))
         })
     }
 }

@@ -5,7 +5,7 @@
 //! workers run and which artifacts are there, and goes on. An action that nobody answers is asked
 //! for again, so whoever carries actions out must bear to be asked twice.
 //!
-//! Promises (`docs/spec/peer.md`, Planner): P1 to P9, named where they are kept.
+//! Promises (`docs/spec/peer.md`, Planner): P1 to P10, named where they are kept.
 
 mod plan;
 #[cfg(test)]
@@ -175,8 +175,10 @@ pub struct Planner {
 struct Worker {
     process: Option<(Process, Phase)>,
     attempts: Attempts,
-    /// When the chain was last told about it.
-    told: Option<u64>,
+    /// What the attempts are about: another artifact begins with all of them.
+    tried: Hash,
+    /// What the chain was last told about it, and when.
+    told: Option<(Call, u64)>,
 }
 
 /// Where a process stands.

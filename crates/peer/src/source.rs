@@ -73,7 +73,7 @@ impl Source {
                 Ok(members) => {
                     let subnet = Subnet {
                         deal,
-                        artifact,
+                        artifacts: vec![artifact],
                         members,
                         sources: Vec::new(),
                     };

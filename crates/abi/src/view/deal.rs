@@ -1,10 +1,10 @@
 //! Deals and their subnets.
 
 use super::decimal;
-use super::demand::Demand;
+use super::demand::{Artifact, Demand};
 use super::worker::Worker;
 use alloy_primitives::{Address, B256};
-use marketplace::deal::{self as domain, EndReason};
+use marketplace::deal::{self as domain, EndReason, Halt};
 use marketplace::units::{DealId, Time};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,43 @@ pub enum Status {
     Unfunded,
     /// Its artifact cannot be run.
     BadArtifact,
+}
+
+/// How far the workers of a deal are with its artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum Rollout {
+    /// All that run run it.
+    Done,
+    /// All before this worker run it; this one is to change.
+    Rolling {
+        /// Which.
+        worker: u64,
+    },
+    /// It goes on when the owner sets an artifact.
+    Stopped {
+        /// At which worker.
+        worker: u64,
+        /// Whether that cannot run the artifact (and runs on as before), or is gone: in words.
+        why: String,
+    },
+}
+
+impl From<domain::Rollout> for Rollout {
+    fn from(rollout: domain::Rollout) -> Self {
+        match rollout {
+            domain::Rollout::Done => Self::Done,
+            domain::Rollout::Rolling { next } => Self::Rolling { worker: next.0 },
+            domain::Rollout::Stopped { worker, why } => Self::Stopped {
+                worker: worker.0,
+                why: match why {
+                    Halt::CannotRun(obstacle) => format!("cannot run: {obstacle:?}"),
+                    Halt::Gone(reason) => format!("gone: {reason:?}"),
+                }
+                .to_lowercase(),
+            },
+        }
+    }
 }
 
 /// A deal (or the demand it began as), as of the newest block.
@@ -65,6 +102,14 @@ pub struct Deal {
     pub paid_until: Option<u64>,
     /// When its duration is over; null: not known, or while funded.
     pub ends: Option<u64>,
+    /// The account that it is offered to.
+    pub heir: Option<Address>,
+    /// How many artifacts it had.
+    pub artifact_version: u32,
+    /// How far its workers are with the one of now.
+    pub rollout: Rollout,
+    /// What its workers ran before, if that was something else.
+    pub previous: Option<Artifact>,
     /// What was asked for.
     pub terms: Demand,
     /// Workers that are not gone.
@@ -131,6 +176,10 @@ impl From<(DealId, domain::View)> for Deal {
             surplus: view.surplus.0,
             paid_until: some(view.paid_until),
             ends: some(deal.ends),
+            heir: deal.heir.map(|to| to.0.into()),
+            artifact_version: deal.artifact_version,
+            rollout: deal.rollout.into(),
+            previous: view.previous.map(Into::into),
             terms: view.terms.into(),
             workers: view.workers.into_iter().map(Into::into).collect(),
         }

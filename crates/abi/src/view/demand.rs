@@ -4,6 +4,7 @@ use super::attribute::Requirement;
 use super::decimal;
 use alloy_primitives::{Address, B256};
 use marketplace::demand as domain;
+use marketplace::units::{Hash, PeerId};
 use serde::{Deserialize, Serialize};
 
 /// Who holds the bytes of an artifact.
@@ -29,6 +30,28 @@ pub struct Spread {
     pub min_providers: u16,
     /// Fewest distinct countries.
     pub min_countries: u16,
+}
+
+/// Which providers may serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Providers {
+    /// Only these; empty: all.
+    pub allow: Vec<u64>,
+    /// None of these.
+    pub deny: Vec<u64>,
+}
+
+/// What workers run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// BLAKE3 hash.
+    pub hash: B256,
+    /// Size in bytes.
+    pub size: u64,
+    /// Who holds the bytes.
+    pub sources: Vec<Source>,
 }
 
 /// What a developer wants and what for.
@@ -62,10 +85,57 @@ pub struct Demand {
     pub protocol_version: u32,
     /// How far workers must lie apart.
     pub spread: Spread,
+    /// Which providers may serve.
+    pub providers: Providers,
     /// Seconds that workers are kept after the money is used up.
     pub hold: u64,
     /// An account that may evict workers and nothing else.
     pub monitor: Option<Address>,
+}
+
+impl From<domain::Artifact> for Artifact {
+    fn from(artifact: domain::Artifact) -> Self {
+        Self {
+            hash: artifact.hash.0.into(),
+            size: artifact.size,
+            sources: artifact.sources.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Artifact> for domain::Artifact {
+    fn from(artifact: Artifact) -> Self {
+        let source = |source: Source| domain::Source {
+            key: PeerId(source.key.0),
+            endpoint: source.endpoint,
+        };
+        Self {
+            hash: Hash(artifact.hash.0),
+            size: artifact.size,
+            sources: artifact.sources.into_iter().map(source).collect(),
+        }
+    }
+}
+
+impl Demand {
+    /// What workers run.
+    #[must_use]
+    pub fn artifact(&self) -> Artifact {
+        Artifact {
+            hash: self.artifact,
+            size: self.artifact_size,
+            sources: self.sources.clone(),
+        }
+    }
+}
+
+impl From<domain::Source> for Source {
+    fn from(source: domain::Source) -> Self {
+        Self {
+            key: source.key.0.into(),
+            endpoint: source.endpoint,
+        }
+    }
 }
 
 /// What is paid for, in a word.
@@ -78,14 +148,10 @@ pub(super) fn pricing(pricing: domain::Pricing) -> &'static str {
 
 impl From<domain::Terms> for Demand {
     fn from(terms: domain::Terms) -> Self {
-        let source = |source: domain::Source| Source {
-            key: source.key.0.into(),
-            endpoint: source.endpoint,
-        };
         Self {
             artifact: terms.artifact.hash.0.into(),
             artifact_size: terms.artifact.size,
-            sources: terms.artifact.sources.into_iter().map(source).collect(),
+            sources: terms.artifact.sources.into_iter().map(Into::into).collect(),
             units_per_worker: terms.units_per_worker,
             min_workers: terms.min_workers,
             target_workers: terms.target_workers,
@@ -101,6 +167,10 @@ impl From<domain::Terms> for Demand {
                 max_per_country: terms.spread.max_per_country,
                 min_providers: terms.spread.min_providers,
                 min_countries: terms.spread.min_countries,
+            },
+            providers: Providers {
+                allow: terms.providers.allow.into_iter().map(|id| id.0).collect(),
+                deny: terms.providers.deny.into_iter().map(|id| id.0).collect(),
             },
             hold: terms.hold.0,
             monitor: terms.monitor.map(|monitor| monitor.0.into()),

@@ -102,6 +102,8 @@ pub enum Reason {
     Hold,
     /// The offer does not serve this developer.
     Developer,
+    /// The demand does not take this provider.
+    Provider,
     /// It serves this deal already.
     ServesAlready,
     /// A worker of this deal left it not long ago.
@@ -192,6 +194,7 @@ impl From<matching::Reason> for Reason {
             R::Duration => Self::Duration,
             R::Hold => Self::Hold,
             R::Developer => Self::Developer,
+            R::Provider => Self::Provider,
             R::ServesAlready => Self::ServesAlready,
             R::Excluded => Self::Excluded,
             R::Effector => Self::Effector,

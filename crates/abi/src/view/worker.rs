@@ -43,6 +43,10 @@ pub struct Worker {
     pub assigned: u64,
     /// Where it stands.
     pub stage: Stage,
+    /// BLAKE3 hash of what it runs, or is to run first.
+    pub runs: B256,
+    /// BLAKE3 hash of what it is to run now.
+    pub due: B256,
     /// What it earned up to the last report and was not paid.
     #[serde(with = "decimal")]
     pub unpaid: u128,
@@ -81,6 +85,8 @@ impl From<WorkerView> for Worker {
                 domain::Stage::Draining { .. } => Stage::Draining,
                 domain::Stage::Gone { .. } => Stage::Gone,
             },
+            runs: worker.artifact.0.into(),
+            due: view.due.0.into(),
             unpaid: view.unpaid.0,
             paid: worker.paid.0,
             kept_until: view.kept_until.0,

@@ -36,6 +36,8 @@ fn selectors_and_topics_stay() {
         IDemand::IDemandEvents: "IDemand: events",
         IDeal::IDealCalls: "IDeal: calls",
         IDeal::IDealEvents: "IDeal: events",
+        IChange::IChangeCalls: "IChange: calls",
+        IChange::IChangeEvents: "IChange: events",
         IWorker::IWorkerCalls: "IWorker: calls",
         IWorker::IWorkerEvents: "IWorker: events",
         ITime::ITimeCalls: "ITime: calls",

@@ -3,7 +3,8 @@
 use abi::view::explain::{Explanation, Question};
 use abi::{Request, calldata, usdc};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
-use marketplace::demand::{Artifact, Pricing, Source, Spread};
+use marketplace::change::{self, Change};
+use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
 use marketplace::matching::{
     Reason,
     explain::{self, What},
@@ -194,6 +195,10 @@ fn demand_terms() -> demand::Terms {
             min_countries: 2,
             ..Spread::default()
         },
+        providers: Providers {
+            allow: vec![ProviderId(1), ProviderId(2)],
+            deny: vec![ProviderId(3)],
+        },
         hold: Seconds(60),
         monitor: Some(Address([6; 20])),
     }
@@ -260,7 +265,11 @@ fn deals() -> Vec<Call> {
         Call::Deal(deal::Call::Stop { deal }),
         Call::Deal(deal::Call::Remove { deal }),
         Call::Worker(worker::Call::Running { worker, artifact }),
-        Call::Worker(worker::Call::CannotRun { worker, obstacle }),
+        Call::Worker(worker::Call::CannotRun {
+            worker,
+            artifact,
+            obstacle,
+        }),
         Call::Worker(worker::Call::Report { peer, stopped }),
         Call::Worker(worker::Call::GiveNotice { worker }),
         Call::Worker(worker::Call::GiveNoticeOfAll { peer }),
@@ -268,9 +277,34 @@ fn deals() -> Vec<Call> {
     ]
 }
 
+fn changes() -> Vec<Call> {
+    let (deal, to) = (DealId(5), Some(Address([7; 20])));
+    let terms = demand_terms();
+    let changes = [
+        Change::Artifact(terms.artifact),
+        Change::Target(3),
+        Change::LimitPrice(Price(9)),
+        Change::Requirements {
+            requirements: terms.requirements,
+            effectors: terms.effectors,
+            protocol_version: 2,
+        },
+        Change::Spread(terms.spread),
+        Change::Duration(Some(Seconds(9))),
+        Change::Providers(terms.providers),
+        Change::Monitor(None),
+    ];
+    let changes = changes.map(|change| change::Call::Terms { deal, change });
+    let calls = changes.into_iter().chain([
+        change::Call::Offer { deal, to },
+        change::Call::Accept { deal },
+    ]);
+    calls.map(Call::Change).collect()
+}
+
 /// One of every call of the marketplace's address.
 pub(crate) fn calls() -> Vec<Call> {
-    [supply(), deals()].concat()
+    [supply(), deals(), changes()].concat()
 }
 
 #[test]

@@ -26,6 +26,10 @@
 //! min_providers = 1
 //! min_countries = 1
 //!
+//! [providers]              # by id
+//! allow = [1, 2]           # only these
+//! deny = [3]               # none of these
+//!
 //! [[requirements]]
 //! of = "peer"              # offer, peer, datacenter or provider
 //! key = "cpu.arch"
@@ -37,8 +41,8 @@ use crate::amount::parse_usdc;
 use crate::document::{Findings, Located, Table};
 use alloy_primitives::{Address, B256};
 use client::marketplace::attribute::{Predicate, Subject, Test, Value};
-use client::marketplace::demand::{Artifact, Pricing, Source, Spread, Terms};
-use client::marketplace::units::{self, Hash, PeerId, Price, Seconds, Usdc};
+use client::marketplace::demand::{Artifact, Pricing, Providers, Source, Spread, Terms};
+use client::marketplace::units::{self, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -75,6 +79,7 @@ pub(crate) struct Draft {
     pub(crate) path: Option<Located<String>>,
     pub(crate) sources: Vec<Located<Source>>,
     pub(crate) spread: SpreadDraft,
+    pub(crate) providers: Providers,
     pub(crate) requirements: Vec<Located<Predicate>>,
 }
 
@@ -116,6 +121,9 @@ impl Draft {
         }
         if let Some(spread) = plan.table(f, "spread") {
             draft.spread = SpreadDraft::read(f, spread);
+        }
+        if let Some(providers) = plan.table(f, "providers") {
+            draft.providers = self::providers(f, providers);
         }
         let requirements = plan.tables(f, "requirements").into_iter();
         draft.requirements = requirements
@@ -163,6 +171,7 @@ impl Draft {
                 .protocol_version
                 .map_or(PROTOCOL_VERSION, |version| version.value),
             spread: self.spread.finish(),
+            providers: self.providers,
             hold: self.hold.map_or(Seconds(0), |hold| hold.value),
             monitor: self
                 .monitor
@@ -200,6 +209,19 @@ impl SpreadDraft {
             min_countries: limit(self.min_countries),
         }
     }
+}
+
+fn providers(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Providers {
+    let mut list = |field| {
+        let ids = table.may(f, field, ids);
+        ids.map_or_else(Vec::new, |ids| ids.value)
+    };
+    let providers = Providers {
+        allow: list("allow"),
+        deny: list("deny"),
+    };
+    table.finish(f);
+    providers
 }
 
 fn source(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Option<Located<Source>> {
@@ -295,6 +317,15 @@ fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
         .as_array()
         .map(|items| items.iter().map(|item| text(item.get_ref())).collect());
     items.unwrap_or_else(|| Err("write a list of texts, like [\"kv\"]".into()))
+}
+
+fn ids(value: &DeValue<'_>) -> Result<Vec<ProviderId>, String> {
+    let items = value.as_array();
+    let id = |value: &DeValue<'_>| whole(value).and_then(|id| u64::try_from(id).ok());
+    let ids = items.and_then(|items| items.iter().map(|item| id(item.get_ref())).collect());
+    let ids: Option<Vec<u64>> = ids;
+    let ids = ids.map(|ids| ids.into_iter().map(ProviderId).collect());
+    ids.ok_or_else(|| "write a list of ids, like [1, 2]".into())
 }
 
 fn number<N: TryFrom<i64>>(value: &DeValue<'_>) -> Result<N, String> {

@@ -287,6 +287,7 @@ fn posting() -> Bytes {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     };

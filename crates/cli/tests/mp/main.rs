@@ -8,4 +8,5 @@ mod market;
 mod plans;
 mod support;
 mod up;
+mod update;
 mod validators;

@@ -140,6 +140,7 @@ pub(crate) fn terms() -> demand::Terms {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     }

@@ -32,6 +32,7 @@ impl DealNow {
 
     /// A paused deal lets its workers go.
     pub(super) fn release(&mut self) -> Result<(), Error> {
+        self.end_rollout();
         for id in self.live() {
             self.gone(id, GoneReason::Unfunded, Blame::Developer, Pay::ToNow)?;
         }
@@ -55,10 +56,10 @@ impl DealNow {
             }
         }
         self.deal.at = now;
-        let before = match (self.deal.workers(), self.deal.ran) {
+        let before = match (self.deal.workers(), self.deal.began) {
             (0, _) => Status::Matching,
-            (_, true) => Status::Degraded,
-            (_, false) => Status::Starting,
+            (_, Some(_)) => Status::Degraded,
+            (_, None) => Status::Starting,
         };
         self.set_status(self.counted_from(before), now);
         Ok(())

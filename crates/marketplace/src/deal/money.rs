@@ -5,7 +5,7 @@
 //! is rounded down once and everything else it was charged returns to `free`, so that the three always add up
 //! to the deal's account. In a hold workers earn a part of their rates: of `free`, their sum in `held` is theirs.
 
-use super::{Deal, Queued, Status};
+use super::{Deal, Queued, Rollout, Status};
 use crate::demand::Terms;
 use crate::params::Params;
 use crate::peer::Lease;
@@ -39,6 +39,7 @@ impl Deal {
     pub(crate) fn posted(owner: Address, place: u64, now: Time, params: &Params) -> Self {
         Self {
             owner,
+            heir: None,
             status: Status::Matching,
             posted: now,
             version: 0,
@@ -54,7 +55,9 @@ impl Deal {
             vacated: 0,
             replaced: (Epoch::default(), 0),
             excluded: Vec::new(),
-            ran: false,
+            artifact_version: 1,
+            rollout: Rollout::Done,
+            began: None,
             cannot_run: Vec::new(),
             free: Exact::ZERO,
             held: Part::ZERO,

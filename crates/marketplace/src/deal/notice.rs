@@ -29,6 +29,7 @@ impl DealNow {
         self.deal.drain()?;
         self.deal.vacated = self.deal.vacated.saturating_add(1);
         self.woken = true;
+        self.roll_on();
         self.emit(worker::Event::NoticeGiven {
             worker: id,
             deal: self.id,

@@ -4,7 +4,7 @@
 //! time, and a call that is refused after the reading has written nothing.
 
 use super::money::{self, exact};
-use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Status};
+use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Rollout, Status};
 use crate::cx::Cx;
 use crate::demand::{DEMANDS, Terms};
 use crate::event;
@@ -15,7 +15,7 @@ use crate::peer::{LEASES, Lease};
 use crate::record::{Counted, Record};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
-use crate::units::{DealId, Exact, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId};
+use crate::units::{DealId, Exact, Hash, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId};
 use crate::worker::{self, BY_DEAL, GoneReason, Run, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -47,6 +47,8 @@ pub(crate) struct DealNow {
     pub(super) due_before: Time,
     pub(super) queued_before: Queued,
     pub(super) changed: BTreeSet<WorkerId>,
+    pub(super) place_before: u64,
+    pub(super) terms_changed: bool,
     pub(super) woken: bool,
     pub(super) payments: Vec<(Account, Usdc)>,
     /// What is added to the records of providers.
@@ -96,6 +98,7 @@ impl DealNow {
 
     /// A deal that is not written yet.
     pub(crate) fn new<S: Store>(cx: &Cx<'_, S>, id: DealId, deal: Deal, terms: Terms) -> Self {
+        let place_before = deal.place;
         Self {
             id,
             deal,
@@ -106,6 +109,8 @@ impl DealNow {
             due_before: Time::NEVER,
             queued_before: Queued::No,
             changed: BTreeSet::new(),
+            place_before,
+            terms_changed: false,
             woken: false,
             payments: Vec::new(),
             records: BTreeMap::new(),
@@ -119,18 +124,25 @@ impl DealNow {
             return Ok(());
         }
         for ((_, id), ()) in BY_DEAL.list(cx.store, &self.id, None, usize::from(u16::MAX))? {
-            self.load_worker(cx, id)?;
+            self.read_worker(cx, id)?;
         }
         self.all_loaded = true;
         Ok(())
     }
 
-    /// Reads one of its workers.
+    /// Reads one of its workers; all of them, if a rollout may go on with another.
     pub(crate) fn load_worker<S: Store>(
         &mut self,
         cx: &mut Cx<'_, S>,
         id: WorkerId,
     ) -> Result<(), Error> {
+        if self.deal.rollout != Rollout::Done {
+            self.load_workers(cx)?;
+        }
+        self.read_worker(cx, id)
+    }
+
+    fn read_worker<S: Store>(&mut self, cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
         if let Entry::Vacant(place) = self.workers.entry(id) {
             let worker = WORKERS.must(cx.store, &id)?;
             let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
@@ -147,6 +159,7 @@ impl DealNow {
             EndReason::Completed => (GoneReason::Completed, Pay::ToNow),
             EndReason::Unfunded => (GoneReason::Unfunded, Pay::ToNow),
         };
+        self.end_rollout();
         self.set_status(Status::Ended { reason, at }, at);
         for id in self.live() {
             self.gone_at(id, gone, blame, pay, at)?;
@@ -178,14 +191,30 @@ impl DealNow {
 
     /// What the owner may take back: above the prepaid epochs and the cover, rounded down. (M5)
     pub(crate) fn surplus(&self) -> Result<Usdc, Error> {
-        let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
-        let floor = prepaid.max(self.deal.cover(&self.params, &self.terms, Rate::ZERO)?);
+        let floor = self.floor()?;
         let above = self
             .deal
             .uncharged()?
             .checked_sub(floor)
             .unwrap_or_default();
         Ok(above.floor(self.params.epoch()))
+    }
+
+    /// What stays in the escrow whatever the owner takes back. (M5)
+    fn floor(&self) -> Result<Exact, Error> {
+        let prepaid = self.whole(self.terms.least_escrow(&self.params)?)?;
+        Ok(prepaid.max(self.deal.cover(&self.params, &self.terms, Rate::ZERO)?))
+    }
+
+    /// Refuses unless the escrow holds the floor of the terms as they are now. (D9)
+    pub(crate) fn require_floor(&self) -> Result<(), Error> {
+        let (needed, epoch) = (self.floor()?, self.params.epoch());
+        let given = self.deal.uncharged()?;
+        let refusal = Refusal::EscrowTooSmall {
+            needed: needed.ceil(epoch),
+            given: given.floor(epoch),
+        };
+        ensure(given >= needed, refusal)
     }
 
     /// Pays surplus back to the owner.
@@ -242,7 +271,12 @@ impl DealNow {
     }
 
     /// An assigned worker runs from now on. (W1)
-    pub(crate) fn run<S: Store>(&mut self, cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    pub(crate) fn run<S: Store>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: WorkerId,
+        artifact: Hash,
+    ) -> Result<(), Error> {
         if self.deal.draining > 0 {
             self.load_workers(cx)?;
         }
@@ -251,13 +285,15 @@ impl DealNow {
         let (rate, aside) = (worker.rate, self.least_pay(worker)?);
         self.deal.unassign(rate, aside)?;
         self.deal.start(rate)?;
-        if let (Time::NEVER, Some(duration)) = (self.deal.ends, self.terms.duration) {
-            self.deal.ends = now.after(duration);
+        if self.deal.began.is_none() {
+            self.deal.began = Some(now);
+            self.set_end();
         }
-        self.deal.ran = true;
         let (from, from_held) = (self.deal.paid_seconds, self.deal.held_seconds);
         let kept_until = now.after(Seconds(self.params.lease_seconds));
-        self.loaded_mut(id)?.0.stage = Stage::Running(Run {
+        let (worker, _) = self.loaded_mut(id)?;
+        worker.artifact = artifact;
+        worker.stage = Stage::Running(Run {
             since: now,
             from,
             from_held,
@@ -265,6 +301,7 @@ impl DealNow {
             kept_until,
         });
         self.changed.insert(id);
+        self.begins_with(id, artifact);
         self.events.push(
             worker::Event::Running {
                 worker: id,
@@ -274,6 +311,32 @@ impl DealNow {
         );
         self.set_status(self.counted(), now);
         self.release_replaced()
+    }
+
+    /// The end of its duration follows from its beginning. (M9)
+    pub(crate) fn set_end(&mut self) {
+        let end = self.deal.began.zip(self.terms.duration);
+        self.deal.ends = end.map_or(Time::NEVER, |(began, duration)| began.after(duration));
+    }
+
+    /// Sets other terms, and gives those of before.
+    pub(crate) fn change_terms(&mut self, terms: Terms) -> Terms {
+        self.terms_changed = true;
+        std::mem::replace(&mut self.terms, terms)
+    }
+
+    /// Clearing looks again.
+    pub(crate) fn wake(&mut self) {
+        self.woken = true;
+    }
+
+    /// Places that workers left are no more than those that are open.
+    pub(crate) fn limit_vacated(&mut self) {
+        let open = self
+            .terms
+            .target_workers
+            .saturating_sub(self.deal.staying());
+        self.deal.vacated = self.deal.vacated.min(open);
     }
 
     /// A worker is gone now.
@@ -320,11 +383,12 @@ impl DealNow {
         if left {
             self.exclude(peer);
         }
-        // The place of a draining worker was vacated by its notice.
-        if !worker.stage.is_draining() {
+        // The place of a draining worker was vacated by its notice; that of one too many is nobody's.
+        if !worker.stage.is_draining() && reason != GoneReason::Unwanted {
             self.deal.vacated = self.deal.vacated.saturating_add(1);
         }
         self.woken = true;
+        self.roll_without(id, reason, blame);
         self.set_status(self.counted(), at);
         Ok(())
     }
@@ -419,14 +483,21 @@ impl DealNow {
     }
 
     /// Workers loaded that are not gone.
-    pub(super) fn live(&self) -> Vec<WorkerId> {
+    pub(crate) fn live(&self) -> Vec<WorkerId> {
         let live = self.workers.iter();
         let live = live.filter(|(_, (worker, _))| !worker.stage.is_gone());
         live.map(|(id, _)| *id).collect()
     }
 
+    /// Workers loaded that are neither gone nor under notice.
+    pub(crate) fn staying(&self) -> Vec<WorkerId> {
+        let stays = |worker: &Worker| !worker.stage.is_gone() && !worker.stage.is_draining();
+        let staying = self.workers.iter().filter(|(_, (worker, _))| stays(worker));
+        staying.map(|(id, _)| *id).collect()
+    }
+
     /// A worker that was read before, with its peer's lease.
-    pub(super) fn loaded(&self, id: WorkerId) -> Result<&(Worker, Lease), Error> {
+    pub(crate) fn loaded(&self, id: WorkerId) -> Result<&(Worker, Lease), Error> {
         let worker = self.workers.get(&id);
         worker.ok_or_else(|| fault("worker is not loaded"))
     }
@@ -482,7 +553,8 @@ fn keeps_away(reason: GoneReason) -> bool {
         | GoneReason::Declined
         | GoneReason::Left
         | GoneReason::NoticeKept => true,
-        GoneReason::Stopped
+        GoneReason::Unwanted
+        | GoneReason::Stopped
         | GoneReason::Completed
         | GoneReason::Unfunded
         | GoneReason::BadArtifact => false,

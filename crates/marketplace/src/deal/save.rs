@@ -1,7 +1,7 @@
 //! Writing a deal back: rows, indexes, money, events, in this order everywhere.
 
 use super::now::DealNow;
-use super::{DEALS, Queued};
+use super::{DEALS, Deal, Queued};
 use crate::cx::Cx;
 use crate::demand::DEMANDS;
 use crate::ledger::{self, Account};
@@ -33,14 +33,17 @@ impl DealNow {
             record::add(cx, provider, more)?;
         }
         self.rearm();
+        if self.terms_changed {
+            DEMANDS.put(cx.store, &self.id, &self.terms)?;
+        }
         self.reschedule(cx)?;
         self.requeue(cx)?;
         DEALS.put(cx.store, &self.id, &self.deal)
     }
 
     /// Writes a deal that has no rows yet.
-    pub(crate) fn create<S: Store>(self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
-        DEMANDS.put(cx.store, &self.id, &self.terms)?;
+    pub(crate) fn create<S: Store>(mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
+        self.terms_changed = true;
         self.save(cx)
     }
 
@@ -77,7 +80,18 @@ impl DealNow {
             self.deal.pause_blocks = 1;
             self.deal.queued = queue::due(cx.store, &self.deal)?;
         }
-        queue::reindex(cx.store, self.id, self.queued_before, &self.deal)
+        let mut before = self.queued_before;
+        if self.deal.place != self.place_before {
+            // Its entries stand under the place they were made with.
+            let old = Deal {
+                place: self.place_before,
+                queued: Queued::No,
+                ..self.deal.clone()
+            };
+            queue::reindex(cx.store, self.id, before, &old)?;
+            before = Queued::No;
+        }
+        queue::reindex(cx.store, self.id, before, &self.deal)
     }
 }
 

@@ -1,13 +1,13 @@
 //! What can be read of deals: by people, by RPC and by peers.
 
-use super::{DEALS, Deal, DealNow};
+use super::{DEALS, Deal, DealNow, PREVIOUS};
 use crate::cx::Cx;
-use crate::demand::Terms;
+use crate::demand::{Artifact, Terms};
 use crate::limits::MAX_PAGE;
 use crate::peer::PEERS;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
-use crate::units::{DatacenterId, DealId, PeerId, Time, Usdc, WorkerId};
+use crate::units::{DatacenterId, DealId, Hash, PeerId, Time, Usdc, WorkerId};
 use crate::worker::{BY_DEAL, Stage, WORKERS, Worker};
 
 /// A deal as of the last block.
@@ -23,6 +23,8 @@ pub struct View {
     pub paid_until: Time,
     /// What its owner may take back.
     pub surplus: Usdc,
+    /// What its workers ran before, if that was something else.
+    pub previous: Option<Artifact>,
     /// Workers that are not gone.
     pub workers: Vec<WorkerView>,
 }
@@ -34,6 +36,8 @@ pub struct WorkerView {
     pub id: WorkerId,
     /// Its row.
     pub worker: Worker,
+    /// What it is to run now.
+    pub due: Hash,
     /// What it earned up to the last report and was not paid.
     pub unpaid: Usdc,
     /// Until when it is kept without another report.
@@ -97,6 +101,7 @@ pub fn view<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<View, Error> {
         } else {
             now.surplus()?
         },
+        previous: PREVIOUS.get(cx.store, &id)?,
         terms: now.terms,
         deal: now.deal,
         workers,
@@ -114,6 +119,7 @@ impl DealNow {
         Ok(WorkerView {
             id,
             worker: worker.clone(),
+            due: self.deal.due_artifact(&self.terms, id, worker),
             unpaid: self.unpaid(id)?,
             kept_until,
         })
@@ -140,6 +146,7 @@ pub fn worker<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<Option<Worke
         id,
         unpaid: earned.checked_sub(worker.paid).unwrap_or(Usdc::ZERO),
         kept_until: now.deal.at,
+        due: worker.artifact,
         worker,
     }))
 }

@@ -27,6 +27,8 @@ pub enum Reason {
     Hold,
     /// The offer does not serve this developer.
     Developer,
+    /// The demand does not take this provider.
+    Provider,
     /// It serves this deal already.
     ServesAlready,
     /// A worker of this deal left it not long ago.
@@ -47,13 +49,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Price,
         Self::NotAdmitted,
         Self::Expired,
         Self::Duration,
         Self::Hold,
         Self::Developer,
+        Self::Provider,
         Self::ServesAlready,
         Self::Excluded,
         Self::Effector,
@@ -101,6 +104,7 @@ impl Wish<'_> {
             (!duration, Reason::Duration),
             (terms.hold > offered.max_hold, Reason::Hold),
             (!offered.serves(self.deal.owner), Reason::Developer),
+            (!terms.providers.admit(offer.provider), Reason::Provider),
         ])
     }
 

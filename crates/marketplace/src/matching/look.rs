@@ -223,6 +223,7 @@ fn assign<S: Store>(
             assigned: cx.now(),
             notice: fit.notice,
             stage: Stage::Assigned { deadline },
+            artifact: now.terms.artifact.hash,
             counted: Counted::default(),
             paid: Usdc::ZERO,
         };

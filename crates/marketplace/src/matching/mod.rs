@@ -19,12 +19,14 @@ mod choose;
 mod claims;
 pub mod explain;
 mod flow;
+mod keep;
 mod look;
 pub mod queue;
 mod survey;
 
 pub use book::Book;
 pub use candidate::Reason;
+pub(crate) use keep::keep;
 pub use look::{LOOKS, Look};
 
 use crate::cx::Cx;

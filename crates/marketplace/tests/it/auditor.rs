@@ -2,12 +2,17 @@
 //! and compares. Its way is the slow one: every amount is summed from the whole history, as a fraction with
 //! the epoch as its denominator.
 
+mod orders;
+
 use crate::world::ReadOnly;
+use marketplace::datacenter::{self, Country};
 use marketplace::deal::{self, Status};
 use marketplace::demand::Terms;
 use marketplace::ledger::{self, Account};
 use marketplace::record::{self, Record};
-use marketplace::units::{Address, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId};
+use marketplace::units::{
+    Address, DatacenterId, DealId, Hash, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+};
 use marketplace::worker::{self, GoneReason};
 use marketplace::{Call, Cx, Event, Params, demand, deposit, governance, offer, provider, usdc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +56,8 @@ struct Hired {
     /// Its peer said at this time that it cannot run.
     cannot: bool,
     named_stopped: bool,
+    /// What it runs, or is to run first.
+    runs: Hash,
     /// Seconds of notice in its offer when it was assigned; and until when it serves, once notice is given.
     notice: u64,
     leaves: Option<u64>,
@@ -76,6 +83,10 @@ pub(crate) struct Auditor {
     /// A report of the call under way, which counts after its events.
     reporting: Option<(PeerId, u64)>,
     posting: Option<Terms>,
+    places: BTreeMap<PeerId, DatacenterId>,
+    countries: BTreeMap<DatacenterId, Country>,
+    /// Who is to go, as fewer workers are wanted.
+    must_go: Vec<WorkerId>,
     offers: BTreeMap<OfferId, offer::Terms>,
     /// Terms of the call under way, which hold from its event on.
     accepting: Option<offer::Terms>,
@@ -105,6 +116,9 @@ impl Auditor {
             reports: BTreeMap::new(),
             reporting: None,
             posting: None,
+            places: BTreeMap::new(),
+            countries: BTreeMap::new(),
+            must_go: Vec::new(),
             offers: BTreeMap::new(),
             accepting: None,
             standing: BTreeMap::new(),
@@ -117,6 +131,10 @@ impl Auditor {
     pub(crate) fn call(&mut self, now: u64, call: &Call) {
         match call {
             Call::Demand(demand::Call::Post { terms, .. }) => self.posting = Some(terms.clone()),
+            Call::Change(call) => self.order(call),
+            Call::Worker(worker::Call::Running { worker, artifact }) => {
+                self.says_it_runs(*worker, *artifact);
+            }
             Call::Offer(offer::Call::Post { terms, .. } | offer::Call::SetTerms { terms, .. }) => {
                 self.accepting = Some(terms.clone());
             }
@@ -189,6 +207,18 @@ impl Auditor {
                 self.deals.insert(*deal, audited);
                 self.take(*owner, escrow.0);
             }
+            Event::Datacenter(datacenter::Event::Registered {
+                datacenter,
+                country,
+                ..
+            }) => {
+                self.countries.insert(*datacenter, *country);
+            }
+            Event::Peer(marketplace::peer::Event::Registered {
+                peer, datacenter, ..
+            }) => {
+                self.places.insert(*peer, *datacenter);
+            }
             Event::Deal(deal::Event::FundsLow {
                 deal,
                 epochs,
@@ -212,6 +242,7 @@ impl Auditor {
             }) => self.parameter(parameter, *value),
             Event::Offer(event) => self.offer_event(event),
             Event::Deal(event) => self.deal_event(event),
+            Event::Change(event) => self.ordered(event),
             Event::Worker(event) => self.worker_event(now, event),
             _ => {}
         }
@@ -372,10 +403,12 @@ impl Auditor {
                     served: 0,
                     cannot: false,
                     named_stopped: false,
+                    runs: self.deals.get(deal).expect("deal").terms.artifact.hash,
                     notice: self.offers[&self.standing[peer]].notice.0,
                     leaves: None,
                     left: false,
                 };
+                self.check_placed(&hired);
                 self.check_terms(now, *peer, self.deals.get(deal).expect("deal"));
                 self.deals
                     .get_mut(deal)
@@ -406,6 +439,9 @@ impl Auditor {
                 earned,
                 ..
             } => {
+                if *reason == GoneReason::Unwanted {
+                    self.unwanted(*worker);
+                }
                 self.gone(*worker, *reason, now, at.0, earned.0);
             }
             worker::Event::Paid {
@@ -465,6 +501,7 @@ impl Auditor {
             GoneReason::NoticeKept => &mut record.notices_kept,
             GoneReason::CannotRun
             | GoneReason::Evicted
+            | GoneReason::Unwanted
             | GoneReason::Stopped
             | GoneReason::Completed
             | GoneReason::Unfunded
@@ -523,7 +560,13 @@ impl Auditor {
                 );
                 (self.active(worker, last), self.held(worker, now))
             }
-            (GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact, _) => span(at),
+            (
+                GoneReason::Evicted
+                | GoneReason::Unwanted
+                | GoneReason::Stopped
+                | GoneReason::BadArtifact,
+                _,
+            ) => span(at),
             (GoneReason::Completed | GoneReason::Unfunded, _) => span(at),
             (GoneReason::Declined, None) => {
                 assert!(worker.left, "its provider did not say so");
@@ -547,7 +590,10 @@ impl Auditor {
         exact += worker.rate * u128::from(held) * hold_ppm / 1_000_000;
         if matches!(
             reason,
-            GoneReason::Evicted | GoneReason::Stopped | GoneReason::BadArtifact
+            GoneReason::Evicted
+                | GoneReason::Unwanted
+                | GoneReason::Stopped
+                | GoneReason::BadArtifact
         ) {
             exact = exact.max(worker.rate * u128::from(least));
         }
@@ -706,6 +752,7 @@ impl Auditor {
         };
         let until = until.unwrap_or(u64::MAX);
         assert_eq!(view.paid_until, Time(until), "deal {id} is paid until");
+        self.check_due(id, deal, &view);
         let target = usize::from(deal.terms.target_workers);
         let staying = self.live(id).filter(|worker| worker.leaves.is_none());
         assert!(staying.count() <= target, "deal {id} has too many workers");

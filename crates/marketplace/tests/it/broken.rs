@@ -4,7 +4,7 @@ use crate::snapshot::full;
 use crate::world::{peer_id, rows};
 use borsh::{BorshDeserialize, BorshSerialize};
 use marketplace::datacenter::{TENANTS, Tenants};
-use marketplace::deal::{DEALS, Deal, Status};
+use marketplace::deal::{DEALS, Deal, PREVIOUS, Rollout, Status};
 use marketplace::demand::DEMANDS;
 use marketplace::deposit::DEPOSITS;
 use marketplace::matching::LOOKS;
@@ -14,8 +14,10 @@ use marketplace::provider::{PROVIDERS, Provider};
 use marketplace::store::MemoryStore;
 use marketplace::table::{Key, Table};
 use marketplace::time::DUE;
-use marketplace::units::{DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Time, WorkerId};
-use marketplace::worker::UNPAID;
+use marketplace::units::{
+    DatacenterId, DealId, Flt, Hash, OfferId, PeerId, ProviderId, Time, WorkerId,
+};
+use marketplace::worker::{UNPAID, WORKERS};
 use marketplace::{TABLES, invariants};
 
 /// Whether breaking the full marketplace so is found, by this invariant.
@@ -58,6 +60,7 @@ fn a_row_of_nothing_is_found() {
     let moves = [
         (DEMANDS.key(&DealId(1)), DEMANDS.key(&DealId(9))),
         (LOOKS.key(&DealId(1)), LOOKS.key(&DealId(9))),
+        (PREVIOUS.key(&DealId(1)), PREVIOUS.key(&DealId(9))),
         (UNITS.key(&peer), UNITS.key(&nobody)),
         (LEASES.key(&peer), LEASES.key(&nobody)),
         (
@@ -110,6 +113,40 @@ fn a_deadline_that_the_index_has_too_late_is_found() {
         assert!(found("I5 time", late), "{deal} {status:?} too late");
         let right = due_at(deal, status, deadline);
         assert!(!found("I5 time", right), "{deal} {status:?} in time");
+    }
+}
+
+/// A worker that runs something else than its deal's artifact does so in a rollout, and in its order.
+#[test]
+fn a_worker_that_runs_something_else_is_found() {
+    let change = |artifact: u8, rollout: Rollout, version: u32| {
+        move |store: &mut MemoryStore| {
+            let (deal_id, worker_id) = (DealId(1), WorkerId(1));
+            let mut worker = WORKERS.must(store, &worker_id).expect("a worker");
+            worker.artifact = Hash([artifact; 32]);
+            WORKERS.put(store, &worker_id, &worker).expect("no budget");
+            let mut deal = DEALS.must(store, &deal_id).expect("a deal");
+            (deal.rollout, deal.artifact_version) = (rollout, version);
+            DEALS.put(store, &deal_id, &deal).expect("no budget");
+        }
+    };
+    let next = |worker| Rollout::Rolling {
+        next: WorkerId(worker),
+    };
+    let had = DEALS.get(&mut full().store, &DealId(1)).expect("no budget");
+    let had = had.expect("a deal").artifact_version;
+    assert!(!found("I9 rollout", change(7, Rollout::Done, had)));
+    assert!(!found("I9 rollout", change(8, next(1), had)));
+    for (artifact, rollout, version) in [
+        (8, Rollout::Done, had),
+        (8, next(2), had),
+        (7, next(1), had),
+        (7, Rollout::Done, 1),
+    ] {
+        assert!(
+            found("I9 rollout", change(artifact, rollout, version)),
+            "{artifact} {rollout:?} {version}"
+        );
     }
 }
 

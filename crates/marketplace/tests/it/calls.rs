@@ -3,7 +3,9 @@
 //! other crates include this file by its path.
 
 use marketplace::Call;
-use marketplace::{datacenter, deal, demand, governance, offer, peer, provider, usdc, worker};
+use marketplace::{
+    change, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker,
+};
 
 macro_rules! calls {
     ($($outer:ident($noun:ident) { $($variant:ident: $name:literal,)* })*) => {
@@ -71,6 +73,11 @@ calls! {
         Evict: "deal evict",
         Stop: "deal stop",
         Remove: "deal remove",
+    }
+    Change(change) {
+        Terms: "change terms",
+        Offer: "change offer",
+        Accept: "change accept",
     }
     Worker(worker) {
         Running: "worker running",

@@ -144,6 +144,7 @@ fn post(requirements: &[Predicate]) -> Call {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     };

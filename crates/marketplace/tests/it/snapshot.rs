@@ -3,11 +3,12 @@
 
 use crate::world::{World, address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
+use marketplace::change::{self, Change};
 use marketplace::datacenter::{Country, Datacenter};
 use marketplace::demand::{Artifact, Pricing, Source, Spread, Terms};
 use marketplace::params::Acts;
 use marketplace::units::{
-    Address, DatacenterId, Hash, Price, ProviderId, Seconds, Time, Usdc, WorkerId,
+    Address, DatacenterId, DealId, Hash, Price, ProviderId, Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::{Call, Params, TABLES};
 use marketplace::{datacenter, demand, governance, offer, peer, provider, usdc, worker};
@@ -76,6 +77,7 @@ fn demand_terms() -> Terms {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(60),
         monitor: Some(address("monitor")),
     }
@@ -153,6 +155,15 @@ pub(crate) fn full() -> World {
     world
         .call(alice, &post(4, Price(100), artifact.clone()))
         .expect("demand");
+    let first = Artifact {
+        hash: Hash([6; 32]),
+        ..artifact.clone()
+    };
+    for artifact in [first, artifact.clone()] {
+        let (deal, change) = (DealId(1), Change::Artifact(artifact));
+        let call = change::Call::Terms { deal, change };
+        world.call(alice, &Call::Change(call)).expect("artifact");
+    }
     world.end();
     let spender = address("spender");
     let approve = usdc::Call::Approve {

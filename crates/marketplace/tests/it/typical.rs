@@ -3,8 +3,9 @@
 
 use crate::names::{address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
+use marketplace::change::{self, Change};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{Artifact, Pricing, Providers, Spread, Terms};
 use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{
@@ -147,6 +148,7 @@ impl Market {
         self.call("alice", post_demand("nobody's", 1));
         self.call("alice", Call::Deal(deal::Call::Stop { deal: DealId(2) }));
         self.call("bob", approve("carol"));
+        self.call("alice", offer_deal("dave"));
     }
 }
 
@@ -221,11 +223,17 @@ fn post_demand(pool: &str, target_workers: u16) -> Call {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: Providers::default(),
         hold: Seconds(0),
         monitor: Some(address("monitor")),
     };
     let escrow = Usdc(1 << 40);
     Call::Demand(demand::Call::Post { terms, escrow })
+}
+
+fn offer_deal(to: &str) -> Call {
+    let (deal, to) = (DealId(1), Some(address(to)));
+    Call::Change(change::Call::Offer { deal, to })
 }
 
 fn approve(spender: &str) -> Call {
@@ -343,6 +351,16 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         ]
         .map(|(who, call)| (who, Call::Deal(call))),
     );
+    let change = Change::Artifact(Artifact {
+        hash: Hash([8; 32]),
+        size: 1_000,
+        sources: Vec::new(),
+    });
+    calls.extend([
+        ("alice", Call::Change(change::Call::Terms { deal, change })),
+        ("alice", offer_deal("erin")),
+        ("dave", Call::Change(change::Call::Accept { deal })),
+    ]);
     let (artifact, obstacle) = (ARTIFACT, Obstacle::Unavailable);
     let (runs, peer) = (WorkerId(1), host());
     calls.extend([
@@ -352,7 +370,11 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         ),
         (
             "operator",
-            Call::Worker(worker::Call::CannotRun { worker, obstacle }),
+            Call::Worker(worker::Call::CannotRun {
+                worker,
+                artifact,
+                obstacle,
+            }),
         ),
         ("operator", report()),
         (

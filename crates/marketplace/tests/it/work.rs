@@ -129,6 +129,7 @@ fn terms(min_workers: u16, mbps: i64) -> Terms {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     }

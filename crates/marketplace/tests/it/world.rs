@@ -74,7 +74,9 @@ impl World {
             self.within(origin, |cx| marketplace::apply(cx, call.clone()));
         match &result {
             Ok(_) => {
-                self.auditor.call(self.now, call);
+                if self.audited {
+                    self.auditor.call(self.now, call);
+                }
                 self.heard(events);
                 self.check();
             }

@@ -437,6 +437,7 @@ fn terms(min: u64, target: u64) -> Terms {
         effectors: vec!["kv".to_owned()],
         protocol_version: 1,
         spread: Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     }

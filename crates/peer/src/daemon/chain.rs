@@ -10,7 +10,8 @@ use client::{
 };
 use marketplace::{
     call::Call,
-    demand::{Artifact, Source},
+    demand::Artifact,
+    limits::MAX_ARTIFACT,
     peer,
     units::{DealId, Hash, PeerId, WorkerId},
     worker,
@@ -123,11 +124,10 @@ async fn subnet(client: &Client, deal: &Deal) -> Result<Subnet, Error> {
     let id = DealId(deal.id);
     Ok(Subnet {
         deal: id,
-        artifact: Hash(deal.terms.artifact.0),
+        artifacts: artifacts(deal).map(|artifact| artifact.hash).collect(),
         members: members(client, id).await?,
-        sources: artifact(deal)
-            .sources
-            .iter()
+        sources: artifacts(deal)
+            .flat_map(|artifact| artifact.sources)
             .map(|source| source.key)
             .collect(),
     })
@@ -150,21 +150,27 @@ fn assignment(worker: &Worker, deals: &BTreeMap<DealId, Deal>) -> Option<Assignm
     Some(Assignment {
         worker: WorkerId(worker.id),
         deal: DealId(worker.deal),
-        artifact: artifact(deal),
+        artifact: artifact(deal, Hash(worker.due.0)),
+        runs: Hash(worker.runs.0),
         units: worker.units.clone(),
         is_running: worker.is_live(),
         is_paused: deal.status == Status::Paused,
     })
 }
 
-fn artifact(deal: &Deal) -> Artifact {
-    let source = |source: &client::view::demand::Source| Source {
-        key: PeerId(source.key.0),
-        endpoint: source.endpoint.clone(),
-    };
-    Artifact {
-        hash: Hash(deal.terms.artifact.0),
-        size: deal.terms.artifact_size,
-        sources: deal.terms.sources.iter().map(source).collect(),
-    }
+/// One of a deal's artifacts. Of one that is neither that of now nor that of before, only the hash is known: whoever
+/// runs it has its bytes.
+fn artifact(deal: &Deal, hash: Hash) -> Artifact {
+    let known = artifacts(deal).find(|artifact| artifact.hash == hash);
+    known.unwrap_or(Artifact {
+        hash,
+        size: MAX_ARTIFACT,
+        sources: Vec::new(),
+    })
+}
+
+/// What a deal's workers run, and what they ran before.
+fn artifacts(deal: &Deal) -> impl Iterator<Item = Artifact> {
+    let all = [Some(deal.terms.artifact()), deal.previous.clone()];
+    all.into_iter().flatten().map(Artifact::from)
 }

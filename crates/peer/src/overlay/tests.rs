@@ -84,7 +84,7 @@ impl Peer {
         };
         let subnet = Subnet {
             deal: DEAL,
-            artifact,
+            artifacts: vec![artifact],
             members: vec![member],
             sources: Vec::new(),
         };

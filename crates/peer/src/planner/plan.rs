@@ -1,6 +1,6 @@
 //! The difference between what the chain wants and what there is, as actions.
 
-use super::{Action, Bytes, Failure, Phase, Place, Planner, Process, Report, Worker};
+use super::{Action, Attempts, Bytes, Failure, Phase, Place, Planner, Process, Report, Worker};
 use crate::observer::{Assignment, View};
 use marketplace::{
     limits::MAX_WORKERS_PER_CALL,
@@ -19,6 +19,7 @@ impl Planner {
             return Vec::new();
         };
         let mut actions = Vec::new();
+        self.begin_anew(&view);
         self.stop_unwanted(&view, now, &mut actions);
         self.forget(&view, now, &mut actions);
         for wanted in &view.workers {
@@ -29,6 +30,28 @@ impl Planner {
         actions
     }
 
+    /// Another artifact has all its attempts. (P6)
+    fn begin_anew(&mut self, view: &View) {
+        for wanted in &view.workers {
+            let known = self.workers.entry(wanted.worker).or_default();
+            if known.tried != wanted.artifact.hash {
+                known.tried = wanted.artifact.hash;
+                known.attempts = Attempts::default();
+            }
+        }
+    }
+
+    /// Whether a process that runs something else than it is to goes on: until the bytes are here, so that it serves
+    /// meanwhile, and for good if they never come. (P10)
+    fn serves_on(&self, wanted: &Assignment, process: &Process) -> bool {
+        let bytes = self.artifacts.get(&wanted.artifact.hash);
+        let here = bytes.is_some_and(|bytes| matches!(bytes.place, Place::Here));
+        let given_up = self.given_up(wanted).is_some();
+        process.units == wanted.units
+            && process.artifact == wanted.runs
+            && (wanted.is_paused || given_up || !here)
+    }
+
     /// Stops what the chain does not want, or wants otherwise. (P2)
     fn stop_unwanted(&mut self, view: &View, now: u64, actions: &mut Vec<Action>) {
         let wanted: BTreeMap<_, _> = view
@@ -37,11 +60,19 @@ impl Planner {
             .map(|want| (want.worker, want))
             .collect();
         let patience = self.settings.patience_ms;
+        let stays = |(id, known): (&WorkerId, &Worker)| {
+            let (process, phase) = known.process.as_ref()?;
+            let want = wanted.get(id)?;
+            let runs = matches!(phase, Phase::Running { .. });
+            let stays = process.is(want) || (runs && self.serves_on(want, process));
+            stays.then_some(*id)
+        };
+        let stay: BTreeSet<_> = self.workers.iter().filter_map(stays).collect();
         for (id, known) in &mut self.workers {
             let Some((process, phase)) = &mut known.process else {
                 continue;
             };
-            if wanted.get(id).is_some_and(|want| process.is(want)) {
+            if stay.contains(id) {
                 continue;
             }
             let is_due = match phase {
@@ -64,7 +95,8 @@ impl Planner {
         let wanted: BTreeSet<_> = view.workers.iter().map(|want| want.worker).collect();
         let keep = |id: &WorkerId, known: &Worker| wanted.contains(id) || known.process.is_some();
         self.workers.retain(|id, known| keep(id, known));
-        let mut needed: BTreeSet<Hash> = view.workers.iter().map(|w| w.artifact.hash).collect();
+        let both = |wanted: &Assignment| [wanted.artifact.hash, wanted.runs];
+        let mut needed: BTreeSet<Hash> = view.workers.iter().flat_map(both).collect();
         let processes = self.workers.values().filter_map(|w| w.process.as_ref());
         needed.extend(processes.map(|(process, _)| process.artifact));
         let patience = self.settings.patience_ms;
@@ -98,28 +130,46 @@ impl Planner {
     /// The next step of a wanted worker.
     fn advance(&mut self, wanted: &Assignment, now: u64) -> Option<Action> {
         let known = self.workers.entry(wanted.worker).or_default();
-        match known.process {
-            Some((_, Phase::Running { .. })) if !wanted.is_running => {
-                let artifact = wanted.artifact.hash;
-                let worker = wanted.worker;
-                self.tell(Call::Running { worker, artifact }, worker, now)
+        match &known.process {
+            Some((process, Phase::Running { .. })) => {
+                let process = process.clone();
+                self.go_on(wanted, &process, now)
             }
-            Some((ref process, Phase::Starting { asked })) if process.is(wanted) => {
-                let is_overdue = now.saturating_sub(asked) >= self.settings.patience_ms;
+            Some((process, Phase::Starting { asked })) if process.is(wanted) => {
+                let is_overdue = now.saturating_sub(*asked) >= self.settings.patience_ms;
                 let process = process.clone();
                 is_overdue.then(|| self.ask_to_start(process, now))?
             }
             Some(_) => None,
             None => match self.given_up(wanted) {
-                Some(Failure::Never(obstacle)) if !wanted.is_running => {
-                    let worker = wanted.worker;
-                    self.tell(Call::CannotRun { worker, obstacle }, worker, now)
+                Some(Failure::Never(obstacle)) if !wanted.is_running || wanted.changes() => {
+                    self.tell(cannot_run(wanted, obstacle), wanted.worker, now)
                 }
                 Some(_) => None,
                 // (P9)
                 None if wanted.is_paused => None,
                 None => self.begin(wanted, now),
             },
+        }
+    }
+
+    /// The next step of a worker whose process runs: what the chain does not know of it, or what it is to change to.
+    /// (P5, P10)
+    fn go_on(&mut self, wanted: &Assignment, process: &Process, now: u64) -> Option<Action> {
+        let (worker, artifact) = (wanted.worker, process.artifact);
+        if !wanted.is_running || (process.is(wanted) && wanted.changes()) {
+            return self.tell(Call::Running { worker, artifact }, worker, now);
+        }
+        if process.is(wanted) || wanted.is_paused {
+            return None;
+        }
+        match self.given_up(wanted) {
+            Some(Failure::Never(obstacle)) => self.tell(cannot_run(wanted, obstacle), worker, now),
+            Some(Failure::Trouble) => None,
+            None => {
+                let bytes = self.artifacts.entry(wanted.artifact.hash).or_default();
+                bytes.fetch(wanted, now, self.settings.patience_ms)
+            }
         }
     }
 
@@ -176,11 +226,13 @@ impl Planner {
     /// Tells the chain about a worker, again and again until a view shows it. (P5)
     fn tell(&mut self, call: Call, worker: WorkerId, now: u64) -> Option<Action> {
         let known = self.workers.entry(worker).or_default();
-        let is_due = |told: u64| now.saturating_sub(told) >= self.settings.resend_ms;
-        if !known.told.is_none_or(is_due) {
+        if let Some((last, told)) = &known.told
+            && *last == call
+            && now.saturating_sub(*told) < self.settings.resend_ms
+        {
             return None;
         }
-        known.told = Some(now);
+        known.told = Some((call.clone(), now));
         Some(Action::Send(call))
     }
 
@@ -225,10 +277,19 @@ impl Planner {
             return false;
         }
         match self.given_up(wanted) {
-            Some(Failure::Never(_)) => wanted.is_running,
+            Some(Failure::Never(_)) => wanted.is_running && !wanted.changes(),
             Some(Failure::Trouble) => true,
             None => false,
         }
+    }
+}
+
+/// That a worker cannot run what it is to run.
+fn cannot_run(wanted: &Assignment, obstacle: Obstacle) -> Call {
+    Call::CannotRun {
+        worker: wanted.worker,
+        artifact: wanted.artifact.hash,
+        obstacle,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tables: one line is a time in seconds, an event, and the actions that follow.
 //!
 //! A worker is written `1:a@0,1`: worker 1 runs artifact `a` on units 0 and 1. In a view, `+` says
-//! that the chain knows that it runs, `~` that its deal is paused.
+//! that the chain knows that it runs, `~` that its deal is paused; `1:a>b@0+` runs `a` and is to run `b`.
 
 mod fuzz;
 mod text;
@@ -29,7 +29,7 @@ fn a_worker_is_fetched_started_and_reported() {
         1 view 1:a@0        |
         2 fetched a ok      | start 1:a@0
         3 tick              |
-        4 started 1 ok      | running 1
+        4 started 1 ok      | running 1:a
         5 view 1:a@0        |
         6 view 1:a@0+       | report
         7 reported ok       |
@@ -42,7 +42,7 @@ fn a_restarted_peer_adopts_what_runs() {
     check(
         "
         0 inventory 1:a@0 2:b@1 have a b    |
-        0 view 1:a@0+ 2:b@1                 | running 2; report
+        0 view 1:a@0+ 2:b@1                 | running 2:b; report
         1 reported ok                       |
         ",
     );
@@ -67,7 +67,7 @@ fn a_unit_has_one_worker_at_a_time() {
         0 inventory 1:a@0,1 have a  |
         0 view 2:a@1,2 3:a@2        | stop 1; start 3:a@2
         1 ended 1                   |
-        2 started 3 ok              | running 3
+        2 started 3 ok              | running 3:a
         3 view 2:a@1,2              | stop 3
         4 ended 3                   | start 2:a@1,2
         ",
@@ -96,9 +96,9 @@ fn bytes_that_nobody_gives_are_reported_after_all_attempts() {
         2   tick                | fetch a
         3   fetched a trouble   |
         4   tick                | fetch a
-        5   fetched a trouble   | cannot-run 1 unavailable
+        5   fetched a trouble   | cannot-run 1:a unavailable
         14  tick                |
-        15  tick                | cannot-run 1 unavailable
+        15  tick                | cannot-run 1:a unavailable
         16  view                |
         17  view 2:a@0          | fetch a
         ",
@@ -111,8 +111,8 @@ fn what_no_peer_can_run_is_reported_at_once() {
         "
         0 inventory have a          |
         0 view 1:a@0 2:b@1          | start 1:a@0; fetch b
-        1 started 1 unsupported     | cannot-run 1 unsupported
-        2 fetched b invalid         | cannot-run 2 invalid
+        1 started 1 unsupported     | cannot-run 1:a unsupported
+        2 fetched b invalid         | cannot-run 2:b invalid
         ",
     );
 }
@@ -131,7 +131,7 @@ fn bytes_that_no_worker_needs_are_kept_for_a_while_the_newest_of_them() {
         0   view                      | stop 1
         2   ended 1                   |
         10  view 2:a@0                | start 2:a@0
-        11  started 2 ok              | running 2
+        11  started 2 ok              | running 2:a
         12  view                      | stop 2
         20  ended 2                   |
         99  tick                      |
@@ -267,8 +267,123 @@ fn an_older_view_is_no_news() {
     check(
         "
         0 inventory 1:a@0 have a    |
-        0 view 1:a@0                | running 1
+        0 view 1:a@0                | running 1:a
         1 view-of-before            |
+        ",
+    );
+}
+
+#[test]
+fn a_worker_changes_to_another_artifact_once_its_bytes_are_here() {
+    check(
+        "
+        0   inventory 1:a@0 have a      |
+        0   view 1:a@0+                 | report
+        1   reported ok                 |
+        2   view 1:a>b@0+               | fetch b
+        3   tick                        |
+        4   fetched b ok                | stop 1
+        5   ended 1                     | start 1:b@0
+        6   started 1 ok                | running 1:b
+        7   view 1:a>b@0+               |
+        8   view 1:b@0+                 | discard a
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_cannot_have_another_artifact_serves_on_and_says_so() {
+    check(
+        "
+        0   inventory 1:a@0 have a      |
+        0   view 1:a@0+                 | report
+        0   reported ok                 |
+        1   view 1:a>b@0+               | fetch b
+        2   fetched b trouble           |
+        3   tick                        | fetch b
+        4   fetched b trouble           |
+        5   tick                        | fetch b
+        6   fetched b trouble           | cannot-run 1:b unavailable
+        15  tick                        |
+        16  tick                        | cannot-run 1:b unavailable
+        17  view 1:a@0+                 |
+        20  view 1:a>b@0+               | fetch b
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_cannot_start_another_artifact_goes_back_to_its_own() {
+    check(
+        "
+        0   inventory 1:a@0 have a b    |
+        0   view 1:a>b@0+               | stop 1; report
+        0   reported ok                 |
+        1   ended 1                     | start 1:b@0
+        2   started 1 invalid           | cannot-run 1:b invalid
+        3   view 1:a@0+                 | discard b; start 1:a@0
+        4   started 1 ok                |
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_the_machine_cannot_start_in_its_turn_is_named_as_stopped() {
+    check(
+        "
+        0   inventory 1:a@0 have a b    |
+        0   view 1:a>b@0+               | stop 1; report
+        0   reported ok                 |
+        1   ended 1                     | start 1:b@0
+        2   started 1 trouble           |
+        3   tick                        | start 1:b@0
+        4   started 1 trouble           |
+        6   tick                        | start 1:b@0
+        7   started 1 trouble           | report 1 stopped
+        ",
+    );
+}
+
+#[test]
+fn a_worker_that_began_with_the_artifact_of_before_says_so_and_changes_later() {
+    check(
+        "
+        0   inventory                   |
+        0   view 1:a@0                  | fetch a
+        1   fetched a ok                | start 1:a@0
+        2   view 1:a>b@0                |
+        3   started 1 ok                | running 1:a
+        4   view 1:a@0+                 | report
+        4   reported ok                 |
+        5   view 1:a>b@0+               | fetch b
+        6   fetched b ok                | stop 1
+        ",
+    );
+}
+
+#[test]
+fn in_a_pause_no_worker_changes() {
+    check(
+        "
+        0   inventory 1:a@0 have a b    |
+        0   view 1:a>b@0+~              |
+        1   tick                        |
+        2   view 1:a>b@0+               | stop 1; report
+        ",
+    );
+}
+
+#[test]
+fn a_rollback_before_the_chain_heard_of_the_change_stops_what_was_begun() {
+    check(
+        "
+        0   inventory 1:a@0 have a b    |
+        0   view 1:a>b@0+               | stop 1; report
+        0   reported ok                 |
+        1   ended 1                     | start 1:b@0
+        2   started 1 ok                | running 1:b
+        3   view 1:a@0+                 | stop 1
+        4   ended 1                     | discard b; start 1:a@0
         ",
     );
 }

@@ -221,6 +221,7 @@ fn terms(rng: &mut impl Rng) -> demand::Terms {
         effectors: Vec::new(),
         protocol_version: 1,
         spread: demand::Spread::default(),
+        providers: demand::Providers::default(),
         hold: Seconds(0),
         monitor: None,
     }

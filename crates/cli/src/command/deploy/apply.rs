@@ -41,15 +41,22 @@ pub(crate) struct Apply {
     /// How long to wait for the first answer.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     pub(crate) wait: Duration,
+    #[command(flatten)]
+    pub(crate) give: Give,
+    /// The gateway that is asked for the first answer.
+    #[arg(long, value_name = "URL", env = "MP_GATEWAY", default_value = super::GATEWAY)]
+    pub(crate) gateway: String,
+}
+
+/// How this machine gives a function's bytes to peers, if the plan names no sources.
+#[derive(Debug, Args)]
+pub(crate) struct Give {
     /// Where this machine gives the function's bytes to peers (UDP), if the plan names no sources.
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:0")]
     pub(crate) listen: SocketAddr,
     /// What peers are told about that address; by default the one that this machine reaches the node from.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) announce: Option<String>,
-    /// The gateway that is asked for the first answer.
-    #[arg(long, value_name = "URL", env = "MP_GATEWAY", default_value = super::GATEWAY)]
-    pub(crate) gateway: String,
 }
 
 /// What became of a plan.
@@ -78,9 +85,9 @@ pub(crate) struct First {
 }
 
 /// This machine as the source of a function.
-struct Given {
-    source: Source,
-    holder: Holder,
+pub(super) struct Given {
+    pub(super) source: Source,
+    pub(super) holder: Holder,
     /// Ends with the copy of the function in it.
     _folder: tempfile::TempDir,
 }
@@ -126,7 +133,7 @@ pub(crate) async fn apply(
     };
     let gives = plan.terms.artifact.sources.is_empty();
     let given = match gives && !apply.detach {
-        true => Some(give(client, account, apply, &plan, running.as_ref()).await?),
+        true => Some(give(client, account, &apply.give, &plan, running.as_ref()).await?),
         false => None,
     };
     let (deal, posted) = match &running {
@@ -213,7 +220,7 @@ async fn same(client: &Client, owner: Address, plan: &Plan) -> anyhow::Result<Op
     Ok(deals.into_iter().find(is_same))
 }
 
-fn is_over(status: Status) -> bool {
+pub(super) fn is_over(status: Status) -> bool {
     !matches!(
         status,
         Status::Matching | Status::Starting | Status::Active | Status::Degraded | Status::Paused
@@ -221,15 +228,15 @@ fn is_over(status: Status) -> bool {
 }
 
 /// Opens this machine as a source: for a deal that runs already, where it says so, otherwise where the arguments do.
-async fn give(
+pub(super) async fn give(
     client: &Client,
     account: &AccountKey,
-    apply: &Apply,
+    how: &Give,
     plan: &Plan,
     running: Option<&Deal>,
 ) -> anyhow::Result<Given> {
     let folder = tempfile::tempdir().context("no temporary folder can be made")?;
-    let mut listen = apply.listen;
+    let mut listen = how.listen;
     if let Some(port) = running.and_then(announced_port) {
         listen.set_port(port);
     }
@@ -240,7 +247,7 @@ async fn give(
     source
         .add(&plan.path, MAX_ARTIFACT)
         .with_context(|| format!("the function {} cannot be read", plan.path.display()))?;
-    let endpoint = match &apply.announce {
+    let endpoint = match &how.announce {
         Some(announced) => announced.clone(),
         None => {
             let port = source.listens().first().map_or(0, SocketAddr::port);

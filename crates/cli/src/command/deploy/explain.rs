@@ -67,6 +67,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Duration => "the offer takes no deal of this duration",
         Reason::Hold => "the offer takes no hold this long",
         Reason::Developer => "the offer does not serve this account",
+        Reason::Provider => "the plan does not take this provider",
         Reason::ServesAlready => "one of its workers serves this deal already",
         Reason::Excluded => "a worker of this deal left not long ago",
         Reason::Effector => "an effector is not offered",

@@ -1,23 +1,28 @@
 //! `mp deploy`: what a developer does.
 
 pub(crate) mod apply;
+mod change;
 mod explain;
 mod invoke;
 mod plan;
 mod status;
+mod update;
 
 use crate::amount::{parse_usdc, usdc};
 use crate::chain::{self, Chain};
 use crate::printer::Printer;
+use alloy_primitives::Address;
 use apply::Apply;
 use clap::{Args, Subcommand};
+use client::marketplace::change::{self as order, Change};
 use client::marketplace::units::{DealId, Usdc};
-use client::marketplace::{Call, deal};
+use client::marketplace::{Call, deal, units};
 use client::sol::IDeal::DealEnded;
 use client::{AccountKey, Client};
 use invoke::Invoke;
 use serde::Serialize;
 use std::path::PathBuf;
+use update::{Rollback, Update};
 
 /// Where `mp up` has its gateway.
 const GATEWAY: &str = "http://127.0.0.1:8080";
@@ -44,6 +49,30 @@ enum Command {
     Status {
         /// The deal.
         deal: Option<u64>,
+    },
+    /// Let a deal have more workers or fewer. Fewer: the dearest end at once.
+    Scale {
+        /// The deal.
+        deal: u64,
+        /// As many as wanted.
+        workers: u16,
+    },
+    /// Make a deal what a plan says: shows what differs, changes exactly that, and stays until all workers run the plan's
+    /// function. They change to it one at a time.
+    Update(Update),
+    /// Let a deal run what it ran before, one worker at a time.
+    Rollback(Rollback),
+    /// Offer a deal, with all money in it, to another account, which then accepts it.
+    Transfer {
+        /// The deal.
+        deal: u64,
+        /// The account; if not given, nobody is to have it any more.
+        to: Option<Address>,
+    },
+    /// Become the owner of a deal that was offered to you.
+    Accept {
+        /// The deal.
+        deal: u64,
     },
     /// Pay more into a deal; anyone may.
     TopUp {
@@ -84,6 +113,38 @@ impl Deploy {
             Command::Apply(apply) => chain::wait(apply::run(chain, printer, apply)),
             Command::Invoke(invoke) => chain::wait(invoke.run(printer)),
             Command::Status { deal } => chain::wait(status::run(chain, printer, deal.map(DealId))),
+            Command::Scale { deal, workers } => {
+                chain::wait(scale(chain, printer, DealId(*deal), *workers))
+            }
+            Command::Update(update) => chain::wait(update::run(chain, printer, update)),
+            Command::Rollback(rollback) => chain::wait(update::roll_back(chain, printer, rollback)),
+            Command::Transfer { deal, to } => {
+                let (deal, to) = (DealId(*deal), to.map(|to| units::Address(to.into_array())));
+                let said = match to {
+                    Some(to) => {
+                        format!("deal {deal} is offered to {to}: it may `mp deploy accept {deal}`")
+                    }
+                    None => format!("deal {deal} is offered to nobody"),
+                };
+                chain::wait(change(
+                    chain,
+                    printer,
+                    order::Call::Offer { deal, to },
+                    deal,
+                    &said,
+                ))
+            }
+            Command::Accept { deal } => {
+                let deal = DealId(*deal);
+                let said = format!("deal {deal} is yours");
+                chain::wait(change(
+                    chain,
+                    printer,
+                    order::Call::Accept { deal },
+                    deal,
+                    &said,
+                ))
+            }
             Command::TopUp { deal, amount } => {
                 chain::wait(top_up(chain, printer, DealId(*deal), *amount))
             }
@@ -93,6 +154,35 @@ impl Deploy {
             }
         }
     }
+}
+
+/// That a deal was changed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Changed {
+    deal: u64,
+}
+
+async fn change(
+    chain: &Chain,
+    printer: &Printer,
+    call: order::Call,
+    deal: DealId,
+    said: &str,
+) -> anyhow::Result<()> {
+    let account = chain.account()?;
+    chain.client()?.send(&account, &Call::Change(call)).await?;
+    printer.result(&Changed { deal: deal.0 }, said);
+    Ok(())
+}
+
+async fn scale(chain: &Chain, printer: &Printer, deal: DealId, workers: u16) -> anyhow::Result<()> {
+    let terms = order::Call::Terms {
+        deal,
+        change: Change::Target(workers),
+    };
+    let said = format!("deal {deal} is to have {workers} workers");
+    change(chain, printer, terms, deal, &said).await
 }
 
 async fn top_up(

@@ -7,7 +7,7 @@ use crate::clock::on_the_wall;
 use crate::printer::Printer;
 use client::marketplace::units::DealId;
 use client::view::{
-    deal::{Deal, Status},
+    deal::{Deal, Rollout, Status},
     explain::{Explanation, Question},
     time::Time,
 };
@@ -70,6 +70,15 @@ impl Shown {
     }
 }
 
+/// How far a rollout is, in words.
+pub(super) fn rollout(rollout: &Rollout) -> String {
+    match rollout {
+        Rollout::Done => "all that run run it".to_owned(),
+        Rollout::Rolling { worker } => format!("worker {worker} is next to change to it"),
+        Rollout::Stopped { worker, why } => format!("stopped at worker {worker}, {why}"),
+    }
+}
+
 fn text(deal: &Deal, now: &Time) -> String {
     let mut text = format!("deal {}: {:?}\n", deal.id, deal.status);
     let terms = &deal.terms;
@@ -87,6 +96,15 @@ fn text(deal: &Deal, now: &Time) -> String {
         usdc(deal.free),
         usdc(deal.surplus)
     );
+    text += &format!(
+        "  function  {}, version {}: {}\n",
+        terms.artifact,
+        deal.artifact_version,
+        rollout(&deal.rollout)
+    );
+    if let Some(to) = deal.heir {
+        text += &format!("  offered   to {to}\n");
+    }
     if let Some(paid_until) = deal.paid_until {
         text += &format!("  paid      until {}\n", on_the_wall(now, paid_until));
     }
@@ -101,6 +119,9 @@ fn text(deal: &Deal, now: &Time) -> String {
         );
         if let Some(leaving) = worker.leaving {
             text += &format!(", leaving by {}", on_the_wall(now, leaving));
+        }
+        if worker.runs != terms.artifact {
+            text += &format!(", runs {}", worker.runs);
         }
         text += "\n";
     }

@@ -15,7 +15,7 @@
 use super::children::{self, Child};
 use super::{oversubscribed, rate};
 use crate::amount::{parse_usdc, usdc};
-use crate::command::deploy::apply::{self, Applied, Apply};
+use crate::command::deploy::apply::{self, Applied, Apply, Give};
 use crate::command::provider::{offer, register};
 use crate::command::testnet::Testnet;
 use crate::printer::Printer;
@@ -465,8 +465,10 @@ impl World {
             another: false,
             detach: false,
             wait: Duration::from_secs(120),
-            listen: local(0),
-            announce: None,
+            give: Give {
+                listen: local(0),
+                announce: None,
+            },
             gateway: self.gateway()?,
         };
         let applied = apply::apply(&self.client, &developer, printer, &apply).await?;

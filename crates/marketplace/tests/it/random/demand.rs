@@ -4,7 +4,7 @@ use super::{Made, Run};
 use crate::world::address;
 use marketplace::Call;
 use marketplace::attribute::{Predicate, Subject, Test, Value};
-use marketplace::demand::{self, Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{self, Artifact, Pricing, Providers, Spread, Terms};
 use marketplace::units::{Hash, Price, Seconds, Usdc};
 
 impl Run {
@@ -29,11 +29,7 @@ impl Run {
             false => Pricing::Epoch,
         };
         Terms {
-            artifact: Artifact {
-                hash: Hash([7; 32]),
-                size: 9,
-                sources: Vec::new(),
-            },
+            artifact: self.artifact(),
             units_per_worker: self.small(2),
             min_workers,
             target_workers,
@@ -44,12 +40,32 @@ impl Run {
             effectors: Vec::new(),
             protocol_version: 1,
             spread: self.spread(min_workers),
+            providers: self.providers(),
             hold: Seconds(self.dice.of(&[0, 0, 40])),
             monitor: Some(address("erin")),
         }
     }
 
-    fn requirements(&mut self) -> Vec<Predicate> {
+    pub(super) fn artifact(&mut self) -> Artifact {
+        Artifact {
+            hash: Hash([self.dice.of(&[7, 7, 8, 9]); 32]),
+            size: if self.odd(4) { 0 } else { 9 },
+            sources: Vec::new(),
+        }
+    }
+
+    /// Mostly all of them.
+    pub(super) fn providers(&mut self) -> Providers {
+        let named = vec![self.any_provider(); if self.odd(10) { 65 } else { 1 }];
+        let (allow, deny) = match self.dice.below(8) {
+            0 => (named, Vec::new()),
+            1 => (Vec::new(), named),
+            _ => Default::default(),
+        };
+        Providers { allow, deny }
+    }
+
+    pub(super) fn requirements(&mut self) -> Vec<Predicate> {
         let fast = Predicate {
             subject: Subject::Peer,
             key: "net.mbps".to_owned(),
@@ -59,7 +75,7 @@ impl Run {
         vec![fast; if self.odd(10) { 17 } else { count }]
     }
 
-    fn spread(&mut self, min_workers: u16) -> Spread {
+    pub(super) fn spread(&mut self, min_workers: u16) -> Spread {
         let mut cap = |usual| match self.dice.one_in(4) {
             true => self.small(usual),
             false => 0,

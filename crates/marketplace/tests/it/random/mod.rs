@@ -3,6 +3,7 @@
 //!
 //! A new call needs a row in `swarm::KINDS` and the function named there, in the file of its noun.
 
+mod change;
 mod coins;
 mod deal;
 mod demand;

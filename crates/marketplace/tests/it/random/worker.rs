@@ -2,6 +2,7 @@
 
 use super::{Made, Run};
 use crate::world::{address, peer_id};
+use marketplace::deal::{self, WorkerView};
 use marketplace::units::{Address, Hash, WorkerId};
 use marketplace::worker::{self, Obstacle, Stage, Worker};
 use marketplace::{Call, peer};
@@ -13,9 +14,28 @@ impl Run {
 
     /// A worker that was assigned, most of the time, with its peer's operator.
     fn assigned(&mut self) -> (WorkerId, Address) {
+        self.worker_that(|view| matches!(view.worker.stage, Stage::Assigned { .. }))
+    }
+
+    /// A worker that is to run something else than it does, most of the time, with its peer's operator.
+    fn next_to_change(&mut self) -> (WorkerId, Address) {
+        self.worker_that(|view| view.due != view.worker.artifact)
+    }
+
+    /// What a worker is to run; or anything.
+    fn artifact_of(&mut self, id: WorkerId) -> Hash {
+        let any = self.artifact().hash;
+        let view = self.world.read(|cx| deal::worker(cx, id));
+        match view {
+            Some(view) if !self.odd(4) => view.due,
+            _ => any,
+        }
+    }
+
+    fn worker_that(&mut self, fits: impl Fn(&WorkerView) -> bool) -> (WorkerId, Address) {
         let id = self.find(Self::any_worker, |run, id| {
-            let row = run.worker(*id);
-            row.is_some_and(|worker| matches!(worker.stage, Stage::Assigned { .. }))
+            let view = run.world.read(|cx| deal::worker(cx, *id));
+            view.is_some_and(|view| fits(&view))
         });
         let peer = self.worker(id).map(|worker| worker.peer);
         let row = peer.and_then(|peer| self.world.read(|cx| peer::get(cx.store, peer)));
@@ -23,16 +43,25 @@ impl Run {
     }
 
     pub(super) fn running(&mut self) -> Made {
-        let (worker, operator) = self.assigned();
-        let artifact = Hash([if self.odd(4) { 8 } else { 7 }; 32]);
+        let (worker, operator) = match self.dice.one_in(2) {
+            true => self.assigned(),
+            false => self.next_to_change(),
+        };
+        let artifact = self.artifact_of(worker);
         let call = worker::Call::Running { worker, artifact };
         (operator, Call::Worker(call))
     }
 
     pub(super) fn cannot_run(&mut self) -> Made {
-        let (worker, operator) = self.assigned();
-        let obstacle = Obstacle::Unavailable;
-        let call = worker::Call::CannotRun { worker, obstacle };
+        let (worker, operator) = match self.dice.one_in(4) {
+            true => self.assigned(),
+            false => self.next_to_change(),
+        };
+        let call = worker::Call::CannotRun {
+            worker,
+            artifact: self.artifact_of(worker),
+            obstacle: Obstacle::Unavailable,
+        };
         (operator, Call::Worker(call))
     }
 

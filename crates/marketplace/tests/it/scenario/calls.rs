@@ -1,11 +1,12 @@
 //! How lines become calls.
 
 use super::Stage;
+use super::change::{effectors, is_change, requirements, spread};
 use super::words::{Words, attributes, known, value};
 use crate::world::{address, peer_id, registration};
 use marketplace::attribute::{Predicate, Subject, Test};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{Artifact, Pricing, Terms};
 use marketplace::units::{Address, Hash, Price, Seconds, Time, Usdc, WorkerId};
 use marketplace::worker::Obstacle;
 use marketplace::{Call, Event};
@@ -43,6 +44,7 @@ impl Stage {
             | "add-peer" | "remove-peer" | "close" | "remove-peer-row" | "set-attributes"
             | "set-endpoints" | "set-operator" => self.supply(verb, name, words),
             "demand" => self.demand(name, words),
+            verb if is_change(verb) => self.change(verb, &name, words),
             "run" | "cannot-run" | "report" | "notice" | "notice-all" | "leave" => {
                 self.work(verb, name, words)
             }
@@ -231,18 +233,6 @@ impl Stage {
         let owner = words.option("of").unwrap_or("alice").to_owned();
         let workers = words.option("workers").unwrap_or("1..1");
         let (min, target) = workers.split_once("..").ok_or("workers min..target")?;
-        let mut requirements = Vec::new();
-        while let Some(text) = words.option("need") {
-            requirements.push(requirement(text)?);
-        }
-        let effectors = words.option("effectors").unwrap_or_default().split(',');
-        let spread = Spread {
-            max_per_provider: words.number_option("per-provider")?.unwrap_or(0),
-            max_per_datacenter: words.number_option("per-datacenter")?.unwrap_or(0),
-            max_per_country: words.number_option("per-country")?.unwrap_or(0),
-            min_providers: words.number_option("providers")?.unwrap_or(0),
-            min_countries: words.number_option("countries")?.unwrap_or(0),
-        };
         let terms = Terms {
             artifact: Artifact {
                 hash: Hash([7; 32]),
@@ -255,13 +245,11 @@ impl Stage {
             limit_price: Price(words.number_option("limit")?.unwrap_or(1_000_000)),
             pricing: pricing_of(words.option("pricing").unwrap_or("epoch")),
             duration: words.number_option("duration")?.map(Seconds),
-            requirements,
-            effectors: effectors
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            requirements: requirements(words)?,
+            effectors: effectors(words),
             protocol_version: words.number_option("version")?.unwrap_or(1),
-            spread,
+            spread: spread(words)?,
+            providers: self.named(words)?,
             hold: Seconds(words.number_option("hold")?.unwrap_or(0)),
             monitor: words.option("monitor").map(address),
         };
@@ -335,6 +323,7 @@ impl Stage {
             }
             _ => worker::Call::CannotRun {
                 worker,
+                artifact: Hash([artifact; 32]),
                 obstacle: Obstacle::Invalid,
             },
         };
@@ -406,7 +395,7 @@ fn people(names: Option<&str>) -> Vec<Address> {
 }
 
 /// `subject:key`, `subject:key=value`, `!=`, `<`, `<=`, `>`, `>=`, `~member` (has), `@a|b` (in)
-fn requirement(text: &str) -> Result<Predicate, String> {
+pub(super) fn requirement(text: &str) -> Result<Predicate, String> {
     let (subject, rest) = text.split_once(':').ok_or("requirement: subject:key…")?;
     let subject = match subject {
         "offer" => Subject::Offer,

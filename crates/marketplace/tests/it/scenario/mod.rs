@@ -2,6 +2,7 @@
 
 mod calls;
 mod cells;
+mod change;
 mod words;
 
 use crate::world::{World, address};
@@ -137,8 +138,8 @@ impl Stage {
                 self.hear();
                 self.pending.clear();
             }
-            "balance" | "deal" | "worker" | "unpaid" | "look" | "price" | "deposits"
-            | "parameter" | "pending" | "record" => {
+            "balance" | "deal" | "worker" | "runs" | "due" | "unpaid" | "look" | "price"
+            | "deposits" | "parameter" | "pending" | "record" => {
                 let what = action.split_whitespace().next().unwrap_or_default();
                 let found = self.read(what, &mut words)?;
                 expect(outcome, &found)?;
@@ -318,6 +319,7 @@ impl Stage {
                     "{deal} ended: {reason:?} by {blame:?} refund {refund}"
                 ))
             }
+            Event::Change(event) => self.tell_change(event),
             _ => None,
         }
     }
@@ -419,6 +421,16 @@ impl Stage {
                     .map(|(reason, count)| format!("{reason:?} {count}"));
                 Ok(reasons.collect::<Vec<_>>().join(", "))
             }
+            "runs" | "due" => {
+                let id = self.worker(name)?;
+                let view = world.read(|cx| deal::worker(cx, id));
+                let view = view.ok_or("the worker is removed")?;
+                let artifact = match what {
+                    "runs" => view.worker.artifact,
+                    _ => view.due,
+                };
+                Ok(artifact.0[0].to_string())
+            }
             "worker" => {
                 let id = self.worker(name)?;
                 Ok(match world.read(|cx| worker::get(cx.store, id)) {
@@ -466,6 +478,14 @@ impl Stage {
                     .to_string()
             }
             "paid-until" => until(view.paid_until),
+            "version" => view.deal.artifact_version.to_string(),
+            "rollout" => self.rollout(id, view.deal.rollout),
+            "previous" => view.previous.map_or_else(
+                || "none".to_owned(),
+                |artifact| artifact.hash.0[0].to_string(),
+            ),
+            "ends" => until(view.deal.ends),
+            "target" => view.terms.target_workers.to_string(),
             "surplus" => view.surplus.to_string(),
             other => return Err(format!("what is {other} of a deal?")),
         })

@@ -81,6 +81,7 @@ impl<'d> World<'d> {
                 worker,
                 deal: DealId(worker.0),
                 artifact: artifact(name),
+                runs: artifact(name).hash,
                 units: vec![pick],
                 is_running: false,
                 is_paused: false,
@@ -90,8 +91,13 @@ impl<'d> World<'d> {
         }
         let ids: Vec<_> = self.chain.keys().copied().collect();
         let worker = self.dice.of(&ids);
-        if self.dice.one_in(2) {
+        let name = self.dice.of(&["a", "b", "c"]);
+        if self.dice.one_in(3) {
             self.chain.remove(&worker);
+        } else if let Some(known) = self.chain.get_mut(&worker)
+            && self.dice.one_in(2)
+        {
+            known.artifact = artifact(name);
         } else if let Some(known) = self.chain.get_mut(&worker) {
             known.is_paused = !known.is_paused;
         }
@@ -181,14 +187,23 @@ impl<'d> World<'d> {
 
     fn execute(&mut self, call: &Call) {
         match call {
-            Call::Running { worker, .. } => {
+            Call::Running { worker, artifact } => {
                 if let Some(known) = self.chain.get_mut(worker) {
-                    known.is_running = true;
+                    let begins = !known.is_running && known.runs == *artifact;
+                    if begins || known.artifact.hash == *artifact {
+                        known.runs = *artifact;
+                        known.is_running = true;
+                    }
                 }
             }
-            Call::CannotRun { worker, .. } => {
-                self.chain.remove(worker);
-            }
+            Call::CannotRun {
+                worker, artifact, ..
+            } => match self.chain.get_mut(worker) {
+                Some(known) if known.artifact.hash != *artifact => {}
+                Some(known) if known.is_running => known.artifact.hash = known.runs,
+                Some(_) => _ = self.chain.remove(worker),
+                None => {}
+            },
             Call::Report { stopped, .. } => {
                 for worker in stopped {
                     self.chain.remove(worker);
@@ -251,11 +266,14 @@ impl<'d> World<'d> {
             let running = self.processes.get(&known.worker);
             assert_eq!(running, Some(&process(known)), "not running");
             assert!(known.is_running, "not reported");
+            assert_eq!(known.runs, known.artifact.hash, "not changed");
         }
         for worker in self.processes.keys() {
             assert!(self.chain.contains_key(worker), "not wanted");
         }
-        let wanted: BTreeSet<_> = self.chain.values().map(|k| k.artifact.hash).collect();
+        // A paused worker has not changed yet, and needs what it runs.
+        let needs = |known: &Assignment| [known.artifact.hash, known.runs];
+        let wanted: BTreeSet<_> = self.chain.values().flat_map(needs).collect();
         assert!(self.disk.is_subset(&wanted), "bytes are left over");
     }
 }

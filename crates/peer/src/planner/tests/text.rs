@@ -89,10 +89,12 @@ fn assignment(text: &str) -> Assignment {
     let (text, is_running) = text.strip_suffix('+').map_or((text, false), |t| (t, true));
     let (worker, rest) = text.split_once(':').expect("a worker");
     let (name, units) = rest.split_once('@').expect("units");
+    let (runs, name) = name.split_once('>').unwrap_or((name, name));
     Assignment {
         worker: id(worker),
         deal: DealId(7),
         artifact: artifact(name),
+        runs: artifact(runs).hash,
         units: units
             .split(',')
             .map(|unit| unit.parse().expect("a unit"))
@@ -144,10 +146,16 @@ fn show(action: &Action) -> String {
             format!("start {}:{artifact}@{}", process.worker, units.join(","))
         }
         Action::Stop { process } => format!("stop {}", process.worker),
-        Action::Send(Call::Running { worker, .. }) => format!("running {worker}"),
-        Action::Send(Call::CannotRun { worker, obstacle }) => {
+        Action::Send(Call::Running { worker, artifact }) => {
+            format!("running {worker}:{}", name(artifact))
+        }
+        Action::Send(Call::CannotRun {
+            worker,
+            artifact,
+            obstacle,
+        }) => {
             let why = format!("{obstacle:?}").to_lowercase();
-            format!("cannot-run {worker} {why}")
+            format!("cannot-run {worker}:{} {why}", name(artifact))
         }
         Action::Send(Call::Report { stopped, .. }) if stopped.is_empty() => "report".into(),
         Action::Send(Call::Report { stopped, .. }) => {
