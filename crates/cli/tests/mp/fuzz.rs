@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a node says about one call, at most, besides what it repeats of the question.
 const MAX_MESSAGE: usize = 1_000;
 
-const METHODS: [&str; 46] = [
+const METHODS: [&str; 47] = [
     "eth_chainId",
     "eth_blockNumber",
     "eth_syncing",

@@ -99,15 +99,15 @@ fn due_at(id: u64, status: Option<Status>, due: u64) -> impl Fn(&mut MemoryStore
     }
 }
 
-/// The first deal has one worker that runs, reported at 10 for 9,000 seconds; both have a hold of 60; a pause takes
+/// The first deal has one worker that runs, reported at 910 for 9,000 seconds; both have a hold of 60; a pause takes
 /// 30 epochs. Of the second's money nothing is used.
 #[test]
 fn a_deadline_that_the_index_has_too_late_is_found() {
-    let paused = Some(Status::Paused { since: Time(10) });
+    let paused = Some(Status::Paused { since: Time(910) });
     for (deal, status, deadline) in [
-        (1, None, 9_010),
-        (1, paused, 70),
-        (2, paused, 70 + 30 * 86_400),
+        (1, None, 9_910),
+        (1, paused, 970),
+        (2, paused, 970 + 30 * 86_400),
     ] {
         let late = due_at(deal, status, deadline + 1);
         assert!(found("I5 time", late), "{deal} {status:?} too late");
