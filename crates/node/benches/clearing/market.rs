@@ -261,18 +261,7 @@ impl Market {
         let post = offer::Call::Post {
             datacenter: DatacenterId(number + 1),
             curve: offer::Curve::flat(Price((1_000 + self.dice.roll(9_000)).into())),
-            terms: offer::Terms {
-                pricing: vec![Pricing::Epoch],
-                allowed: Vec::new(),
-                denied: Vec::new(),
-                min_duration: Seconds(0),
-                max_duration: None,
-                max_units_per_deal: None,
-                notice: Seconds(0),
-                max_hold: Seconds(0),
-                valid_until: None,
-                attributes: Vec::new(),
-            },
+            terms: offer::Terms::any(),
             peers: peers.map(id).collect(),
         };
         self.call(OWNER, Call::Offer(post));
