@@ -48,7 +48,7 @@ macro_rules! supply {
     };
 }
 
-const OF_DEALS: [Story; 19] = [
+const OF_DEALS: [Story; 31] = [
     ("supply appears", supply!("")),
     ("the last worker runs", "run D/2"),
     (
@@ -77,6 +77,33 @@ const OF_DEALS: [Story; 19] = [
         "withdraw P\nwithdraw P\nremove D",
     ),
     ("its providers withdraw", "withdraw P"),
+    ("the owner wants more workers", "target D 3"),
+    (
+        "more that supply appears for",
+        concat!("target D 3\n", supply!("")),
+    ),
+    (
+        "and no more of them",
+        concat!("target D 3\n", supply!("target D 2")),
+    ),
+    ("the owner pays a higher price", "limit D 20_000"),
+    (
+        "the owner requires something else",
+        "require D need peer:x=1",
+    ),
+    ("the owner spreads it", "spread D per-provider 2"),
+    ("the owner names providers", "providers D deny P"),
+    ("the owner names another monitor", "monitor D carol"),
+    ("the owner makes it last longer", "duration D open"),
+    (
+        "the owner makes it as short as it has lasted",
+        "at 1_000\nduration D 900",
+    ),
+    ("the owner changes its artifact", "artifact D 8"),
+    (
+        "another owner takes it and stops it",
+        "offer-deal D bob\naccept-deal D by bob\nstop D by bob",
+    ),
 ];
 
 const WORKERS: [Story; 5] = [
@@ -93,7 +120,7 @@ const WORKERS: [Story; 5] = [
     ),
 ];
 
-const OF_WORKERS: [Story; 19] = [
+const OF_WORKERS: [Story; 24] = [
     ("runs the artifact", "run D/1"),
     ("runs another artifact", "run D/1 artifact 8"),
     ("somebody else says that it runs", "run D/1 by mallory"),
@@ -125,6 +152,24 @@ const OF_WORKERS: [Story; 19] = [
     ),
     ("its provider withdraws", "withdraw P"),
     ("its provider withdraws again", "withdraw P\nwithdraw P"),
+    (
+        "the target falls to what cheaper ones fill",
+        "target D 4\nprovider Q\ndatacenter Q.us US NYC\npeer Q.us.1 units 1\npeer Q.us.2 units 1\n\
+         offer Q.o at Q.us price 9_000 peers Q.us.1,Q.us.2 max-hold 500\nend\ntarget D 2",
+    ),
+    ("another artifact is rolled out", "artifact D 8"),
+    (
+        "runs the new artifact in its turn",
+        "artifact D 8\nrun D/1 artifact 8",
+    ),
+    (
+        "cannot run the new artifact",
+        "artifact D 8\ncannot-run D/1 artifact 8",
+    ),
+    (
+        "runs the new artifact before its turn",
+        "artifact D 8\nrun D/2 artifact 8",
+    ),
 ];
 
 /// Tells the stories of a state and of an event, line by line. Gives what the last line came to: `x`, `-` or None.
