@@ -63,8 +63,12 @@ impl Planner {
         let stays = |(id, known): (&WorkerId, &Worker)| {
             let (process, phase) = known.process.as_ref()?;
             let want = wanted.get(id)?;
-            let runs = matches!(phase, Phase::Running { .. });
-            let stays = process.is(want) || (runs && self.serves_on(want, process));
+            let stays = match phase {
+                Phase::Starting { .. } => process.is(want),
+                Phase::Running { .. } => process.is(want) || self.serves_on(want, process),
+                // It goes, even if the chain wants it again meanwhile; then it is started anew.
+                Phase::Stopping { .. } => false,
+            };
             stays.then_some(*id)
         };
         let stay: BTreeSet<_> = self.workers.iter().filter_map(stays).collect();

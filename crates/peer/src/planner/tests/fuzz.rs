@@ -142,6 +142,11 @@ impl<'d> World<'d> {
             Action::Start { process, .. } => self.start(process),
             Action::Stop { process } => {
                 let worker = process.worker;
+                // An executor takes actions in order. One that comes late here is about a process that is gone.
+                let running = self.processes.get(&worker);
+                if running.is_some_and(|running| *running != process) {
+                    return;
+                }
                 self.processes.remove(&worker);
                 self.answer(Event::Ended { worker });
             }
@@ -222,8 +227,16 @@ impl<'d> World<'d> {
         if !running.is_empty() && self.dice.one_in(40) {
             let worker = self.dice.of(&running);
             self.processes.remove(&worker);
+            // Who keeps a process tells in order: its end not before its start.
+            let starts = self.coming.iter().filter_map(|(at, coming)| match coming {
+                Coming::Heard(Event::Started { worker: other, .. }) if *other == worker => {
+                    Some(*at)
+                }
+                _ => None,
+            });
+            let at = starts.max().unwrap_or(self.now);
             self.coming
-                .push((self.now, Coming::Heard(Event::Ended { worker })));
+                .push((at, Coming::Heard(Event::Ended { worker })));
         }
         if self.dice.one_in(100) {
             // SIGKILL: what was under way is forgotten, what runs goes on.
