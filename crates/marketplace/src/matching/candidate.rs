@@ -3,12 +3,14 @@
 use super::book::Entry;
 use super::claims::{of_datacenter, of_provider};
 use crate::attribute::{Predicate, Subject, Value, find};
+use crate::cx::Cx;
 use crate::datacenter::Datacenter;
 use crate::deal::Deal;
 use crate::demand::Terms;
 use crate::offer::Offer;
 use crate::peer::Peer;
 use crate::provider::Provider;
+use crate::store::Store;
 use crate::units::{Epoch, PeerId, Price, Time};
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -79,7 +81,18 @@ pub(super) struct Wish<'d> {
     pub(super) listed: bool,
 }
 
-impl Wish<'_> {
+impl<'d> Wish<'d> {
+    /// The demand as of this block.
+    pub(super) fn of<S: Store>(cx: &Cx<'_, S>, terms: &'d Terms, deal: &'d Deal) -> Self {
+        Self {
+            terms,
+            deal,
+            now: cx.now(),
+            epoch: cx.epoch(),
+            listed: cx.params.provider_list != 0,
+        }
+    }
+
     /// What keeps all peers of an offer away, whatever they are. `admitted`: whether its provider is.
     pub(super) fn refuses_offer(
         &self,

@@ -76,13 +76,7 @@ pub(super) struct Found {
 /// Which candidates get a worker, if enough can: as many as can be, up to the target, and of those sets the
 /// cheapest; and why the others do not. Writes nothing. (C3, C4, C5)
 pub(super) fn find<S: Store>(cx: &Cx<'_, S>, book: &Book, now: &DealNow) -> Result<Found, Error> {
-    let wish = Wish {
-        terms: &now.terms,
-        deal: &now.deal,
-        now: cx.now(),
-        epoch: cx.epoch(),
-        listed: cx.params.provider_list != 0,
-    };
+    let wish = Wish::of(cx, &now.terms, &now.deal);
     let most = (cx.params.look_budget, cx.params.clearing_budget);
     let mut survey = Survey::new(book, wish, serving(now), most);
     let existing = existing(book, now)?;

@@ -193,13 +193,7 @@ fn show<S: Store>(
         *spent = spent.saturating_add(SHOWING);
         shown = place;
         let (deal, terms) = (DEALS.must(cx.store, &id)?, DEMANDS.must(cx.store, &id)?);
-        let wish = Wish {
-            terms: &terms,
-            deal: &deal,
-            now: cx.now(),
-            epoch: cx.epoch(),
-            listed: cx.params.provider_list != 0,
-        };
+        let wish = Wish::of(cx, &terms, &deal);
         // Whether it serves the demand already, the look finds out.
         if candidate.obstacle(&wish).is_none() {
             *spent = spent.saturating_add(WAKING);
