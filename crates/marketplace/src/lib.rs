@@ -14,6 +14,7 @@
 )]
 
 pub mod attribute;
+pub mod audit;
 pub mod call;
 pub mod change;
 pub mod cx;

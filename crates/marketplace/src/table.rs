@@ -4,7 +4,7 @@ use crate::limits::MAX_PAGE;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::units::{
-    Address, ChangeId, DatacenterId, DealId, Epoch, Hash, OfferId, PeerId, ProviderId, Time,
+    Address, AuditId, ChangeId, CommitmentId, DatacenterId, DealId, Epoch, Hash, OfferId, PeerId, ProviderId, Time,
     WorkerId,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -52,7 +52,9 @@ macro_rules! wrapped_key {
 }
 wrapped_key!(
     Address,
+    AuditId,
     ChangeId,
+    CommitmentId,
     DatacenterId,
     DealId,
     Epoch,

@@ -34,6 +34,10 @@ id! {
     WorkerId;
     /// A change of a parameter.
     ChangeId;
+    /// A capacity commitment: a peer's word to prove its idle units, with collateral.
+    CommitmentId;
+    /// An audit of what one unit computed in one window.
+    AuditId;
 }
 
 /// An account of the chain.
