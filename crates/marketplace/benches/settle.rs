@@ -135,7 +135,7 @@ impl Market {
             deposit_gwei: 0,
             due_budget: 1_000_000,
             clearing_budget: 1_000_000_000,
-            ..Params::default()
+            ..Params::without_commitments()
         };
         let mut store = MemoryStore::default();
         let money = [(address("alice"), Usdc(1 << 90))];
@@ -225,7 +225,7 @@ impl Market {
 
     fn begin(&mut self, elapsed: u64) -> Vec<Event> {
         Self::act(&mut self.store, "", |cx| {
-            marketplace::begin_block(cx, Seconds(elapsed))
+            marketplace::begin_block(cx, Seconds(elapsed), &[])
         })
     }
 

@@ -3,9 +3,10 @@
 use crate::cx::Cx;
 use crate::refusal::Error;
 use crate::store::Store;
-use crate::units::{ChangeId, DatacenterId, DealId, OfferId, ProviderId, Usdc};
+use crate::units::{ChangeId, CommitmentId, DatacenterId, DealId, OfferId, ProviderId, Usdc};
 use crate::{
-    change, datacenter, deal, demand, deposit, governance, offer, peer, provider, usdc, worker,
+    audit, change, commitment, datacenter, deal, demand, deposit, governance, offer, peer, pool,
+    provider, usdc, window, worker,
 };
 
 /// A call, in the words of its noun.
@@ -31,6 +32,14 @@ pub enum Call {
     Change(change::Call),
     /// About workers, made by peers.
     Worker(worker::Call),
+    /// About a capacity commitment.
+    Commitment(commitment::Call),
+    /// About windows, made by peers.
+    Window(window::Call),
+    /// About audits, made by peers.
+    Audit(audit::Call),
+    /// About the pool of rewards.
+    Pool(pool::Call),
 }
 
 /// What a call gives back.
@@ -48,6 +57,8 @@ pub enum Reply {
     Deal(DealId),
     /// The change that waits.
     Change(ChangeId),
+    /// The new commitment.
+    Commitment(CommitmentId),
     /// What was paid out.
     Paid(Usdc),
 }
@@ -77,5 +88,9 @@ fn handle<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
         Call::Deal(call) => deal::apply(cx, call),
         Call::Change(call) => change::apply(cx, call),
         Call::Worker(call) => worker::apply(cx, call),
+        Call::Commitment(call) => commitment::apply(cx, call),
+        Call::Window(call) => window::apply(cx, call),
+        Call::Audit(call) => audit::apply(cx, call),
+        Call::Pool(call) => pool::apply(cx, call),
     }
 }

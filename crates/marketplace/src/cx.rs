@@ -73,6 +73,11 @@ impl<'a, S: Store> Cx<'a, S> {
         self.clock.now.epoch(self.params.epoch())
     }
 
+    /// Whether epochs that are over are still being closed: what failed in them is not known everywhere yet.
+    pub(crate) fn lagging(&self) -> bool {
+        self.clock.closed.plus(1) < self.epoch()
+    }
+
     pub(crate) fn caller(&self) -> Address {
         self.origin.caller
     }

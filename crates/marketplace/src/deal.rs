@@ -22,7 +22,7 @@ mod view;
 mod warning;
 
 pub(crate) use now::{DealNow, Pay};
-pub(crate) use payout::withdraw;
+pub(crate) use payout::{pay_now, withdraw};
 pub use rollout::{Halt, PREVIOUS, Rollout};
 pub use view::{Member, View, WorkerView, get, list, subnet, view, worker, workers};
 pub(crate) use warning::next_warning;
@@ -339,6 +339,17 @@ fn evict<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
         Blame::Developer,
         Pay::AtLeastMinimum,
     )?;
+    now.save(cx)
+}
+
+/// A worker is gone, for a fraud of a unit it runs on.
+pub(crate) fn expel<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    let worker = WORKERS.must(cx.store, &id)?;
+    let mut now = DealNow::load(cx, worker.deal)?;
+    now.load_worker(cx, id)?;
+    if now.live_worker(id).is_some() {
+        now.gone(id, GoneReason::Fraud, Blame::Provider, Pay::ToNow)?;
+    }
     now.save(cx)
 }
 

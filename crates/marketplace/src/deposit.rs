@@ -2,21 +2,18 @@
 //!
 //! Promises (`docs/spec/deposit.md`):
 //! - F1: a call that makes objects takes `deposit_gwei` for each, and a unit of a peer is one; too little is refused,
-//!   what is too much goes back at once. No other call takes FLT.
+//!   what is too much goes back at once. Beside them only collateral and gifts to the fund take FLT.
 //! - F2: the deposit of an object stands in its row and goes to its owner when it is removed.
-//! - F3: the row `deposits` is the sum of all of them, and all FLT that the marketplace owes.
+//! - F3: the purse `Deposits` is the sum of all of them.
 
 use crate::call::Call;
 use crate::cx::Cx;
+use crate::flt::{self, Purse};
 use crate::params::Params;
 use crate::refusal::{Error, Refusal, ensure, fault};
 use crate::store::Store;
-use crate::table::Table;
 use crate::units::{Address, Flt};
-use crate::{datacenter, demand, offer, peer, provider};
-
-/// All FLT that is deposited. No row: none.
-pub const DEPOSITS: Table<(), Flt> = Table::new(0x0c, "deposits");
+use crate::{commitment, datacenter, demand, offer, peer, pool, provider};
 
 /// What happens to deposits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +50,7 @@ pub fn objects(call: &Call) -> Option<u16> {
         Call::Provider(provider::Call::Register { .. })
         | Call::Datacenter(datacenter::Call::Register(_))
         | Call::Offer(offer::Call::Post { .. })
+        | Call::Commitment(commitment::Call::Create(_))
         | Call::Demand(demand::Call::Post { .. }) => Some(1),
         Call::Peer(peer::Call::Register(new)) => Some(new.units.saturating_add(1)),
         Call::Peer(peer::Call::AddUnits { count, .. }) => Some(*count),
@@ -60,9 +58,20 @@ pub fn objects(call: &Call) -> Option<u16> {
     }
 }
 
+/// Whether FLT that comes with a call is an amount that its handler takes.
+fn takes_money(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Commitment(commitment::Call::Deposit { .. }) | Call::Pool(pool::Call::Fund)
+    )
+}
+
 /// Refuses a call that brings too little FLT, or any if it takes none. Gives what it takes. (F1)
 pub(crate) fn check<S>(cx: &Cx<'_, S>, call: &Call) -> Result<Option<Flt>, Error> {
     let given = cx.origin.value;
+    if takes_money(call) {
+        return Ok(None);
+    }
     let Some(objects) = objects(call) else {
         ensure(given == Flt::ZERO, Refusal::NotPayable { value: given })?;
         return Ok(None);
@@ -83,9 +92,7 @@ pub(crate) fn take<S: Store>(cx: &mut Cx<'_, S>, amount: Flt) -> Result<(), Erro
     if amount == Flt::ZERO {
         return Ok(());
     }
-    let all = held(cx.store)?.checked_add(amount);
-    let all = all.ok_or_else(|| fault("deposits beyond 128 bits"))?;
-    DEPOSITS.put(cx.store, &(), &all)?;
+    flt::receive(cx, Purse::Deposits, amount)?;
     cx.emit(Event::Taken { from, amount });
     Ok(())
 }
@@ -99,12 +106,7 @@ pub(crate) fn give_back<S: Store>(
     if amount == Flt::ZERO {
         return Ok(());
     }
-    let left = held(cx.store)?.checked_sub(amount);
-    match left.ok_or_else(|| fault("deposits are more than there is"))? {
-        Flt::ZERO => DEPOSITS.delete(cx.store, &())?,
-        left => DEPOSITS.put(cx.store, &(), &left)?,
-    }
-    cx.payouts.push((to, amount));
+    flt::pay_out(cx, Purse::Deposits, to, amount)?;
     cx.emit(Event::Returned { to, amount });
     Ok(())
 }
@@ -114,5 +116,5 @@ pub(crate) fn give_back<S: Store>(
 /// # Errors
 /// Out of work.
 pub fn held<S: Store>(store: &mut S) -> Result<Flt, Error> {
-    Ok(DEPOSITS.get(store, &())?.unwrap_or_default())
+    flt::purse(store, Purse::Deposits)
 }

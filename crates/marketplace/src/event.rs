@@ -41,4 +41,12 @@ events! {
     Change(change),
     /// Of a worker.
     Worker(worker),
+    /// Of a capacity commitment.
+    Commitment(commitment),
+    /// Of a window.
+    Window(window),
+    /// Of an audit.
+    Audit(audit),
+    /// Of the pool of rewards.
+    Pool(pool),
 }

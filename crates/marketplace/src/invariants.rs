@@ -10,15 +10,22 @@
 //!   later than it is due; no deal is charged beyond now.
 //! - I6 target: no deal has more workers than its target, or two on one peer. (Price and spread bind a worker when
 //!   it is placed, and may be changed later: rows do not show them.)
-//! - I8 deposits: the row `deposits` is the sum of the deposits of all objects.
+//! - I8 deposits: the purse of deposits is the sum of the deposits of all objects.
 //! - I9 rollout: the worker whose turn it is is the first that runs something else than its deal's artifact; only in a
 //!   rollout does any. What to go back to is kept for the deals that had another artifact.
+//! - I10 FLT: the purses sum to `flt_held`; the purse of a commitment is what is left of its collateral and of the
+//!   rewards credited to it; creditors of an epoch are those that hold rewards of it back.
+//! - I11 commitments: stakes, proofs, workers and the agenda are what the rows say; no unit lost more than its
+//!   collateral; units prove exactly where a commitment is active.
+//! - I12 windows: what is committed, entered and drawn agrees, and each audit waits for one thing.
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
+
+mod capacity;
 
 use crate::datacenter::{DATACENTERS, Datacenter, TENANTS};
 use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status, next_warning};
 use crate::demand::{DEMANDS, Terms};
-use crate::deposit::DEPOSITS;
+use crate::flt::{PURSES, Purse};
 use crate::governance::CHANGES;
 use crate::ledger::{Account, BALANCES, HELD};
 use crate::matching::LOOKS;
@@ -37,6 +44,7 @@ use crate::units::{
 use crate::usdc::{ALLOWANCES, AUTHORIZATIONS, NONCES};
 use crate::worker::{BY_DEAL, BY_PEER, BY_PROVIDER, Stage, UNPAID, WORKERS, Worker};
 use borsh::{BorshDeserialize, BorshSerialize};
+use capacity::Capacity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -72,6 +80,7 @@ pub fn check<'r>(rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>) -> Vec<Vi
     }
     checker.supply(&state);
     checker.deposits(&state);
+    checker.capacity(&state);
     checker.indexes(&state);
     checker.orphans(&state);
     checker.records();
@@ -110,6 +119,7 @@ struct State {
     workers: BTreeMap<WorkerId, Worker>,
     by_deal: BTreeMap<DealId, Vec<WorkerId>>,
     previous: BTreeSet<DealId>,
+    capacity: Capacity,
 }
 
 impl State {
@@ -137,6 +147,7 @@ impl State {
             workers,
             by_deal,
             previous: checker.all(&PREVIOUS).into_keys().collect(),
+            capacity: Capacity::read(checker),
         }
     }
 
@@ -254,7 +265,8 @@ impl Checker<'_> {
         for account in state.balances.keys() {
             let known = match account {
                 Account::Deal(id) => state.deals.contains_key(id),
-                Account::User(_) | Account::Treasury => true,
+                Account::Commitment(id) => state.capacity.commitments.contains_key(id),
+                Account::User(_) | Account::Treasury | Account::Dust => true,
             };
             self.expect(known, "I1 conservation", || {
                 format!("{account:?} has no owner")
@@ -453,12 +465,18 @@ impl Checker<'_> {
     /// I8, and I3 for what providers and datacenters have.
     fn deposits(&mut self, state: &State) {
         let tenants = self.all(&TENANTS);
-        let held = sum(self.all(&DEPOSITS).into_values().map(|all| all.0));
+        let held = self
+            .all(&PURSES)
+            .remove(&Purse::Deposits)
+            .unwrap_or_default();
+        let held = held.0;
         let each = state.providers.values().map(|each| each.deposit);
         let each = each.chain(state.peers.values().map(|each| each.deposit));
         let each = each.chain(state.offers.values().map(|each| each.deposit));
         let each = each.chain(state.deals.values().map(|each| each.deposit));
         let each = each.chain(tenants.values().map(|each| each.deposit));
+        let commitments = state.capacity.commitments.values();
+        let each = each.chain(commitments.map(|each| each.deposit));
         let total = sum(each.map(|deposit| deposit.0));
         self.expect(total == held, "I8 deposits", || {
             format!("deposits sum to {total}, {held} are held")

@@ -10,7 +10,7 @@ use crate::limits::MAX_SUPPLY;
 use crate::refusal::{Error, Refusal, ensure, fault};
 use crate::store::Store;
 use crate::table::{Key, Table};
-use crate::units::{Address, DealId, Usdc};
+use crate::units::{Address, CommitmentId, DealId, Usdc};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Whose money it is. USDC outside the marketplace is the account of its owner.
@@ -22,6 +22,10 @@ pub enum Account {
     Deal(DealId),
     /// The treasury of the protocol.
     Treasury,
+    /// What deals paid to the delegators of a commitment and they have not taken.
+    Commitment(CommitmentId),
+    /// Remainders of what is gone.
+    Dust,
 }
 
 impl Key for Account {
@@ -30,6 +34,8 @@ impl Key for Account {
             Self::User(address) => (0u8, *address).encode(into),
             Self::Deal(deal) => (1u8, *deal).encode(into),
             Self::Treasury => 2u8.encode(into),
+            Self::Commitment(id) => (3u8, *id).encode(into),
+            Self::Dust => 4u8.encode(into),
         }
     }
 
@@ -38,6 +44,8 @@ impl Key for Account {
             0 => Key::decode(bytes).map(Self::User),
             1 => Key::decode(bytes).map(Self::Deal),
             2 => Some(Self::Treasury),
+            3 => Key::decode(bytes).map(Self::Commitment),
+            4 => Some(Self::Dust),
             _ => None,
         }
     }

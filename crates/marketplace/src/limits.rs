@@ -46,3 +46,19 @@ pub const MAX_SUPPLY: Usdc = Usdc(1_000_000_000_000_000_000_000_000_000_000);
 pub const MAX_DURATION: u64 = 3_155_760_000;
 /// Longest pause between two looks at a demand that found too little.
 pub const MAX_PAUSE_BLOCKS: u64 = 256;
+/// Windows between the end of one and the last verdict about it.
+pub const MAX_OPEN_WINDOWS: u16 = 16;
+/// Highest class of a commitment.
+pub const MAX_CLASS: u8 = 16;
+/// Delegators of one commitment.
+pub const MAX_DELEGATORS: usize = 16;
+/// Bytes of the answer to an audit.
+pub const MAX_ANSWER: usize = 32 * 1_024;
+/// Leaves opened in an audit, and in the second one of a unit whose first was bad.
+pub const AUDIT_LEAVES: u16 = 2;
+/// See [`AUDIT_LEAVES`].
+pub const SECOND_AUDIT_LEAVES: u16 = 16;
+/// Bad leaves among those of a second audit that are taken for a fault of the hardware; more are fraud.
+pub const MAX_HARDWARE_LEAVES: u16 = 2;
+/// Verdicts that one block lists.
+pub const MAX_VERDICTS: usize = 256;

@@ -3,6 +3,9 @@
 //! A unit is one core (two threads) with 4 GiB of RAM. Its whereabouts is one field of one row:
 //! ```text
 //! (added) -> Idle -> Serving(worker) -> Idle -> (removed)
+//!             |          ^   |
+//!             +-> Proving ---+-> Cooling(window) = Proving from that window on       (its commitment is active)
+//!                     +-> Exited (a fraud) -> Idle, when its commitment is over
 //! ```
 //! Promises (`docs/spec/supply.md`):
 //! - S3: a peer is registered once, under the ed25519 key of its endpoint, with that key's signature.
@@ -12,9 +15,8 @@
 
 use crate::attribute::{Attribute, check_all};
 use crate::call::Reply;
+use crate::commitment::{self, CommitmentNow, Delegated, Offence, PLEDGES};
 use crate::cx::Cx;
-use crate::datacenter;
-use crate::deposit;
 use crate::limits::{MAX_ENDPOINT, MAX_ENDPOINTS, MAX_UNITS};
 use crate::matching::queue;
 use crate::provider::{self, PROVIDERS};
@@ -22,6 +24,7 @@ use crate::refusal::{Error, Object, Refusal, Role, ensure, fault, long, within};
 use crate::store::Store;
 use crate::table::Table;
 use crate::units::{Address, DatacenterId, Flt, OfferId, PeerId, ProviderId, Time, WorkerId};
+use crate::{datacenter, deal, deposit};
 use borsh::{BorshDeserialize, BorshSerialize};
 use ed25519_dalek::{Signature, VerifyingKey};
 
@@ -85,8 +88,14 @@ pub struct Registration {
 pub enum Whereabouts {
     /// It serves nobody.
     Idle,
+    /// It serves nobody and proves itself, in each window.
+    Proving,
+    /// It served, and owes windows again from this one on.
+    Cooling(u64),
     /// It serves this worker.
     Serving(WorkerId),
+    /// A fraud expelled it until its peer's commitment is over.
+    Exited,
 }
 
 /// The units of a peer: where each is, by its index. One row, so that a million idle units are a few thousand rows and
@@ -101,11 +110,11 @@ impl Units {
         count(self.0.len())
     }
 
-    /// How many of them serve no worker.
+    /// How many of them serve a worker.
     #[must_use]
-    pub fn idle(&self) -> u16 {
-        let idle = self.0.iter().filter(|unit| **unit == Whereabouts::Idle);
-        count(idle.count())
+    pub fn serving(&self) -> u16 {
+        let serves = |unit: &&Whereabouts| matches!(unit, Whereabouts::Serving(_));
+        count(self.0.iter().filter(serves).count())
     }
 
     /// How many at the end of the list serve no worker.
@@ -367,6 +376,7 @@ fn set_attributes<S: Store>(
 fn add_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<(), Error> {
     let mut peer = owned(cx, id)?;
     let units = UNITS.must(cx.store, &id)?;
+    unfrozen(cx, id, &units)?;
     let room = MAX_UNITS.saturating_sub(units.registered());
     within("units to add", count.into(), 1, room.into())?;
     let deposit = peer.deposit.checked_add(cx.params.deposit(count));
@@ -396,6 +406,7 @@ fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<
         1,
         units.registered().into(),
     )?;
+    unfrozen(cx, id, &units)?;
     let idle = units.idle_at_the_end();
     ensure(idle >= count, Refusal::UnitsServing { asked: count, idle })?;
     let share = peer.share(count, units.registered());
@@ -406,6 +417,12 @@ fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<
     resized(cx, id, &units)?;
     // Only the owner removes them.
     deposit::give_back(cx, cx.caller(), share)
+}
+
+/// Refuses to change how many units a peer has while they are committed. (K4)
+fn unfrozen<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, units: &Units) -> Result<(), Error> {
+    let frozen = commitment::frozen(cx, id, units)?;
+    ensure(!frozen, Refusal::PeerCommitted(id))
 }
 
 fn resized<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, units: &Units) -> Result<(), Error> {
@@ -424,51 +441,125 @@ fn remove<S: Store>(cx: &mut Cx<'_, S>, id: PeerId) -> Result<(), Error> {
     PEERS.delete(cx.store, &id)?;
     UNITS.delete(cx.store, &id)?;
     LEASES.delete(cx.store, &id)?;
+    PLEDGES.delete(cx.store, &id)?;
     datacenter::count(cx.store, peer.datacenter, false)?;
     cx.emit(Event::Removed { peer: id });
     // Only the owner removes it.
     deposit::give_back(cx, cx.caller(), peer.deposit)
 }
 
-/// Gives the lowest idle units of a peer to a worker. Gives their indices, and how many are idle still. (S5)
+/// What a worker takes of a peer.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Indices of its units.
+    pub(crate) units: Vec<u16>,
+    /// The peer's units as they are then.
+    pub(crate) left: Units,
+    /// Whose delegators get a part of what it earns.
+    pub(crate) delegated: Vec<Delegated>,
+}
+
+/// Gives the lowest units of a peer that may be matched to a worker. (S5, P8)
 pub(crate) fn take_units<S: Store>(
-    store: &mut S,
+    cx: &mut Cx<'_, S>,
     id: PeerId,
     count: u16,
     worker: WorkerId,
-) -> Result<(Vec<u16>, u16), Error> {
-    let mut units = UNITS.must(store, &id)?;
-    let mut taken = Vec::new();
-    let mut idle: u16 = 0;
-    for (unit, index) in units.0.iter_mut().zip(0..) {
-        if *unit != Whereabouts::Idle {
-            continue;
-        }
-        if taken.len() < usize::from(count) {
+) -> Result<Taken, Error> {
+    let mut left = UNITS.must(cx.store, &id)?;
+    let pledge = PLEDGES.get(cx.store, &id)?;
+    let mut units = left.matchable(pledge.as_ref());
+    units.truncate(count.into());
+    if units.len() < usize::from(count) {
+        return Err(fault("too few units that may be matched"));
+    }
+    for index in &units {
+        if let Some(unit) = left.0.get_mut(usize::from(*index)) {
             *unit = Whereabouts::Serving(worker);
-            taken.push(index);
-        } else {
-            idle = idle.saturating_add(1);
         }
     }
-    if taken.len() < usize::from(count) {
-        return Err(fault("too few idle units"));
+    UNITS.put(cx.store, &id, &left)?;
+    let active = pledge.filter(|pledge| pledge.active);
+    let mut delegated = Vec::new();
+    if let Some(pledge) = active
+        && let Some(window) = cx.params.window_at(cx.now())
+    {
+        let mut now = CommitmentNow::load(cx, pledge.current)?;
+        for index in &units {
+            now.take(cx, *index, window)?;
+        }
+        delegated.push(now.delegate());
+        now.save(cx)?;
     }
-    UNITS.put(store, &id, &units)?;
-    Ok((taken, idle))
+    Ok(Taken {
+        units,
+        left,
+        delegated,
+    })
 }
 
-/// Takes units back from a worker that is gone.
+/// Takes units back from a worker that is gone; `unready`: by its provider's fault; `slashed`: one that costs.
 pub(crate) fn free_units<S: Store>(
     cx: &mut Cx<'_, S>,
     id: PeerId,
     indices: &[u16],
+    unready: bool,
+    slashed: bool,
 ) -> Result<(), Error> {
     let mut units = UNITS.must(cx.store, &id)?;
+    let pledge = PLEDGES.get(cx.store, &id)?;
+    let active = pledge.filter(|pledge| pledge.active);
+    let mut back = Whereabouts::Idle;
+    let mut expelled = Vec::new();
+    if let Some(pledge) = active
+        && let Some(window) = cx.params.window_at(cx.now())
+    {
+        let mut now = CommitmentNow::load(cx, pledge.current)?;
+        if !now.is_over() {
+            back = Whereabouts::Cooling(window.saturating_add(2));
+        }
+        for index in indices {
+            if now.expelled(*index) {
+                expelled.push(*index);
+                continue;
+            }
+            now.give_back(*index, window, unready);
+            if slashed {
+                let ppm = now.params().fault_slash_ppm;
+                now.slash(*index, ppm, Offence::Worker)?;
+            }
+        }
+        now.save(cx)?;
+        if unready {
+            let mut pledge = PLEDGES.must(cx.store, &id)?;
+            pledge.unready.retain(|unit| !indices.contains(unit));
+            pledge.unready.extend(indices);
+            PLEDGES.put(cx.store, &id, &pledge)?;
+        }
+    }
     for index in indices {
         let unit = units.0.get_mut(usize::from(*index));
-        *unit.ok_or_else(|| fault("a worker's unit is missing"))? = Whereabouts::Idle;
+        let unit = unit.ok_or_else(|| fault("a worker's unit is missing"))?;
+        *unit = match expelled.contains(index) {
+            true => Whereabouts::Exited,
+            false => back,
+        };
     }
+    UNITS.put(cx.store, &id, &units)?;
+    queue::supply_changed(cx, id)?;
+    commitment::thaw(cx, id)
+}
+
+/// A fraud expels a unit; a worker that it serves is gone.
+pub(crate) fn expel<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, index: u16) -> Result<(), Error> {
+    let mut units = UNITS.must(cx.store, &id)?;
+    let Some(unit) = units.0.get_mut(usize::from(index)) else {
+        return Ok(());
+    };
+    if let Whereabouts::Serving(worker) = *unit {
+        return deal::expel(cx, worker);
+    }
+    *unit = Whereabouts::Exited;
     UNITS.put(cx.store, &id, &units)?;
     queue::supply_changed(cx, id)
 }

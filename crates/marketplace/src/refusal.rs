@@ -3,7 +3,8 @@
 
 use crate::store::OutOfWork;
 use crate::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, AuditId, ChangeId, CommitmentId, DatacenterId, DealId, Flt, OfferId, PeerId,
+    ProviderId, Time, Usdc, WorkerId,
 };
 use std::fmt;
 
@@ -53,6 +54,10 @@ pub enum Object {
     Worker(WorkerId),
     /// A change of a parameter.
     Change(ChangeId),
+    /// A capacity commitment.
+    Commitment(CommitmentId),
+    /// An audit.
+    Audit(AuditId),
 }
 
 /// Who may make a call.
@@ -72,6 +77,10 @@ pub enum Role {
     DealOwner,
     /// The deal's owner or its monitor.
     DealOwnerOrMonitor,
+    /// The account that a commitment names, or one that deposited for it.
+    Delegator,
+    /// The oracle account of the network.
+    Oracle,
 }
 
 /// Why a call is refused: what, with which values, and (in [`fmt::Display`]) what to do about it.
@@ -195,6 +204,30 @@ pub enum Refusal {
     NotOfThisPeer(WorkerId),
     /// The worker runs something else than its deal's artifact.
     WrongArtifact,
+    /// The peer has a commitment that is not over, or its units still serve under one.
+    PeerCommitted(PeerId),
+    /// The peer, or each unit that was named, has no commitment under which it may prove in that window.
+    NotCommitted(PeerId),
+    /// The peer has no units.
+    NoUnits(PeerId),
+    /// The price of FLT is stale, or was never stated.
+    StalePrice,
+    /// The commitment has as many delegators as it may have.
+    TooManyDelegators,
+    /// The call takes FLT, and none was sent.
+    NothingSent,
+    /// The window has no challenge yet, is closed, or is owed by nobody.
+    WrongWindow {
+        /// Which.
+        window: u64,
+    },
+    /// The peer committed to that window already.
+    CommittedAlready {
+        /// The peer.
+        peer: PeerId,
+        /// The window.
+        window: u64,
+    },
 }
 
 /// Refuses unless `given` lies within the bounds.
@@ -232,6 +265,8 @@ impl fmt::Display for Object {
             Self::Deal(id) => write!(f, "deal {id}"),
             Self::Worker(id) => write!(f, "worker {id}"),
             Self::Change(id) => write!(f, "change {id} that waits"),
+            Self::Commitment(id) => write!(f, "commitment {id}"),
+            Self::Audit(id) => write!(f, "audit {id} that is not over"),
         }
     }
 }
@@ -246,6 +281,8 @@ impl fmt::Display for Role {
             Self::ProviderOrOperator => "the provider's owner or the peer's operator key",
             Self::DealOwner => "the deal's owner",
             Self::DealOwnerOrMonitor => "the deal's owner or its monitor",
+            Self::Delegator => "a delegator of the commitment",
+            Self::Oracle => "the network's oracle account",
         })
     }
 }
@@ -284,6 +321,20 @@ impl Refusal {
             Self::AlreadyLeaving { .. } => "let it serve until then, or leave at once",
             Self::NotOfThisPeer(_) => "each peer speaks for its own workers only",
             Self::WrongArtifact => "fetch the artifact whose hash the deal names",
+            Self::PeerCommitted(_) => {
+                "wait for its commitment to be over and its workers to be gone"
+            }
+            Self::NotCommitted(_) => {
+                "commit to windows from the start of its commitment on, of units that do not serve"
+            }
+            Self::NoUnits(_) => "add units to the peer first",
+            Self::StalePrice => "wait until the oracle states the price of FLT",
+            Self::TooManyDelegators => "deposit from an account that is a delegator already",
+            Self::NothingSent => "send FLT with the call",
+            Self::WrongWindow { .. } => {
+                "commit from a window's challenge on until the grace after its end; the first of an epoch is for building"
+            }
+            Self::CommittedAlready { .. } => "commit once to each window, for all units",
         }
     }
 }
@@ -357,6 +408,26 @@ impl fmt::Display for Refusal {
             }
             Self::NotOfThisPeer(worker) => write!(f, "worker {worker} is another peer's"),
             Self::WrongArtifact => f.write_str("not the artifact of the deal"),
+            Self::PeerCommitted(peer) => write!(f, "the units of peer {peer} are committed"),
+            Self::NotCommitted(peer) => {
+                write!(
+                    f,
+                    "no unit named of peer {peer} is committed and may prove in that window"
+                )
+            }
+            Self::NoUnits(peer) => write!(f, "peer {peer} has no units"),
+            Self::StalePrice => f.write_str("the price of FLT is stale, or was never stated"),
+            Self::TooManyDelegators => f.write_str("the commitment has 16 delegators"),
+            Self::NothingSent => f.write_str("no FLT was sent"),
+            Self::WrongWindow { window } => {
+                write!(
+                    f,
+                    "window {window} has no challenge yet, is closed, or is owed by nobody"
+                )
+            }
+            Self::CommittedAlready { peer, window } => {
+                write!(f, "peer {peer} committed to window {window} already")
+            }
         }?;
         write!(f, " (hint: {})", self.hint())
     }

@@ -4,8 +4,8 @@ use crate::limits::MAX_PAGE;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::units::{
-    Address, AuditId, ChangeId, CommitmentId, DatacenterId, DealId, Epoch, Hash, OfferId, PeerId, ProviderId, Time,
-    WorkerId,
+    Address, AuditId, ChangeId, CommitmentId, DatacenterId, DealId, Epoch, Hash, OfferId, PeerId,
+    ProviderId, Time, WorkerId,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::marker::PhantomData;

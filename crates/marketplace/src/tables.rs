@@ -1,8 +1,8 @@
 //! The list of all tables, for snapshots and for people who look at rows.
 
 use crate::{
-    datacenter, deal, demand, deposit, governance, ledger, matching, offer, params, peer, provider,
-    record, time, usdc, worker,
+    audit, commitment, datacenter, deal, demand, flt, governance, ledger, matching, offer, params,
+    peer, pool, provider, record, time, usdc, window, worker,
 };
 
 macro_rules! tables {
@@ -24,7 +24,8 @@ tables![
     usdc::AUTHORIZATIONS,
     params::VERSIONS,
     governance::CHANGES,
-    deposit::DEPOSITS,
+    flt::PURSES,
+    flt::FLT_HELD,
     provider::PROVIDERS,
     datacenter::DATACENTERS,
     peer::PEERS,
@@ -50,4 +51,24 @@ tables![
     matching::queue::SWEEP,
     matching::LOOKS,
     matching::queue::CHANGED,
+    commitment::AGENDA,
+    commitment::COMMITMENTS,
+    commitment::DELEGATIONS,
+    commitment::PLEDGES,
+    commitment::PROOFS,
+    pool::PRICE,
+    pool::TOTALS,
+    pool::POOL,
+    commitment::REWARDS,
+    window::WINDOWS,
+    window::KEYS,
+    window::COMMITTED,
+    window::ENTRIES,
+    window::FLAGGED,
+    window::PROGRESS,
+    audit::AUDITS,
+    audit::ANSWERED,
+    audit::OPEN,
+    audit::ASKED_AGAIN,
+    audit::AUDITS_OF,
 ];

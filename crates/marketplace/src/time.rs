@@ -7,13 +7,14 @@
 //!   time is the deadline still meets it.
 //! - T3: a drained budget changes only when events appear.
 
+use crate::audit::{self, Verdict};
 use crate::cx::Cx;
 use crate::deal::DealNow;
-use crate::governance;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{DealId, Seconds, Time};
+use crate::units::{AuditId, DealId, Epoch, Seconds, Time};
+use crate::{commitment, governance, window};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The one row of the clock.
@@ -25,6 +26,8 @@ pub struct Clock {
     pub passed: Time,
     /// Blocks since genesis.
     pub block: u64,
+    /// Up to this epoch (inclusive) everything is counted.
+    pub closed: Epoch,
 }
 
 /// The clock.
@@ -79,19 +82,27 @@ impl Clock {
             now,
             passed,
             block: self.block.saturating_add(1),
+            closed: self.closed,
         }
     }
 }
 
-/// Begins a block: advances the clock and brings what fell due before now up to its second.
-/// `elapsed`: whole seconds between the wall-clock times of this block and its parent.
+/// Begins a block: advances the clock, acts on the verdicts it lists, brings what fell due before now up to its second,
+/// and closes epochs. `elapsed`: whole seconds between the wall-clock times of this block and its parent.
 ///
 /// # Errors
 /// Out of work (the host gives the beginning of a block an ample budget), or a fault.
-pub fn begin_block<S: Store>(cx: &mut Cx<'_, S>, elapsed: Seconds) -> Result<(), Error> {
+pub fn begin_block<S: Store>(
+    cx: &mut Cx<'_, S>,
+    elapsed: Seconds,
+    verdicts: &[(AuditId, Verdict)],
+) -> Result<(), Error> {
     cx.clock = cx.clock.step(elapsed, Seconds(cx.params.max_step_seconds));
     CLOCK.put(cx.store, &(), &cx.clock)?;
+    window::step(cx)?;
+    audit::step(cx, verdicts)?;
     settle_due(cx, cx.clock.passed)?;
+    commitment::step(cx)?;
     governance::make_due(cx)
 }
 

@@ -188,6 +188,42 @@ impl Exact {
     }
 }
 
+/// `a × b / c`, rounded down, with nothing lost between; None if `c` is zero or the result does not fit.
+#[must_use]
+pub fn mul_div(a: u128, b: u128, c: u128) -> Option<u128> {
+    if let Some(product) = a.checked_mul(b) {
+        return product.checked_div(c);
+    }
+    // The product in two words of 128 bits, divided bit by bit.
+    let half = |word: u128| (word >> 64, word & u128::from(u64::MAX));
+    let ((a1, a0), (b1, b0)) = (half(a), half(b));
+    let low = a0.checked_mul(b0)?;
+    let (left, right) = (a1.checked_mul(b0)?, a0.checked_mul(b1)?);
+    let middle = (low >> 64)
+        .checked_add(half(left).1)?
+        .checked_add(half(right).1)?;
+    let high = a1
+        .checked_mul(b1)?
+        .checked_add(half(left).0)?
+        .checked_add(half(right).0)?
+        .checked_add(middle >> 64)?;
+    let low = (middle << 64) | (low & u128::from(u64::MAX));
+    if high >= c {
+        return None;
+    }
+    let (mut rest, mut quotient) = (high, 0_u128);
+    for bit in (0..128).rev() {
+        let carry = rest >> 127 == 1;
+        rest = (rest << 1) | ((low >> bit) & 1);
+        quotient <<= 1;
+        if carry || rest >= c {
+            rest = rest.wrapping_sub(c);
+            quotient |= 1;
+        }
+    }
+    Some(quotient)
+}
+
 /// One, in parts per million.
 const MILLION: u128 = 1_000_000;
 
@@ -207,6 +243,27 @@ impl Usdc {
     #[must_use]
     pub fn part(self, ppm: u64) -> Option<Self> {
         millionths_of(self.0, ppm).map(|(whole, _)| Self(whole))
+    }
+}
+
+impl Flt {
+    /// So many millionths of this amount, rounded down.
+    #[must_use]
+    pub fn part(self, ppm: u64) -> Option<Self> {
+        millionths_of(self.0, ppm).map(|(whole, _)| Self(whole))
+    }
+
+    /// So many millionths of this amount, rounded up.
+    #[must_use]
+    pub fn part_up(self, ppm: u64) -> Option<Self> {
+        let (whole, rest) = millionths_of(self.0, ppm)?;
+        whole.checked_add(u128::from(rest > 0)).map(Self)
+    }
+
+    /// The share `of / all` of this amount, rounded down.
+    #[must_use]
+    pub fn share(self, of: Self, all: Self) -> Option<Self> {
+        mul_div(self.0, of.0, all.0).map(Self)
     }
 }
 

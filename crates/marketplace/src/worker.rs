@@ -8,6 +8,7 @@
 //! Promises (`docs/spec/deal.md`): W1 to W11, named where they are kept.
 
 use crate::call::Reply;
+use crate::commitment::Delegated;
 use crate::cx::Cx;
 use crate::deal::{Blame, DealNow, EndReason, Pay};
 use crate::limits::{MAX_UNITS, MAX_WORKERS_PER_CALL};
@@ -124,6 +125,43 @@ pub enum GoneReason {
     Left,
     /// Its replacement runs, or its notice is over.
     NoticeKept,
+    /// It had not run when the commitment of its peer left it no more time than its notice.
+    CommitmentEnded,
+    /// The commitment of its peer failed.
+    CommitmentFailed,
+    /// A unit it runs on was expelled for a fraud.
+    Fraud,
+}
+
+impl GoneReason {
+    /// Whether its provider let it down: its units must prove themselves before they are matched again.
+    #[must_use]
+    pub fn by_provider(self) -> bool {
+        match self {
+            Self::NeverStarted
+            | Self::Failed
+            | Self::Silent
+            | Self::Declined
+            | Self::Left
+            | Self::CommitmentFailed
+            | Self::Fraud => true,
+            Self::CannotRun
+            | Self::Evicted
+            | Self::Unwanted
+            | Self::Stopped
+            | Self::Completed
+            | Self::Unfunded
+            | Self::BadArtifact
+            | Self::NoticeKept
+            | Self::CommitmentEnded => false,
+        }
+    }
+
+    /// Whether that costs collateral.
+    #[must_use]
+    pub fn costs(self) -> bool {
+        matches!(self, Self::NeverStarted | Self::Left)
+    }
 }
 
 /// Why a peer cannot run an artifact.
@@ -164,6 +202,8 @@ pub struct Worker {
     pub paid: Usdc,
     /// How far its provider's record counts it.
     pub counted: Counted,
+    /// Commitments whose delegators get a part of what it earns, in their order.
+    pub delegated: Vec<Delegated>,
 }
 
 /// Workers until they are gone and paid out.

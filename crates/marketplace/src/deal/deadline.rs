@@ -2,6 +2,7 @@
 
 use super::now::{DealNow, Pay};
 use super::{Blame, EndReason, Status};
+use crate::commitment::Bound;
 use crate::cx::Cx;
 use crate::peer::Lease;
 use crate::refusal::Error;
@@ -12,9 +13,11 @@ use crate::worker::{GoneReason, Stage, Worker};
 /// Something with a time; the order among those of one second is that of the variants. (T4)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deadline {
+    CommitmentFailed(WorkerId),
     LeaseLapses(WorkerId),
     StartTimeout(WorkerId),
     NoticeOver(WorkerId),
+    CommitmentEnding(WorkerId),
     DurationOver,
     Warning,
     PaidUntil,
@@ -49,8 +52,11 @@ impl DealNow {
                 all.extend(workers.filter_map(|(id, (worker, lease))| silent(*id, worker, *lease)));
             }
         }
-        let workers = self.workers.iter();
-        all.extend(workers.filter_map(|(id, (worker, _))| notice_over(*id, worker)));
+        for (id, (worker, _)) in &self.workers {
+            let bound = self.bounds.get(id).copied().unwrap_or(Bound::NONE);
+            all.extend(notice_over(*id, worker, bound));
+            all.extend(commitment_over(*id, worker, bound));
+        }
         all.into_iter().filter(|(at, _)| *at != Time::NEVER).min()
     }
 
@@ -67,6 +73,11 @@ impl DealNow {
                 at,
             ),
             Deadline::NoticeOver(worker) => self.notice_kept(worker, at),
+            Deadline::CommitmentFailed(worker) => {
+                let reason = GoneReason::CommitmentFailed;
+                self.gone_at(worker, reason, Blame::Provider, Pay::ToNow, at)
+            }
+            Deadline::CommitmentEnding(worker) => self.commitment_ends(worker, at),
             Deadline::DurationOver => self.end(EndReason::Completed, Blame::Nobody, at),
             Deadline::Warning => self.warn(),
             Deadline::PaidUntil => self.pause(at),
@@ -87,10 +98,25 @@ fn silent(id: WorkerId, worker: &Worker, lease: Lease) -> Option<(Time, Deadline
     }
 }
 
-/// When a notice is over, in a pause too: who gave it may leave then.
-fn notice_over(id: WorkerId, worker: &Worker) -> Option<(Time, Deadline)> {
+/// When a notice is over, in a pause too: who gave it may leave then. No worker outlasts its commitment.
+fn notice_over(id: WorkerId, worker: &Worker, bound: Bound) -> Option<(Time, Deadline)> {
     match worker.stage {
-        Stage::Draining { until, .. } => Some((until, Deadline::NoticeOver(id))),
+        Stage::Draining { until, .. } => Some((until.min(bound.ends), Deadline::NoticeOver(id))),
         _ => None,
+    }
+}
+
+/// When its commitment failed, or leaves it no more time than its notice.
+fn commitment_over(id: WorkerId, worker: &Worker, bound: Bound) -> Option<(Time, Deadline)> {
+    let ending = (
+        bound.ends.before(worker.notice),
+        Deadline::CommitmentEnding(id),
+    );
+    let failed = bound.failed.map(|at| (at, Deadline::CommitmentFailed(id)));
+    let staying = matches!(worker.stage, Stage::Assigned { .. } | Stage::Running(_));
+    let ending = (staying && bound.ends != Time::NEVER).then_some(ending);
+    match worker.stage {
+        Stage::Gone { .. } => None,
+        _ => failed.into_iter().chain(ending).min(),
     }
 }

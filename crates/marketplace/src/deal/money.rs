@@ -104,6 +104,15 @@ impl Deal {
         self.running.saturating_add(self.assigned)
     }
 
+    /// Where its paid seconds stood at a time that is over, if nothing but time passed since.
+    pub(crate) fn seconds_at(&self, at: Time) -> Seconds {
+        let upto = match self.status {
+            Status::Paused { since } => since,
+            _ => self.at,
+        };
+        Seconds(self.paid_seconds.0.saturating_sub(upto.since(at).0))
+    }
+
     /// Escrow that is nobody's.
     #[must_use]
     pub fn spare(&self) -> Exact {

@@ -3,8 +3,8 @@
 use super::Blame;
 use super::now::{DealNow, Pay};
 use crate::refusal::{Error, Refusal, fault};
-use crate::units::{Seconds, Time, WorkerId};
-use crate::worker::{self, GoneReason, Stage};
+use crate::units::{Time, WorkerId};
+use crate::worker::{self, GoneReason, Run, Stage};
 
 impl DealNow {
     /// A worker that runs drains from now on; one that does not is gone. A notice cannot be withdrawn. (W8)
@@ -18,8 +18,24 @@ impl DealNow {
             }
             Stage::Gone { .. } => return Err(fault("worker is gone already")),
         };
-        let notice = worker.notice;
-        let until = now.after(notice);
+        let until = now.after(worker.notice);
+        self.drain(id, run, now, until)
+    }
+
+    /// Its commitment ends when its notice would be over: one that runs serves until then, one that does not is gone.
+    pub(super) fn commitment_ends(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
+        let run = match self.loaded(id)?.0.stage {
+            Stage::Running(run) => run,
+            _ => {
+                let reason = GoneReason::CommitmentEnded;
+                return self.gone_at(id, reason, Blame::Nobody, Pay::ToNow, now);
+            }
+        };
+        let ends = self.bounds.get(&id).map_or(now, |bound| bound.ends);
+        self.drain(id, run, now, ends.max(now))
+    }
+
+    fn drain(&mut self, id: WorkerId, run: Run, now: Time, until: Time) -> Result<(), Error> {
         self.loaded_mut(id)?.0.stage = Stage::Draining {
             run,
             since: now,
@@ -35,9 +51,9 @@ impl DealNow {
             deal: self.id,
             until,
         });
-        match notice {
-            Seconds(0) => self.notice_kept(id, now),
-            _ => Ok(()),
+        match until > now {
+            true => Ok(()),
+            false => self.notice_kept(id, now),
         }
     }
 

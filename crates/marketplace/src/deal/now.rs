@@ -5,6 +5,7 @@
 
 use super::money::{self, exact};
 use super::{Blame, DEALS, Deal, EndReason, Event, Queued, Rollout, Status};
+use crate::commitment::{self, Bound, Delegated};
 use crate::cx::Cx;
 use crate::demand::{DEMANDS, Terms};
 use crate::event;
@@ -15,7 +16,9 @@ use crate::peer::{LEASES, Lease};
 use crate::record::{Counted, Record};
 use crate::refusal::{Error, Object, Refusal, ensure, fault};
 use crate::store::Store;
-use crate::units::{DealId, Exact, Hash, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId};
+use crate::units::{
+    CommitmentId, DealId, Exact, Hash, PeerId, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
+};
 use crate::worker::{self, BY_DEAL, GoneReason, Run, Stage, WORKERS, Worker};
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -41,6 +44,8 @@ pub(crate) struct DealNow {
     pub(crate) terms: Terms,
     /// Workers read so far, with the leases of their peers. All of them, after [`Self::load_workers`].
     pub(crate) workers: BTreeMap<WorkerId, (Worker, Lease)>,
+    /// What bounds them from the commitments of their peers; nothing, those that are not here.
+    pub(super) bounds: BTreeMap<WorkerId, Bound>,
     pub(super) all_loaded: bool,
     /// Those in force, but for what acts at creation.
     pub(crate) params: Params,
@@ -64,7 +69,8 @@ impl DealNow {
     /// `Unknown`, if there is no such deal.
     pub(crate) fn load<S: Store>(cx: &mut Cx<'_, S>, id: DealId) -> Result<Self, Error> {
         let mut now = Self::read(cx, id)?;
-        if now.deal.due <= cx.clock.passed {
+        // While epochs are still being closed, a commitment may have failed that the index does not know of.
+        if now.deal.due <= cx.clock.passed || cx.lagging() {
             now.settle(cx, cx.clock.passed)?;
         }
         now.deal.accrue(cx.now(), now.terms.hold)?;
@@ -104,6 +110,7 @@ impl DealNow {
             deal,
             terms,
             workers: BTreeMap::new(),
+            bounds: BTreeMap::new(),
             all_loaded: true,
             params: cx.params.clone(),
             due_before: Time::NEVER,
@@ -146,7 +153,11 @@ impl DealNow {
         if let Entry::Vacant(place) = self.workers.entry(id) {
             let worker = WORKERS.must(cx.store, &id)?;
             let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
+            let bound = commitment::bound(cx, worker.peer, worker.assigned)?;
             place.insert((worker, lease));
+            if bound != Bound::NONE {
+                self.bounds.insert(id, bound);
+            }
         }
         Ok(())
     }
@@ -317,6 +328,33 @@ impl DealNow {
     pub(crate) fn set_end(&mut self) {
         let end = self.deal.began.zip(self.terms.duration);
         self.deal.ends = end.map_or(Time::NEVER, |(began, duration)| began.after(duration));
+    }
+
+    /// From `at` on, what a worker earns is shared with the delegators of another commitment.
+    pub(crate) fn delegate(
+        &mut self,
+        id: WorkerId,
+        at: Time,
+        commitment: CommitmentId,
+        share_ppm: u32,
+    ) -> Result<(), Error> {
+        let seconds = self.deal.seconds_at(at);
+        let (worker, _) = self.loaded(id)?;
+        let earned = self.deal.due(worker, seconds)?;
+        let earned = earned.floor(self.params.epoch()).max(worker.paid);
+        let (worker, _) = self.loaded_mut(id)?;
+        if let Some(before) = worker.delegated.last_mut() {
+            before.upto = Some(earned);
+        }
+        worker.delegated.push(Delegated {
+            commitment,
+            share_ppm,
+            from: earned,
+            upto: None,
+            paid: Usdc::ZERO,
+        });
+        self.changed.insert(id);
+        Ok(())
     }
 
     /// Sets other terms, and gives those of before.
@@ -552,8 +590,11 @@ fn keeps_away(reason: GoneReason) -> bool {
         | GoneReason::Evicted
         | GoneReason::Declined
         | GoneReason::Left
+        | GoneReason::CommitmentFailed
+        | GoneReason::Fraud
         | GoneReason::NoticeKept => true,
-        GoneReason::Unwanted
+        GoneReason::CommitmentEnded
+        | GoneReason::Unwanted
         | GoneReason::Stopped
         | GoneReason::Completed
         | GoneReason::Unfunded

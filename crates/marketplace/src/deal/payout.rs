@@ -3,6 +3,7 @@
 use super::now::Pay;
 use super::{Deal, DealNow, Status};
 use crate::call::Reply;
+use crate::commitment;
 use crate::cx::Cx;
 use crate::ledger::{self, Account};
 use crate::limits::MAX_WORKERS_PER_CALL;
@@ -57,6 +58,15 @@ pub(super) fn pay_all<S: Store>(cx: &mut Cx<'_, S>, deal: DealId) -> Result<(), 
     Ok(())
 }
 
+/// Pays out what one worker has earned so far, to its provider's owner and to delegators.
+pub(crate) fn pay_now<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId) -> Result<(), Error> {
+    if let Some(worker) = WORKERS.get(cx.store, &id)? {
+        let owner = PROVIDERS.must(cx.store, &worker.provider)?.owner;
+        pay(cx, worker.provider, id, owner)?;
+    }
+    Ok(())
+}
+
 /// Workers of a provider after that one, oldest first.
 fn after<S: Store>(
     cx: &mut Cx<'_, S>,
@@ -87,12 +97,15 @@ fn pay<S: Store>(
         return Ok(amount);
     }
     let fee = now.fee(id, amount)?;
+    if fee != Usdc::ZERO {
+        ledger::transfer(cx, Account::Deal(deal), Account::Treasury, fee)?;
+    }
+    let shared = now.share(cx, id, amount)?;
     let rest = amount.checked_sub(fee);
-    let rest = rest.ok_or_else(|| fault("fee beyond the pay"))?;
-    for (to, part) in [(Account::Treasury, fee), (Account::User(owner), rest)] {
-        if part != Usdc::ZERO {
-            ledger::transfer(cx, Account::Deal(deal), to, part)?;
-        }
+    let rest = rest.and_then(|rest| rest.checked_sub(shared));
+    let rest = rest.ok_or_else(|| fault("fee and shares beyond the pay"))?;
+    if rest != Usdc::ZERO {
+        ledger::transfer(cx, Account::Deal(deal), Account::User(owner), rest)?;
     }
     cx.emit(worker::Event::Paid {
         worker: id,
@@ -108,6 +121,8 @@ fn pay<S: Store>(
     let record = now.records.entry(provider).or_default();
     record.payers = record.payers.saturating_add(payers);
     if was_gone {
+        let (worker, _) = now.loaded(id)?;
+        commitment::unbind(cx, &worker.delegated.clone())?;
         WORKERS.delete(cx.store, &id)?;
         BY_PROVIDER.delete(cx.store, &(provider, id))?;
         UNPAID.delete(cx.store, &(deal, id))?;
@@ -151,6 +166,21 @@ impl DealNow {
         let after = before.checked_add(amount).and_then(fee_of);
         let fee = after.and_then(|after| after.checked_sub(fee_of(before)?));
         fee.ok_or_else(|| fault("fee beyond 128 bits"))
+    }
+
+    /// Pays delegators their part of the next `amount` that a loaded worker is paid, after the fee.
+    fn share<S: Store>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: WorkerId,
+        amount: Usdc,
+    ) -> Result<Usdc, Error> {
+        let (deal, fee_ppm) = (self.id, self.params.fee_ppm);
+        let (worker, _) = self.loaded_mut(id)?;
+        let paid = worker.paid.checked_add(amount);
+        let paid = paid.ok_or_else(|| fault("pay beyond the supply"))?;
+        let net = |all: Usdc| all.checked_sub(all.part(fee_ppm)?);
+        commitment::charge(cx, deal, id, worker, paid, net)
     }
 
     /// Counts a payment. True if the worker was gone before, so that this was the last and its row goes.

@@ -2,6 +2,7 @@
 
 use super::now::DealNow;
 use super::{DEALS, Deal, Queued};
+use crate::commitment;
 use crate::cx::Cx;
 use crate::demand::DEMANDS;
 use crate::ledger::{self, Account};
@@ -97,7 +98,7 @@ impl DealNow {
 
 /// Writes a worker with its entries; one if it is gone and waits to be paid.
 fn save_worker<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, worker: &Worker) -> Result<u64, Error> {
-    let Stage::Gone { earned, .. } = worker.stage else {
+    let Stage::Gone { earned, reason } = worker.stage else {
         WORKERS.put(cx.store, &id, worker)?;
         if matches!(worker.stage, Stage::Assigned { .. }) {
             BY_DEAL.put(cx.store, &(worker.deal, id), &())?;
@@ -108,12 +109,14 @@ fn save_worker<S: Store>(cx: &mut Cx<'_, S>, id: WorkerId, worker: &Worker) -> R
     };
     BY_DEAL.delete(cx.store, &(worker.deal, id))?;
     BY_PEER.delete(cx.store, &(worker.peer, id))?;
-    peer::free_units(cx, worker.peer, &worker.units)?;
+    let (unready, slashed) = (reason.by_provider(), reason.costs());
+    peer::free_units(cx, worker.peer, &worker.units, unready, slashed)?;
     if earned > worker.paid {
         WORKERS.put(cx.store, &id, worker)?;
         UNPAID.put(cx.store, &(worker.deal, id), &())?;
         return Ok(1);
     }
+    commitment::unbind(cx, &worker.delegated)?;
     WORKERS.delete(cx.store, &id)?;
     BY_PROVIDER.delete(cx.store, &(worker.provider, id))?;
     Ok(0)

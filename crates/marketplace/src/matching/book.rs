@@ -9,6 +9,7 @@ use super::bits::Slot;
 use super::candidate::Candidate;
 use super::claims::{Claims, listed, of_datacenter, of_provider};
 use crate::attribute::Subject;
+use crate::commitment::{PLEDGES, Pledge};
 use crate::datacenter::{Country, DATACENTERS, Datacenter};
 use crate::offer::{OFFERS, Offer};
 use crate::params::PARAMS;
@@ -59,10 +60,24 @@ pub(super) struct Entry {
     pub(super) id: PeerId,
     /// None: the slot is free.
     pub(super) peer: Option<Peer>,
-    pub(super) idle: u16,
+    /// Units that may be matched.
+    pub(super) open: u16,
+    serving: u16,
     registered: u16,
+    units: Units,
+    /// Where it stands with its commitments.
+    pub(super) pledge: Option<Pledge>,
     /// Where it is listed.
     listed: Option<Ask>,
+}
+
+impl Entry {
+    fn recount(&mut self) {
+        let open = self.units.matchable(self.pledge.as_ref());
+        self.open = u16::try_from(open.len()).unwrap_or(u16::MAX);
+        self.registered = self.units.registered();
+        self.serving = self.units.serving();
+    }
 }
 
 /// An offer with the peers it has.
@@ -72,6 +87,12 @@ pub(super) struct Standing {
     pub(super) country: Country,
     /// By key.
     pub(super) members: Vec<Slot>,
+}
+
+/// Whether a row says something of a peer.
+fn of_peers(key: &[u8]) -> bool {
+    let peer = PEERS.decode_key(key).or_else(|| UNITS.decode_key(key));
+    peer.or_else(|| PLEDGES.decode_key(key)).is_some()
 }
 
 impl Book {
@@ -96,7 +117,7 @@ impl Book {
                     Some(offer) => self.set_offer(id, offer),
                     None => closed.push(id),
                 }
-            } else if PEERS.decode_key(key).is_some() || UNITS.decode_key(key).is_some() {
+            } else if of_peers(key) {
                 peers.push((key, row));
             } else if let Some(()) = PARAMS.decode_key(key) {
                 let params = row.and_then(|row| PARAMS.decode_row(row));
@@ -112,6 +133,8 @@ impl Book {
             } else if let Some(id) = UNITS.decode_key(key) {
                 let units = row.and_then(|row| UNITS.decode_row(row));
                 self.set_units(id, &units.unwrap_or_default());
+            } else if let Some(id) = PLEDGES.decode_key(key) {
+                self.set_pledge(id, row.and_then(|row| PLEDGES.decode_row(row)));
             }
         }
         for id in closed {
@@ -180,19 +203,20 @@ impl Book {
         };
         self.count(slot, false);
         if let Some(entry) = self.entry_mut(slot) {
-            entry.registered = units.registered();
-            entry.idle = units.idle();
+            entry.units.clone_from(units);
+            entry.recount();
         }
         self.count(slot, true);
     }
 
-    /// A worker took units of a peer.
-    pub(super) fn set_idle(&mut self, slot: Slot, idle: u16) {
-        self.count(slot, false);
+    pub(super) fn set_pledge(&mut self, id: PeerId, pledge: Option<Pledge>) {
+        let Some(slot) = self.slots.get(&id).copied() else {
+            return;
+        };
         if let Some(entry) = self.entry_mut(slot) {
-            entry.idle = idle;
+            entry.pledge = pledge;
+            entry.recount();
         }
-        self.count(slot, true);
     }
 
     /// Counts the units of a peer among those of the offer where it is listed, or no longer.
@@ -201,8 +225,7 @@ impl Book {
             return;
         };
         let Some((_, id)) = entry.listed else { return };
-        let serving = entry.registered.saturating_sub(entry.idle);
-        let units = (serving.into(), entry.registered.into());
+        let units = (entry.serving.into(), entry.registered.into());
         let Some(listing) = self.offers.get_mut(&id) else {
             return;
         };

@@ -11,7 +11,7 @@ use crate::offer::Offer;
 use crate::peer::Peer;
 use crate::provider::Provider;
 use crate::store::Store;
-use crate::units::{Epoch, PeerId, Price, Time};
+use crate::units::{Epoch, PeerId, Price, Seconds, Time};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Why a candidate does not serve a demand: the first that applies, in this order.
@@ -43,7 +43,11 @@ pub enum Reason {
     Undefined,
     /// It does not speak the protocol version.
     Version,
-    /// It has fewer idle units than a worker needs.
+    /// Its peer has no active commitment, or one that ends before the worker may.
+    Uncommitted,
+    /// Its ask is below the lowest that its peer's commitment allows.
+    BelowLowest,
+    /// Fewer of its units may be matched than a worker needs.
     Units,
     /// It fits, and spread, the offer's units per deal, the fewest workers or the cover keep it out.
     NotChosen,
@@ -51,7 +55,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Price,
         Self::NotAdmitted,
         Self::Expired,
@@ -65,6 +69,8 @@ impl Reason {
         Self::Requirement,
         Self::Undefined,
         Self::Version,
+        Self::Uncommitted,
+        Self::BelowLowest,
         Self::Units,
         Self::NotChosen,
     ];
@@ -79,6 +85,9 @@ pub(super) struct Wish<'d> {
     pub(super) epoch: Epoch,
     /// Whether only providers that governance admitted may serve it.
     pub(super) listed: bool,
+    /// Whether only units of peers with an active commitment may serve it, and until when that must hold.
+    pub(super) committed: bool,
+    pub(super) until: Time,
 }
 
 impl<'d> Wish<'d> {
@@ -90,6 +99,8 @@ impl<'d> Wish<'d> {
             now: cx.now(),
             epoch: cx.epoch(),
             listed: cx.params.provider_list != 0,
+            committed: cx.params.commitments_required != 0,
+            until: until(cx, terms, deal),
         }
     }
 
@@ -128,15 +139,35 @@ impl<'d> Wish<'d> {
     }
 
     /// What keeps a peer away that has all that is required.
-    pub(super) fn refuses_peer(&self, entry: &Entry, peer: &Peer) -> Option<Reason> {
+    pub(super) fn refuses_peer(&self, entry: &Entry, peer: &Peer, ask: Price) -> Option<Reason> {
         let versions = peer.oldest_version..=peer.newest_version;
+        let (committed, lowest) = match &entry.pledge {
+            Some(pledge) if pledge.active => (pledge.ends >= self.until, pledge.min_ask),
+            _ => (!self.committed, Price::ZERO),
+        };
         first(&[
             (
                 !versions.contains(&self.terms.protocol_version),
                 Reason::Version,
             ),
-            (entry.idle < self.terms.units_per_worker, Reason::Units),
+            (!committed, Reason::Uncommitted),
+            (ask < lowest, Reason::BelowLowest),
+            (entry.open < self.terms.units_per_worker, Reason::Units),
         ])
+    }
+}
+
+/// Until when a worker that is placed now may run: to the end of its deal, or for some epochs if that has none.
+fn until<S: Store>(cx: &Cx<'_, S>, terms: &Terms, deal: &Deal) -> Time {
+    let Some(duration) = terms.duration else {
+        let epochs = cx.params.open_commitment_epochs;
+        let span = epochs.saturating_mul(cx.params.epoch_seconds);
+        return cx.now().after(Seconds(span));
+    };
+    let start = Seconds(cx.params.start_timeout_seconds);
+    match deal.began {
+        Some(_) => deal.ends,
+        None => cx.now().after(start).after(duration),
     }
 }
 
@@ -180,7 +211,7 @@ impl Candidate<'_> {
                     .iter()
                     .find_map(|wanted| self.fails(wanted))
             })
-            .or_else(|| wish.refuses_peer(self.entry, self.peer))
+            .or_else(|| wish.refuses_peer(self.entry, self.peer, self.ask))
     }
 
     fn fails(&self, wanted: &Predicate) -> Option<Reason> {

@@ -205,14 +205,14 @@ fn assign<S: Store>(
     let ids = time::next_ids(cx.store, worker::COUNTER, count)?;
     let deadline = cx.now().after(Seconds(now.params.start_timeout_seconds));
     for (fit, id) in chosen.iter().zip(ids.map(WorkerId)) {
-        let (units, idle) = peer::take_units(cx.store, fit.peer, now.terms.units_per_worker, id)?;
-        book.set_idle(fit.slot, idle);
+        let taken = peer::take_units(cx, fit.peer, now.terms.units_per_worker, id)?;
+        book.set_units(fit.peer, &taken.left);
         let worker = Worker {
             deal: now.id,
             peer: fit.peer,
             provider: fit.site.provider,
             offer: fit.site.offer,
-            units,
+            units: taken.units,
             rate: fit.rate,
             assigned: cx.now(),
             notice: fit.notice,
@@ -220,6 +220,7 @@ fn assign<S: Store>(
             artifact: now.terms.artifact.hash,
             counted: Counted::default(),
             paid: Usdc::ZERO,
+            delegated: taken.delegated,
         };
         now.assign(id, worker, cx.now())?;
     }

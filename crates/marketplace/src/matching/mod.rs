@@ -29,6 +29,7 @@ pub use candidate::Reason;
 pub(crate) use keep::keep;
 pub use look::{LOOKS, Look};
 
+use crate::commitment::PLEDGES;
 use crate::cx::Cx;
 use crate::deal::{DEALS, DealNow};
 use crate::demand::DEMANDS;
@@ -47,7 +48,8 @@ use queue::{ASLEEP, CHANGED, FRESH, WAKE};
 /// Out of work (the host gives the end of a block an ample budget), or a fault.
 pub fn end_block<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book) -> Result<(), Error> {
     // Supply is what it is only when every worker that is over has left its units. (T3)
-    if time::settle_due(cx, cx.now())? {
+    // And while epochs are still being closed, who failed in them is not known everywhere.
+    if time::settle_due(cx, cx.now())? && !cx.lagging() {
         clear(cx, book)?;
     }
     Ok(())
@@ -116,6 +118,7 @@ fn reread<S: Store>(cx: &mut Cx<'_, S>, book: &mut Book, id: PeerId) -> Result<(
         }
     }
     book.set_peer(id, row);
+    book.set_pledge(id, PLEDGES.get(cx.store, &id)?);
     book.set_units(id, &peer::units(cx.store, id)?);
     Ok(())
 }
@@ -150,7 +153,7 @@ fn wake_by_supply<S: Store>(cx: &mut Cx<'_, S>, book: &Book, budget: u64) -> Res
         let Some((at, shown)) = next else { break };
         after = Some(at);
         let candidate = book.candidate(at.1);
-        let candidate = candidate.filter(|candidate| candidate.entry.idle > 0);
+        let candidate = candidate.filter(|candidate| candidate.entry.open > 0);
         let left = match candidate {
             Some(candidate) => show(cx, candidate, shown, budget, &mut spent)?,
             None => None,

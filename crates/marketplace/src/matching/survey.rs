@@ -18,7 +18,6 @@ const TESTED: u64 = 64;
 /// A candidate that fits: all that is needed to place a worker there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit {
-    pub(super) slot: Slot,
     pub(super) peer: PeerId,
     pub(super) site: Site,
     pub(super) rate: Rate,
@@ -154,10 +153,10 @@ impl<'b, 'd> Survey<'b, 'd> {
             let entry = self.book.entry(slot);
             let peer = entry.and_then(|entry| Some((entry, entry.peer.as_ref()?)));
             let (entry, peer) = peer.ok_or_else(|| fault("a peer of the index is missing"))?;
-            match self.wish.refuses_peer(entry, peer) {
+            match self.wish.refuses_peer(entry, peer, ask.0) {
                 Some(reason) => self.reasons.add(reason, 1),
                 None => {
-                    let fit = fit(ask, standing, (slot, entry.id), &self.wish)?;
+                    let fit = fit(ask, standing, entry.id, &self.wish)?;
                     self.fits.push(fit);
                     return Ok(Some((self.fits.len().saturating_sub(1), fit.site)));
                 }
@@ -189,18 +188,12 @@ impl<'b, 'd> Survey<'b, 'd> {
     }
 }
 
-fn fit(
-    ask: Ask,
-    standing: &Standing,
-    (slot, peer): (Slot, PeerId),
-    wish: &Wish<'_>,
-) -> Result<Fit, Error> {
+fn fit(ask: Ask, standing: &Standing, peer: PeerId, wish: &Wish<'_>) -> Result<Fit, Error> {
     let (price, offer) = ask;
     let units = wish.terms.units_per_worker;
     let most = standing.offer.terms.max_units_per_deal;
     let cap = |most: u32| most.checked_div(units.into()).unwrap_or(0);
     Ok(Fit {
-        slot,
         peer,
         rate: price
             .of_units(units)

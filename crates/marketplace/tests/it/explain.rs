@@ -31,7 +31,7 @@ impl Market {
         let params = Params {
             min_prepaid_epochs: dice.of(&[0, 1]),
             deposit_gwei: 0,
-            ..Params::default()
+            ..Params::without_commitments()
         };
         let mut store = MemoryStore::default();
         let money = [(address("alice"), Usdc(u128::from(u64::MAX)))];
@@ -80,7 +80,7 @@ impl Market {
         result.expect("end of block");
         self.book = Book::rebuild(rows(&self.store));
         let (result, _) = self.run(Address::default(), |cx, _| {
-            marketplace::begin_block(cx, Seconds(1))
+            marketplace::begin_block(cx, Seconds(1), &[])
         });
         result.expect("beginning of block");
         let assigned = events.into_iter().filter_map(|event| match event {

@@ -109,7 +109,10 @@ fn requirements(dice: &mut Dice) -> Vec<Predicate> {
 /// A market of one peer with these attributes; or None, if they are refused.
 fn market(attributes: &[Attribute]) -> Option<World> {
     let (alice, owner, datacenter) = (address("alice"), address("owner"), DatacenterId(1));
-    let mut world = World::new(Params::default(), &[(alice, Usdc(1_000_000_000))]);
+    let mut world = World::new(
+        Params::without_commitments(),
+        &[(alice, Usdc(1_000_000_000))],
+    );
     let mut new = registration("peer", ProviderId(1), datacenter, 200);
     new.attributes = attributes.to_vec();
     let post = offer::Call::Post {

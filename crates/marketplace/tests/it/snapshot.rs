@@ -128,7 +128,7 @@ pub(crate) fn full() -> World {
     let params = Params {
         governance,
         governance_delay_seconds: 0,
-        ..Params::default()
+        ..Params::without_commitments()
     };
     let mut world = World::new(params, &[(alice, Usdc(1_000_000))]);
     let propose = |parameter: &str, value| {

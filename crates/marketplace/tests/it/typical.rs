@@ -54,7 +54,7 @@ pub(crate) fn market(size: Size) -> MemoryStore {
         deposit_gwei: 0,
         governance: address("governance"),
         governance_delay_seconds: 31_536_000,
-        ..Params::default()
+        ..Params::without_commitments()
     };
     let money = ["alice", "bob", "crowd"].map(|name| (address(name), Usdc(1 << 60)));
     let mut store = MemoryStore::default();
@@ -97,7 +97,7 @@ impl Market {
     }
 
     fn begin(&mut self, elapsed: u64) {
-        self.act("", |cx| marketplace::begin_block(cx, Seconds(elapsed)));
+        self.act("", |cx| marketplace::begin_block(cx, Seconds(elapsed), &[]));
     }
 
     /// Ends the block and begins the next.

@@ -166,7 +166,7 @@ fn clearing_keeps_to_its_budget_however_many_demands_one_change_wakes() {
     let params = Params {
         clearing_budget: 400,
         min_prepaid_epochs: 0,
-        ..Params::default()
+        ..Params::without_commitments()
     };
     let budget = params.clearing_budget;
     let mut world = market(params, DEMANDS, ["here", "there"], 2, 100);
@@ -194,7 +194,7 @@ fn a_peer_that_changes_all_the_time_does_not_hide_the_others() {
     let params = Params {
         clearing_budget: 40,
         min_prepaid_epochs: 0,
-        ..Params::default()
+        ..Params::without_commitments()
     };
     let mut names = ["here", "there"];
     names.sort_by_key(|name| peer_id(name));

@@ -116,7 +116,7 @@ fn params(clearing_budget: u64) -> Params {
         min_prepaid_epochs: 0,
         deposit_gwei: 0,
         clearing_budget,
-        ..Params::default()
+        ..Params::without_commitments()
     }
 }
 
@@ -182,7 +182,7 @@ impl Market {
 
     fn begin(&mut self) {
         self.within(Origin::default(), |cx, _| {
-            marketplace::begin_block(cx, Seconds(0))
+            marketplace::begin_block(cx, Seconds(0), &[])
         });
     }
 

@@ -29,7 +29,7 @@ fn params(dice: &mut Dice) -> Params {
         removal_epochs: 1,
         governance: address("governance"),
         governance_delay_seconds: dice.of(&[0, 40]),
-        ..Params::default()
+        ..Params::without_commitments()
     }
 }
 

@@ -1,0 +1,287 @@
+//! The pool of rewards of each epoch, the price of FLT, and the fund that both are paid from.
+//!
+//! Promises (`docs/spec/commitment.md`):
+//! - R1: the pool of an epoch is what its units were to earn, moved by at most `pool_step_ppm` from the pool before,
+//!   within its floor and cap; without units that owed, or with a stale price, it stays.
+//! - R2: units share the pool by windows passed × class; each gets at most `reward_cap_ppm` of what it was to earn.
+//! - R3: rewards come from a fund that was filled before, and are never more than it holds.
+//! - R4: the oracle states price and target within the bounds of the parameters.
+
+use crate::call::Reply;
+use crate::cx::Cx;
+use crate::flt::{self, Purse};
+use crate::refusal::{Error, Refusal, Role, ensure, fault, within};
+use crate::store::Store;
+use crate::table::Table;
+use crate::units::{Epoch, Flt, Seconds, Time, mul_div};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// What the oracle said last.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Price of one FLT, in millionths of a dollar.
+    pub flt_price_micro: u64,
+    /// What a unit of class 1 is to earn in an epoch, in millionths of a dollar.
+    pub reward_usd_micro: u64,
+    /// When it said so.
+    pub at: Time,
+}
+
+/// What a commitment adds to an epoch.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Windows that its good units passed × class.
+    pub weight: u64,
+    /// Units that owed a window × class.
+    pub owing: u64,
+}
+
+/// An epoch: what all commitments proved in it, and once it is closed what that earns.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Over all commitments.
+    pub share: Share,
+    /// Commitments that earned in it and have not been credited.
+    pub creditors: u32,
+    /// What they share; None: some commitment is not counted yet.
+    pub pool: Option<Flt>,
+    /// Most that a unit of class 1 gets; None: no cap.
+    pub cap: Option<Flt>,
+}
+
+impl Total {
+    /// What a unit of a class earned that passed so many windows. (R2)
+    #[must_use]
+    pub fn reward(&self, passed: u16, class: u8) -> Option<Flt> {
+        let weight = u128::from(passed).checked_mul(class.into())?;
+        let pool = self.pool?;
+        let part = mul_div(pool.0, weight, self.share.weight.into())?;
+        let cap = match self.cap {
+            Some(cap) => cap.0.checked_mul(class.into())?,
+            None => u128::MAX,
+        };
+        Some(Flt(part.min(cap)))
+    }
+}
+
+/// The one price.
+pub const PRICE: Table<(), Price> = Table::new(0x3c, "flt_price");
+/// Epochs of which somebody has not been credited, or not been counted.
+pub const TOTALS: Table<Epoch, Total> = Table::new(0x3d, "epoch_totals");
+/// The pool of the epoch that was closed last.
+pub const POOL: Table<(), Flt> = Table::new(0x3e, "pool");
+
+/// Calls about the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The FLT that comes with the call is for rewards.
+    Fund,
+    /// The oracle states the price of FLT, and what a unit is to earn.
+    SetPrice {
+        /// Price of one FLT, in millionths of a dollar.
+        flt_price_micro: u64,
+        /// What a unit of class 1 is to earn in an epoch, in millionths of a dollar.
+        reward_usd_micro: u64,
+    },
+}
+
+/// What happens to the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody filled the fund.
+    Funded {
+        /// Who.
+        from: crate::units::Address,
+        /// With how much.
+        amount: Flt,
+    },
+    /// The oracle stated a price.
+    PriceSet {
+        /// Price of one FLT, in millionths of a dollar.
+        flt_price_micro: u64,
+        /// What a unit of class 1 is to earn in an epoch, in millionths of a dollar.
+        reward_usd_micro: u64,
+    },
+    /// An epoch is closed for all commitments.
+    EpochClosed {
+        /// Which.
+        epoch: Epoch,
+        /// The pool that it would have shared.
+        pool: Flt,
+        /// What it shares: less, if the fund did not hold it, or nobody earned.
+        paid: Flt,
+        /// What all commitments proved.
+        share: Share,
+    },
+}
+
+/// One handler for each call.
+pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
+    match call {
+        Call::Fund => fund(cx),
+        Call::SetPrice {
+            flt_price_micro,
+            reward_usd_micro,
+        } => set_price(cx, flt_price_micro, reward_usd_micro),
+    }?;
+    Ok(Reply::Done)
+}
+
+fn fund<S: Store>(cx: &mut Cx<'_, S>) -> Result<(), Error> {
+    let (from, amount) = (cx.caller(), cx.origin.value);
+    ensure(amount != Flt::ZERO, Refusal::NothingSent)?;
+    flt::receive(cx, Purse::Fund, amount)?;
+    cx.emit(Event::Funded { from, amount });
+    Ok(())
+}
+
+/// (R4)
+fn set_price<S: Store>(cx: &mut Cx<'_, S>, price: u64, reward: u64) -> Result<(), Error> {
+    cx.authenticate(cx.params.oracle, Role::Oracle)?;
+    let bounds = (cx.params.min_flt_price_micro, cx.params.max_flt_price_micro);
+    within(
+        "flt_price_micro",
+        price.into(),
+        bounds.0.into(),
+        bounds.1.into(),
+    )?;
+    let most = cx.params.max_reward_usd_micro;
+    within("reward_usd_micro", reward.into(), 0, most.into())?;
+    let row = Price {
+        flt_price_micro: price,
+        reward_usd_micro: reward,
+        at: cx.now(),
+    };
+    PRICE.put(cx.store, &(), &row)?;
+    cx.emit(Event::PriceSet {
+        flt_price_micro: price,
+        reward_usd_micro: reward,
+    });
+    Ok(())
+}
+
+/// The price, unless it is stale or was never stated.
+pub(crate) fn fresh_price<S: Store>(cx: &mut Cx<'_, S>) -> Result<Option<Price>, Error> {
+    let age = Seconds(cx.params.price_max_age_seconds);
+    let price = PRICE.get(cx.store, &())?;
+    Ok(price.filter(|price| cx.now().since(price.at) <= age))
+}
+
+/// Counts a commitment in an epoch that it is closed for.
+pub(crate) fn add_share<S: Store>(
+    cx: &mut Cx<'_, S>,
+    epoch: Epoch,
+    share: Share,
+) -> Result<(), Error> {
+    if share == Share::default() {
+        return Ok(());
+    }
+    let mut total = TOTALS.get(cx.store, &epoch)?.unwrap_or_default();
+    if total.pool.is_some() {
+        return Err(fault("an epoch was closed before all were counted"));
+    }
+    total.share.weight = total.share.weight.saturating_add(share.weight);
+    total.share.owing = total.share.owing.saturating_add(share.owing);
+    total.creditors = total.creditors.saturating_add((share.weight > 0).into());
+    TOTALS.put(cx.store, &epoch, &total)
+}
+
+/// Closes an epoch that all commitments are counted in: its pool leaves the fund. (R1, R3)
+pub(crate) fn close<S: Store>(cx: &mut Cx<'_, S>, epoch: Epoch) -> Result<(), Error> {
+    if cx.params.windows_per_epoch == 0 {
+        return Ok(());
+    }
+    let mut total = TOTALS.get(cx.store, &epoch)?.unwrap_or_default();
+    let target = target(cx)?;
+    let before = pool(cx.store)?;
+    let pool = next_pool(cx, before, total.share.owing, target)?;
+    if Some(pool) != before {
+        POOL.put(cx.store, &(), &pool)?;
+    }
+    let share = total.share;
+    let paid = match share.weight {
+        0 => Flt::ZERO,
+        _ => pool.min(flt::purse(cx.store, Purse::Fund)?),
+    };
+    if share.owing > 0 || share.weight > 0 {
+        cx.emit(Event::EpochClosed {
+            epoch,
+            pool,
+            paid,
+            share,
+        });
+    }
+    if total.creditors == 0 {
+        return match share == Share::default() {
+            true => Ok(()),
+            false => TOTALS.delete(cx.store, &epoch),
+        };
+    }
+    flt::transfer(cx, Purse::Fund, Purse::Pool(epoch), paid)?;
+    total.pool = Some(paid);
+    let cap = target.filter(|_| cx.params.reward_cap_ppm > 0);
+    total.cap = cap.and_then(|target| target.part(cx.params.reward_cap_ppm));
+    TOTALS.put(cx.store, &epoch, &total)
+}
+
+/// What a unit of class 1 is to earn in an epoch, in FLT; None with a stale price.
+fn target<S: Store>(cx: &mut Cx<'_, S>) -> Result<Option<Flt>, Error> {
+    const WEI: u128 = 1_000_000_000_000_000_000;
+    let price = fresh_price(cx)?;
+    Ok(price.and_then(|price| {
+        let (reward, flt) = (price.reward_usd_micro, price.flt_price_micro);
+        mul_div(reward.into(), WEI, flt.into()).map(Flt)
+    }))
+}
+
+/// (R1)
+fn next_pool<S: Store>(
+    cx: &mut Cx<'_, S>,
+    before: Option<Flt>,
+    owing: u64,
+    target: Option<Flt>,
+) -> Result<Flt, Error> {
+    const WEI: u128 = 1_000_000_000_000_000_000;
+    let gwei = |amount: u64| u128::from(amount).saturating_mul(1_000_000_000);
+    let floor = gwei(cx.params.pool_floor_gwei);
+    let cap = gwei(cx.params.pool_cap_gwei).max(floor);
+    let before = before.unwrap_or(Flt(floor));
+    let price = fresh_price(cx)?;
+    let (Some(price), Some(_), true) = (price, target, owing > 0) else {
+        return Ok(before);
+    };
+    // Multiplied first, so that nothing is lost before the one division.
+    let wanted = u128::from(owing).checked_mul(price.reward_usd_micro.into());
+    let wanted = wanted.and_then(|usd| mul_div(usd, WEI, price.flt_price_micro.into()));
+    let step = cx.params.pool_step_ppm;
+    let least = before.part_up(1_000_000_u64.saturating_sub(step));
+    let most = before.part(1_000_000_u64.saturating_add(step));
+    let bounds = wanted.zip(least.zip(most));
+    let (wanted, (least, most)) = bounds.ok_or_else(|| fault("a pool beyond 128 bits"))?;
+    Ok(Flt(wanted
+        .clamp(least.0, most.0.max(least.0))
+        .clamp(floor, cap)))
+}
+
+/// The pool of the epoch that was closed last; None before the first.
+///
+/// # Errors
+/// Out of work.
+pub fn pool<S: Store>(store: &mut S) -> Result<Option<Flt>, Error> {
+    POOL.get(store, &())
+}
+
+/// A creditor of an epoch is done with it: the last one leaves the rest to the fund.
+pub(crate) fn credited<S: Store>(
+    cx: &mut Cx<'_, S>,
+    epoch: Epoch,
+    mut total: Total,
+) -> Result<(), Error> {
+    total.creditors = total.creditors.saturating_sub(1);
+    if total.creditors > 0 {
+        return TOTALS.put(cx.store, &epoch, &total);
+    }
+    TOTALS.delete(cx.store, &epoch)?;
+    let rest = flt::purse(cx.store, Purse::Pool(epoch))?;
+    flt::transfer(cx, Purse::Pool(epoch), Purse::Fund, rest)
+}
