@@ -1,7 +1,8 @@
-//! Amounts as people write them: decimal numbers of whole coins, never floats.
+//! Amounts as people write them: decimal numbers of whole coins, never floats; and numbers of things.
 
 use crate::document::clip;
 use client::marketplace::units::{Flt, Usdc};
+use std::fmt::Display;
 
 /// Decimals of USDC.
 const USDC_DECIMALS: u32 = 6;
@@ -43,6 +44,14 @@ pub(crate) fn usdc(millionths: u128) -> String {
     }
 }
 
+/// A number of things, each of them called `one`: `1 worker`, `2 workers`.
+pub(crate) fn counted(number: impl Display, one: &str) -> String {
+    match number.to_string().as_str() {
+        "1" => format!("1 {one}"),
+        number => format!("{number} {one}s"),
+    }
+}
+
 fn parse(text: &str, decimals: u32) -> Option<u128> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -63,7 +72,7 @@ fn parse(text: &str, decimals: u32) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_flt, parse_usdc, usdc};
+    use super::{counted, parse_flt, parse_usdc, usdc};
 
     #[test]
     fn amounts_are_exact_in_both_directions() {
@@ -79,6 +88,12 @@ mod tests {
         assert_eq!(usdc(12_000_000), "12 USDC");
         assert_eq!(usdc(250_001), "0.250001 USDC");
         assert_eq!(usdc(1_200_000), "1.2 USDC");
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        let said = [0_u16, 1, 2, 11].map(|number| counted(number, "CU"));
+        assert_eq!(said, ["0 CUs", "1 CU", "2 CUs", "11 CUs"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod plan;
 mod status;
 mod update;
 
-use crate::amount::{parse_usdc, usdc};
+use crate::amount::{counted, parse_usdc, usdc};
 use crate::chain::{self, Chain};
 use crate::printer::Printer;
 use alloy_primitives::Address;
@@ -181,7 +181,7 @@ async fn scale(chain: &Chain, printer: &Printer, deal: DealId, workers: u16) -> 
         deal,
         change: Change::Target(workers),
     };
-    let said = format!("deal {deal} is to have {workers} workers");
+    let said = format!("deal {deal} is to have {}", counted(workers, "worker"));
     change(chain, printer, terms, deal, &said).await
 }
 
