@@ -4,7 +4,7 @@
 //! everybody, and each unit has programs from a seed of its own: a [`Cache`] is made once for a key period, a
 //! [`LightVm`] is loaded with a unit's seed in a millisecond, and a [`Dataset`] (2.03 GiB) is what makes a unit fast.
 //! No item of a dataset is shared between seeds. With the seed equal to the key, all of it is plain RandomX, bit for
-//! bit; so are [`LightVm::load_plain`] and [`Dataset::plain`], which use the cache's own programs.
+//! bit; so are [`PlainVm`] and [`Dataset::plain`], which use the cache's own programs.
 //!
 //! | type | memory | may be shared |
 //! |---|---|---|
