@@ -35,12 +35,20 @@ pub(crate) fn parse_flt(text: &str) -> Result<Flt, String> {
 
 /// Millionths of USDC as people read them.
 pub(crate) fn usdc(millionths: u128) -> String {
-    let one = 10_u128.pow(USDC_DECIMALS);
-    let decimals = format!("{:06}", millionths % one);
-    let decimals = decimals.trim_end_matches('0');
-    match decimals {
-        "" => format!("{} USDC", millionths / one),
-        decimals => format!("{}.{decimals} USDC", millionths / one),
+    format!("{} USDC", decimal(millionths, USDC_DECIMALS))
+}
+
+/// Wei as people read them.
+pub(crate) fn flt(wei: u128) -> String {
+    format!("{} FLT", decimal(wei, FLT_DECIMALS))
+}
+
+fn decimal(amount: u128, decimals: u32) -> String {
+    let one = 10_u128.pow(decimals);
+    let part = format!("{:0width$}", amount % one, width = decimals as usize);
+    match part.trim_end_matches('0') {
+        "" => (amount / one).to_string(),
+        part => format!("{}.{part}", amount / one),
     }
 }
 
@@ -72,7 +80,7 @@ fn parse(text: &str, decimals: u32) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{counted, parse_flt, parse_usdc, usdc};
+    use super::{counted, flt, parse_flt, parse_usdc, usdc};
 
     #[test]
     fn amounts_are_exact_in_both_directions() {
@@ -88,6 +96,7 @@ mod tests {
         assert_eq!(usdc(12_000_000), "12 USDC");
         assert_eq!(usdc(250_001), "0.250001 USDC");
         assert_eq!(usdc(1_200_000), "1.2 USDC");
+        assert_eq!(flt(1_000_000_000_000_000), "0.001 FLT");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 pub(crate) mod apply;
 mod change;
+mod evict;
 mod explain;
 mod invoke;
 mod plan;
+mod remove;
 mod status;
 mod update;
 
@@ -82,8 +84,24 @@ enum Command {
         #[arg(value_parser = parse_usdc)]
         amount: Usdc,
     },
+    /// End workers of a deal that do not serve, whatever they report; its owner and its monitor may.
+    ///
+    /// Each is paid for the time it ran, or for the least time that a worker is paid for. The deal looks for others, and
+    /// not on the same peers.
+    Evict {
+        /// The deal.
+        deal: u64,
+        /// Its workers.
+        #[arg(required = true)]
+        workers: Vec<u64>,
+    },
     /// End a deal; what is left comes back.
     Stop {
+        /// The deal.
+        deal: u64,
+    },
+    /// Remove a deal that is over and whose workers are paid out; its deposit comes back.
+    Remove {
         /// The deal.
         deal: u64,
     },
@@ -148,6 +166,10 @@ impl Deploy {
             Command::TopUp { deal, amount } => {
                 chain::wait(top_up(chain, printer, DealId(*deal), *amount))
             }
+            Command::Evict { deal, workers } => {
+                chain::wait(evict::run(chain, printer, DealId(*deal), workers))
+            }
+            Command::Remove { deal } => chain::wait(remove::run(chain, printer, DealId(*deal))),
             Command::Stop { deal } => chain::wait(show_stopped(chain, printer, DealId(*deal))),
             Command::Withdraw { deal, amount } => {
                 chain::wait(show_withdrawn(chain, printer, DealId(*deal), *amount))

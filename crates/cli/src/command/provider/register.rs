@@ -143,7 +143,8 @@ impl Registrar<'_> {
         let Some(wanted) = &described.offer else {
             return Ok(None);
         };
-        let (curve, terms) = (wanted.curve()?, Some(wanted.terms()?));
+        let now = self.client.time().await?;
+        let (curve, terms) = (wanted.curve()?, Some(wanted.terms(&now)?));
         let offered = offer::offer(self.client, self.account, id, curve, terms).await?;
         Ok(Some(offered))
     }

@@ -97,9 +97,13 @@ impl Status {
         for offer in &self.offers {
             let price = price(offer.price, offer.slope);
             text += &format!(
-                "  offer {} in datacenter {}: {price}\n",
+                "  offer {} in datacenter {}: {price}",
                 offer.id, offer.datacenter
             );
+            if let Some(until) = offer.terms.valid_until {
+                text += &format!(", until {}", on_the_wall(now, until));
+            }
+            text += "\n";
         }
         for peer in &self.peers {
             let report = match peer.reported {
