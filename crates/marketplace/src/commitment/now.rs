@@ -164,7 +164,8 @@ impl CommitmentNow {
         match self.commitment.status {
             Status::WaitCollateral => None,
             Status::WaitStart { start } => Some(start),
-            Status::Active { .. } => Some(self.proofs.epoch.plus(1)),
+            // Whoever counted its last epoch before its turn has not ended it.
+            Status::Active { end, .. } => Some(self.proofs.epoch.plus(1).min(end)),
             // The epoch that it ended with counts its last windows; what failed waits for what that does.
             Status::Ended { end } if self.proofs.epoch <= end => Some(self.proofs.epoch.plus(1)),
             Status::Ended { .. } | Status::Failed { .. } => None,
@@ -227,7 +228,7 @@ impl CommitmentNow {
         let cost = self.commitment.per_unit.part_up(self.params.missed_ppm);
         let cost = cost.ok_or_else(|| fault("collateral beyond 128 bits"))?;
         let (mut passed, mut missed, mut owing) = (Vec::new(), 0_u16, 0_u64);
-        let (mut all, mut slashed) = (0_u64, Flt::ZERO);
+        let (mut all, mut earning, mut slashed) = (0_u64, 0_u64, Flt::ZERO);
         let mut spans = BTreeMap::new();
         for proof in &mut self.proofs.units {
             let owed = owed_from(cx, &mut spans, proof.owes_from.max(first), next)?;
@@ -247,6 +248,7 @@ impl CommitmentNow {
             }
             let counted = if good { proof.passed } else { 0 };
             all = all.saturating_add(counted.into());
+            earning = earning.saturating_add((counted > 0).into());
             passed.push(counted);
             proof.passed = 0;
             proof.owed = std::mem::take(&mut proof.owed_next);
@@ -261,6 +263,7 @@ impl CommitmentNow {
         let share = pool::Share {
             weight: all.saturating_mul(class),
             owing: owing.saturating_mul(class),
+            earning: earning.saturating_mul(class),
         };
         self.totals.push((epoch, share));
         if all > 0 {

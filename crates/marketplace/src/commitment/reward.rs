@@ -134,3 +134,48 @@ impl CommitmentNow {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Credit, Rewards};
+    use crate::units::{Epoch, Flt};
+
+    const FLT: u128 = 1_000_000_000_000_000_000;
+
+    /// R6, example 17.
+    #[test]
+    fn rewards_vest_in_equal_parts_and_nothing_is_lost() {
+        let first = Credit {
+            from: Epoch(10),
+            amount: Flt(100 * FLT + 5),
+        };
+        let mut rewards = Rewards {
+            credits: vec![first],
+            ..Rewards::default()
+        };
+        let vested = |rewards: &Rewards, epoch| rewards.vested_in(Epoch(epoch), 6).expect("fits").0;
+        let parts: Vec<_> = (11..=16).map(|epoch| vested(&rewards, epoch)).collect();
+        let expected = [
+            16_666_666_666_666_666_667,
+            33_333_333_333_333_333_335,
+            50_000_000_000_000_000_002,
+            66_666_666_666_666_666_670,
+            83_333_333_333_333_333_337,
+            100_000_000_000_000_000_005,
+        ];
+        assert_eq!(parts, expected);
+        rewards.credits.push(Credit {
+            from: Epoch(12),
+            amount: Flt(50 * FLT + 1),
+        });
+        assert_eq!(vested(&rewards, 13), 58_333_333_333_333_333_336);
+        // What has vested to the end is taken together, and nothing changes.
+        for epoch in 13..=20 {
+            let before = vested(&rewards, epoch);
+            rewards.settle(Epoch(epoch), 6);
+            assert_eq!(vested(&rewards, epoch), before);
+        }
+        assert!(rewards.done());
+        assert_eq!(rewards.vested, Flt(150 * FLT + 6));
+    }
+}

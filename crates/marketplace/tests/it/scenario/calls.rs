@@ -54,6 +54,7 @@ impl Stage {
                 let call = provider::Call::Withdraw { provider, workers };
                 Ok((name, String::new(), Call::Provider(call)))
             }
+            verb if Self::is_capacity(verb) => self.capacity(verb, name, words),
             "transfer" | "approve" | "transfer-from" | "faucet" => coins(verb, name, words),
             _ => self.deal(verb, &name, words),
         }
