@@ -1,11 +1,11 @@
 //! The pool of rewards of each epoch, the price of FLT, and the fund that both are paid from.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - R1: the pool of an epoch is what its units were to earn, moved by at most `pool_step_ppm` from the pool before,
+//! - Z1: the pool of an epoch is what its units were to earn, moved by at most `pool_step_ppm` from the pool before,
 //!   within its floor and cap; without units that owed, or with a stale price, it stays.
-//! - R2: units share the pool by windows passed × class; each gets at most `reward_cap_ppm` of what it was to earn.
-//! - R3: rewards come from a fund that was filled before, and are never more than it holds.
-//! - R4: the oracle states price and target within the bounds of the parameters.
+//! - Z2: units share the pool by windows passed × class; each gets at most `reward_cap_ppm` of what it was to earn.
+//! - Z3: rewards come from a fund that was filled before, and are never more than it holds.
+//! - Z4: the oracle states price and target within the bounds of the parameters.
 
 use crate::call::Reply;
 use crate::cx::Cx;
@@ -53,7 +53,7 @@ pub struct Total {
 }
 
 impl Total {
-    /// What a unit of a class earned that passed so many windows. (R2)
+    /// What a unit of a class earned that passed so many windows. (Z2)
     #[must_use]
     pub fn reward(&self, passed: u16, class: u8) -> Option<Flt> {
         let weight = u128::from(passed).checked_mul(class.into())?;
@@ -138,7 +138,7 @@ fn fund<S: Store>(cx: &mut Cx<'_, S>) -> Result<(), Error> {
     Ok(())
 }
 
-/// (R4)
+/// (Z4)
 fn set_price<S: Store>(cx: &mut Cx<'_, S>, price: u64, reward: u64) -> Result<(), Error> {
     cx.authenticate(cx.params.oracle, Role::Oracle)?;
     let bounds = (cx.params.min_flt_price_micro, cx.params.max_flt_price_micro);
@@ -190,7 +190,7 @@ pub(crate) fn add_share<S: Store>(
     TOTALS.put(cx.store, &epoch, &total)
 }
 
-/// Closes an epoch that all commitments are counted in: its pool leaves the fund. (R1, R3)
+/// Closes an epoch that all commitments are counted in: its pool leaves the fund. (Z1, Z3)
 pub(crate) fn close<S: Store>(cx: &mut Cx<'_, S>, epoch: Epoch) -> Result<(), Error> {
     if cx.params.windows_per_epoch == 0 {
         return Ok(());
@@ -246,7 +246,7 @@ impl Price {
     }
 }
 
-/// The pool after one of `before`, when units of so many classes owed. (R1)
+/// The pool after one of `before`, when units of so many classes owed. (Z1)
 fn next_pool(
     params: &Params,
     before: Option<Flt>,
@@ -317,7 +317,7 @@ mod tests {
         (0..epochs).map(next).collect()
     }
 
-    /// R1, example 15.
+    /// Z1, example 15.
     #[test]
     fn the_pool_grows_and_shrinks_by_a_tenth_and_does_not_overshoot() {
         let grown = [
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(pools(1_650, 5_000, 500_000, 1), [181_500_000_000]);
     }
 
-    /// R1.
+    /// Z1.
     #[test]
     fn the_pool_stays_without_units_or_without_a_price() {
         let (params, pool) = (Params::default(), Flt(1_500 * FLT));
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(next_pool(&params, None, 0, None), Ok(Flt(1_000 * FLT)));
     }
 
-    /// R2, example 16: the cap is switched off in it.
+    /// Z2, example 16: the cap is switched off in it.
     #[test]
     fn units_share_the_pool_by_windows_and_class() {
         let total = Total {

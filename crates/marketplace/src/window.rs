@@ -5,12 +5,12 @@
 //!   -> drawn (two blocks later) -> answers -> verdicts -> it counts, at its own verdict time
 //! ```
 //! Promises (`docs/spec/commitment.md`):
-//! - P1: a window's challenge is the beacon of the second block after its first, so nobody knew it before; one whose
+//! - V1: a window's challenge is the beacon of the second block after its first, so nobody knew it before; one whose
 //!   challenge comes later than `commit_grace_seconds` after its beginning is void: nobody owes it.
-//! - P2: a peer commits once to a window, from its challenge on until `commit_grace_seconds` after its end.
-//! - P3: a window counts at its verdict time, a fixed distance after its end, and in the epoch in which that lies.
-//! - P4: the first window of an epoch is owed by nobody: units build their datasets.
-//! - P5: a cache key holds for `key_epochs` and is drawn at least two windows before.
+//! - V2: a peer commits once to a window, from its challenge on until `commit_grace_seconds` after its end.
+//! - V3: a window counts at its verdict time, a fixed distance after its end, and in the epoch in which that lies.
+//! - V4: the first window of an epoch is owed by nobody: units build their datasets.
+//! - V5: a cache key holds for `key_epochs` and is drawn at least two windows before.
 
 use crate::audit;
 use crate::call::Reply;
@@ -169,13 +169,13 @@ impl Params {
             .after(Seconds(self.commit_grace_seconds))
     }
 
-    /// When a window counts. (P3)
+    /// When a window counts. (V3)
     #[must_use]
     pub fn verdict_time(&self, window: u64) -> Time {
         self.window_ends(window).after(self.window_over())
     }
 
-    /// The epoch in which a window counts. (P3)
+    /// The epoch in which a window counts. (V3)
     #[must_use]
     pub fn counts_in(&self, window: u64) -> Epoch {
         self.verdict_time(window).epoch(self.epoch())
@@ -209,13 +209,13 @@ impl Params {
         self.window_begins(window).epoch(self.epoch())
     }
 
-    /// Whether a window is the first of an epoch. (P4)
+    /// Whether a window is the first of an epoch. (V4)
     #[must_use]
     pub fn builds(&self, window: u64) -> bool {
         window.checked_rem(self.windows_per_epoch) == Some(0)
     }
 
-    /// The key period of a window. (P5)
+    /// The key period of a window. (V5)
     #[must_use]
     pub fn key_period(&self, window: u64) -> u64 {
         let epochs = window.checked_div(self.windows_per_epoch).unwrap_or(0);
@@ -278,12 +278,12 @@ fn begin<S: Store>(cx: &mut Cx<'_, S>, next: u64, window: u64) -> Result<(), Err
     WINDOWS.put(cx.store, &window, &row)
 }
 
-/// Whether a window can be owed. (P1, P4)
+/// Whether a window can be owed. (V1, V4)
 fn owable(params: &Params, window: u64, row: &Window) -> bool {
     row.challenge.is_some() && !params.builds(window)
 }
 
-/// Gives the newest window its challenge, in its time, and the next key period its key. (P1, P5)
+/// Gives the newest window its challenge, in its time, and the next key period its key. (V1, V5)
 fn challenge<S: Store>(cx: &mut Cx<'_, S>, begun: u64) -> Result<(), Error> {
     let Some(window) = begun.checked_sub(1) else {
         return Ok(());

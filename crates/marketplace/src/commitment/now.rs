@@ -4,14 +4,14 @@
 //! epochs that are over are counted here, in their order, whoever looks and however late.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - P6: a unit owes the windows that began while it proved, but for the first of an epoch and those that were void.
+//! - V6: a unit owes the windows that began while it proved, but for the first of an epoch and those that were void.
 //!   It is good with `min_pass_ppm` of them passed, rounded down; one that owes few cannot miss.
-//! - P7: a unit is matched when so many units as would then serve have passed one window together, and when it passed
+//! - V7: a unit is matched when so many units as would then serve have passed one window together, and when it passed
 //!   one since its provider let a worker down.
-//! - P8: an entry of a unit that serves at the window's start, or is matched in it, is void.
-//! - K6: a commitment fails at the close of the epoch in which its misses reach `max_failed_per_unit` × units; all
+//! - V8: an entry of a unit that serves at the window's start, or is matched in it, is void.
+//! - H6: a commitment fails at the close of the epoch in which its misses reach `max_failed_per_unit` × units; all
 //!   misses of that epoch are charged, and nothing later counts.
-//! - K7: a unit never loses more than its collateral.
+//! - H7: a unit never loses more than its collateral.
 
 use super::pledge::PLEDGES;
 use super::revenue::Delegated;
@@ -75,7 +75,7 @@ impl Proof {
         }
     }
 
-    /// Whether it may prove in a window. (P8)
+    /// Whether it may prove in a window. (V8)
     fn may_prove(&self, window: u64) -> bool {
         let before = self.free_from <= window && window < self.taken_in;
         let after = self.back_in <= window && self.back_in != NEVER;
@@ -191,7 +191,7 @@ impl CommitmentNow {
         }
     }
 
-    /// Counts the windows of an epoch whose verdict time has come. (P3)
+    /// Counts the windows of an epoch whose verdict time has come. (V3)
     fn count_windows<S: Store>(&mut self, cx: &Cx<'_, S>, epoch: Epoch) {
         while let Some(first) = self.proofs.entered.first() {
             let window = first.window;
@@ -221,7 +221,7 @@ impl CommitmentNow {
         self.proven = self.proven.max(together);
     }
 
-    /// Closes an epoch: rewards are held back, misses cost. (P6, K6)
+    /// Closes an epoch: rewards are held back, misses cost. (V6, H6)
     fn close<S: Store>(&mut self, cx: &mut Cx<'_, S>, epoch: Epoch) -> Result<(), Error> {
         let next = self.params.first_counted(epoch.plus(1));
         let first = self.params.first_counted(epoch);
@@ -328,7 +328,7 @@ impl CommitmentNow {
         Ok(())
     }
 
-    /// A peer commits to these units for a window; those that may not prove in it are void. (P8)
+    /// A peer commits to these units for a window; those that may not prove in it are void. (V8)
     ///
     /// # Errors
     /// `NotCommitted`, if that leaves none.
@@ -465,7 +465,7 @@ impl CommitmentNow {
         }
     }
 
-    /// A unit loses so many millionths of its collateral, if there is that much. (K7)
+    /// A unit loses so many millionths of its collateral, if there is that much. (H7)
     pub(crate) fn slash(&mut self, index: u16, ppm: u64, offence: Offence) -> Result<(), Error> {
         if self.commitment.released {
             return Ok(());
@@ -557,7 +557,7 @@ impl CommitmentNow {
         failed && self.before.0.status != self.commitment.status
     }
 
-    /// Tells the peer's pledge which units may be matched. (P7)
+    /// Tells the peer's pledge which units may be matched. (V7)
     fn note_proven<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         if self.proven == 0 {
             return Ok(());

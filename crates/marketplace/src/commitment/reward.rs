@@ -1,9 +1,9 @@
 //! Rewards of a commitment: held back, then credited, then vesting in equal parts.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - R5: the rewards of an epoch are held back for `holdback_epochs`; what an offending unit has there goes to the
+//! - Z5: the rewards of an epoch are held back for `holdback_epochs`; what an offending unit has there goes to the
 //!   treasury. Nothing takes what has begun to vest.
-//! - R6: then they vest in `vesting_epochs` equal parts, one an epoch; the sum of all parts is rounded down once.
+//! - Z6: then they vest in `vesting_epochs` equal parts, one an epoch; the sum of all parts is rounded down once.
 
 use super::{CommitmentNow, Event};
 use crate::cx::Cx;
@@ -54,7 +54,7 @@ pub struct Rewards {
 pub const REWARDS: Table<CommitmentId, Rewards> = Table::new(0x3f, "rewards");
 
 impl Rewards {
-    /// What has vested in an epoch, paid out or not. (R6)
+    /// What has vested in an epoch, paid out or not. (Z6)
     #[must_use]
     pub fn vested_in(&self, epoch: Epoch, parts: u64) -> Option<Flt> {
         let mut numerator = 0_u128;
@@ -83,7 +83,7 @@ impl Rewards {
 }
 
 impl CommitmentNow {
-    /// Credits what was held back long enough. Writes. (R5)
+    /// Credits what was held back long enough. Writes. (Z5)
     pub(super) fn credit<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         let (epoch, back) = (cx.epoch(), self.params.holdback_epochs);
         while let Some(held) = self.rewards.held.first() {
@@ -142,7 +142,7 @@ mod tests {
 
     const FLT: u128 = 1_000_000_000_000_000_000;
 
-    /// R6, example 17.
+    /// Z6, example 17.
     #[test]
     fn rewards_vest_in_equal_parts_and_nothing_is_lost() {
         let first = Credit {
