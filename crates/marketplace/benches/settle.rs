@@ -225,7 +225,7 @@ impl Market {
 
     fn begin(&mut self, elapsed: u64) -> Vec<Event> {
         Self::act(&mut self.store, "", |cx| {
-            marketplace::begin_block(cx, Seconds(elapsed))
+            marketplace::begin_block(cx, Seconds(elapsed), &[])
         })
     }
 

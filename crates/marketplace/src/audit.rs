@@ -1,5 +1,6 @@
 //! Audits: units of a closed window are drawn, their peer opens what it computed, validators compute it again.
 
+use crate::cx::Cx;
 use crate::refusal::Error;
 use crate::store::Store;
 use crate::table::Table;
@@ -32,6 +33,10 @@ pub struct Audit {
     pub challenge: [u8; 32],
     /// The root that the peer committed to for the window.
     pub root: Hash,
+    /// How many of the units in that root have a lower index.
+    pub seat: u16,
+    /// How many units are in that root.
+    pub seats: u16,
     /// What the asked leaves are drawn from.
     pub seed: [u8; 32],
     /// How many leaves are asked for.
@@ -85,4 +90,22 @@ pub fn due<S: Store>(
         audits.push((id, AUDITS.must(store, &id)?));
     }
     Ok(audits)
+}
+
+/// Takes over the verdicts that a block lists. One on an audit that is not there, or that has no answer, does nothing.
+///
+/// # Errors
+/// Out of work.
+pub(crate) fn judge<S: Store>(
+    cx: &mut Cx<'_, S>,
+    verdicts: &[(AuditId, Verdict)],
+) -> Result<(), Error> {
+    for (id, _) in verdicts {
+        let audit = AUDITS.get(cx.store, id)?;
+        if let Some(answer) = audit.and_then(|audit| audit.answer) {
+            ANSWERED.delete(cx.store, &(answer.due, *id))?;
+            AUDITS.delete(cx.store, id)?;
+        }
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@
 //!   rollout does any. What to go back to is kept for the deals that had another artifact.
 //! - I7 rows: every row is of a table that is checked here, and decodes to the last byte.
 
+use crate::audit::{ANSWERED, AUDITS};
 use crate::datacenter::{DATACENTERS, Datacenter, TENANTS};
 use crate::deal::{DEALS, Deal, PREVIOUS, Queued, Rollout, Status, next_warning};
 use crate::demand::{DEMANDS, Terms};
@@ -640,6 +641,9 @@ impl Checker<'_> {
         self.all(&AUTHORIZATIONS);
         self.all(&SWEEP);
         self.all(&CHANGES);
+        let audits = self.all(&AUDITS).into_iter();
+        let answered = audits.filter_map(|(id, audit)| Some((audit.answer?.due, id)));
+        self.index(&ANSWERED, &answered.collect());
         let unread: BTreeSet<_> = self
             .rows
             .keys()

@@ -46,3 +46,5 @@ pub const MAX_SUPPLY: Usdc = Usdc(1_000_000_000_000_000_000_000_000_000_000);
 pub const MAX_DURATION: u64 = 3_155_760_000;
 /// Longest pause between two looks at a demand that found too little.
 pub const MAX_PAUSE_BLOCKS: u64 = 256;
+/// Verdicts that one block lists; it begins with them, whatever else is due.
+pub const MAX_VERDICTS: usize = 256;

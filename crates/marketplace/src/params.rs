@@ -125,6 +125,8 @@ params! {
     removal_epochs: 90, 0..=10_000, "epochs", Now, "How long after its end only its owner may remove a deal.";
     provider_list: 0, 0..=1, "switch", Now, "1: only providers that governance admitted get new workers.";
     governance_delay_seconds: 172_800, 0..=31_536_000, "seconds", Now, "Time from the proposal of a change to when it acts.";
+    leaves_per_class: 32_768, 1..=1_048_576, "leaves", Never, "Leaves that each chain (thread) of a unit computes in a window, for each class.";
+    steps_per_leaf: 4, 1..=64, "hashes", Never, "RandomX hashes one after another for a leaf.";
     faucet_usdc: 0, 0..=1_000_000_000_000_000, "millionths of USDC", Now, "Most that one faucet call gives; 0 switches the faucet off.";
 }
 

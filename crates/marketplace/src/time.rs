@@ -7,13 +7,14 @@
 //!   time is the deadline still meets it.
 //! - T3: a drained budget changes only when events appear.
 
+use crate::audit::{self, Verdict};
 use crate::cx::Cx;
 use crate::deal::DealNow;
 use crate::governance;
 use crate::refusal::{Error, fault};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{DealId, Seconds, Time};
+use crate::units::{AuditId, DealId, Seconds, Time};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The one row of the clock.
@@ -84,13 +85,19 @@ impl Clock {
 }
 
 /// Begins a block: advances the clock and brings what fell due before now up to its second.
-/// `elapsed`: whole seconds between the wall-clock times of this block and its parent.
+/// `elapsed`: whole seconds between the wall-clock times of this block and its parent. `verdicts`: those that the
+/// block lists, at most [`MAX_VERDICTS`](crate::limits::MAX_VERDICTS).
 ///
 /// # Errors
 /// Out of work (the host gives the beginning of a block an ample budget), or a fault.
-pub fn begin_block<S: Store>(cx: &mut Cx<'_, S>, elapsed: Seconds) -> Result<(), Error> {
+pub fn begin_block<S: Store>(
+    cx: &mut Cx<'_, S>,
+    elapsed: Seconds,
+    verdicts: &[(AuditId, Verdict)],
+) -> Result<(), Error> {
     cx.clock = cx.clock.step(elapsed, Seconds(cx.params.max_step_seconds));
     CLOCK.put(cx.store, &(), &cx.clock)?;
+    audit::judge(cx, verdicts)?;
     settle_due(cx, cx.clock.passed)?;
     governance::make_due(cx)
 }

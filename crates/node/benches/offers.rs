@@ -26,7 +26,7 @@ use marketplace::units::{
 use marketplace::{Call, datacenter, demand, offer, peer, provider};
 use node::{
     block::{Checkpoint, Digest},
-    storage::{Storage, journal::Entry},
+    storage::{Storage, block_zero, journal::Entry},
 };
 use serde_json::{Value, json};
 use std::{error::Error, time::Instant};
@@ -113,7 +113,8 @@ impl Market {
             .map(|number| Key::new(&format!("provider {number}")))
             .collect();
         let genesis = genesis_for(&keys);
-        let (storage, _) = Storage::open(context, "bench", &genesis, None).await?;
+        let (first, rows) = block_zero(&genesis)?;
+        let (storage, _) = Storage::open(context, "bench", (first, &rows), None).await?;
         let chain = Chain::new(&genesis);
         Ok(Self {
             keys,

@@ -73,10 +73,20 @@ pub struct NodeFile {
     pub data: PathBuf,
     /// Where it serves JSON-RPC; port 0 takes any free one.
     pub rpc: SocketAddr,
+    /// Threads that judge answers to audits; with none, this validator never votes for a block that lists verdicts.
+    #[serde(default = "one")]
+    pub audit_threads: usize,
     /// Account that earns the tips of its blocks. In a new folder nobody's: name one.
     pub fee_account: Address,
     /// Where each validator listens for the others, itself included, in the order of the genesis file.
     pub validators: Vec<SocketAddr>,
+}
+
+/// Most threads that judge.
+const MAX_AUDIT_THREADS: usize = 64;
+
+fn one() -> usize {
+    1
 }
 
 /// Everything a validator needs to start.
@@ -121,6 +131,7 @@ pub fn create(
             key: "key.json".into(),
             data: "data".into(),
             rpc: place.rpc,
+            audit_threads: one(),
             fee_account: Address::ZERO,
             validators: places.iter().map(|place| place.p2p).collect(),
         };
@@ -157,6 +168,11 @@ pub fn open(path: &Path) -> Result<Node, Error> {
     if named != expected {
         let reason =
             format!("`validators` has {named} addresses, the genesis file {expected} keys");
+        return Err(content(reason));
+    }
+    let threads = file.audit_threads;
+    if threads > MAX_AUDIT_THREADS {
+        let reason = format!("`audit_threads` is {threads}, and at most {MAX_AUDIT_THREADS}");
         return Err(content(reason));
     }
     Ok(Node {

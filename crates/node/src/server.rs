@@ -50,6 +50,9 @@ pub enum Error {
     /// Its network folder.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// Its genesis file.
+    #[error("the genesis file is not valid: {0}")]
+    Genesis(#[from] execution::genesis::Invalid),
     /// Its keys.
     #[error(transparent)]
     Validators(#[from] crate::validators::Error),
@@ -219,6 +222,8 @@ async fn start(context: &Context, node: &Node, index: Arc<Index>) -> Result<engi
     network.start();
     let config = engine::Config {
         genesis: node.genesis.clone(),
+        rows: execution::genesis::rows(&node.genesis)?,
+        judges: Vec::new(),
         public_key,
         scheme,
         partition: "validator".into(),

@@ -1,5 +1,6 @@
 //! Blocks over rows, from the outside.
 
+mod audits;
 #[path = "../../../marketplace/tests/it/calls.rs"]
 mod calls;
 mod contract;

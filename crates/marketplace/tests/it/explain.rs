@@ -80,7 +80,7 @@ impl Market {
         result.expect("end of block");
         self.book = Book::rebuild(rows(&self.store));
         let (result, _) = self.run(Address::default(), |cx, _| {
-            marketplace::begin_block(cx, Seconds(1))
+            marketplace::begin_block(cx, Seconds(1), &[])
         });
         result.expect("beginning of block");
         let assigned = events.into_iter().filter_map(|event| match event {

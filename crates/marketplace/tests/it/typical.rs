@@ -97,7 +97,7 @@ impl Market {
     }
 
     fn begin(&mut self, elapsed: u64) {
-        self.act("", |cx| marketplace::begin_block(cx, Seconds(elapsed)));
+        self.act("", |cx| marketplace::begin_block(cx, Seconds(elapsed), &[]));
     }
 
     /// Ends the block and begins the next.

@@ -147,7 +147,7 @@ impl World {
     pub(crate) fn begin(&mut self, elapsed: u64) {
         self.now += elapsed.min(self.params.max_step_seconds);
         let (result, events, _) = self.within(Origin::default(), |cx| {
-            marketplace::begin_block(cx, Seconds(elapsed))
+            marketplace::begin_block(cx, Seconds(elapsed), &[])
         });
         result.expect("beginning of block");
         self.params = self.read(|cx| Ok(cx.params.clone()));

@@ -21,7 +21,7 @@ use market::Market;
 use marketplace::{Event, worker};
 use node::{
     block::{Checkpoint, Digest},
-    storage::{Storage, journal::Entry},
+    storage::{Storage, block_zero, journal::Entry},
 };
 use serde_json::json;
 use std::{error::Error, fs, process::Command};
@@ -148,7 +148,8 @@ struct Node {
 impl Node {
     async fn open(context: Context) -> Result<Self> {
         let genesis = genesis_for(&[]);
-        let (storage, _) = Storage::open(context, "bench", &genesis, None).await?;
+        let (first, rows) = block_zero(&genesis)?;
+        let (storage, _) = Storage::open(context, "bench", (first, &rows), None).await?;
         let chain = Chain::new(&genesis);
         Ok(Self { chain, storage })
     }

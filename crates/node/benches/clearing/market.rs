@@ -182,7 +182,7 @@ impl Market {
 
     fn begin(&mut self) {
         self.within(Origin::default(), |cx, _| {
-            marketplace::begin_block(cx, Seconds(0))
+            marketplace::begin_block(cx, Seconds(0), &[])
         });
     }
 
