@@ -1,7 +1,8 @@
-//! Amounts as people write them: decimal numbers of whole coins, never floats.
+//! Amounts as people write them: decimal numbers of whole coins, never floats; and numbers of things.
 
 use crate::document::clip;
 use client::marketplace::units::{Flt, Usdc};
+use std::fmt::Display;
 
 /// Decimals of USDC.
 const USDC_DECIMALS: u32 = 6;
@@ -34,12 +35,28 @@ pub(crate) fn parse_flt(text: &str) -> Result<Flt, String> {
 
 /// Millionths of USDC as people read them.
 pub(crate) fn usdc(millionths: u128) -> String {
-    let one = 10_u128.pow(USDC_DECIMALS);
-    let decimals = format!("{:06}", millionths % one);
-    let decimals = decimals.trim_end_matches('0');
-    match decimals {
-        "" => format!("{} USDC", millionths / one),
-        decimals => format!("{}.{decimals} USDC", millionths / one),
+    format!("{} USDC", decimal(millionths, USDC_DECIMALS))
+}
+
+/// Wei as people read them.
+pub(crate) fn flt(wei: u128) -> String {
+    format!("{} FLT", decimal(wei, FLT_DECIMALS))
+}
+
+fn decimal(amount: u128, decimals: u32) -> String {
+    let one = 10_u128.pow(decimals);
+    let part = format!("{:0width$}", amount % one, width = decimals as usize);
+    match part.trim_end_matches('0') {
+        "" => (amount / one).to_string(),
+        part => format!("{}.{part}", amount / one),
+    }
+}
+
+/// A number of things, each of them called `one`: `1 worker`, `2 workers`.
+pub(crate) fn counted(number: impl Display, one: &str) -> String {
+    match number.to_string().as_str() {
+        "1" => format!("1 {one}"),
+        number => format!("{number} {one}s"),
     }
 }
 
@@ -63,7 +80,7 @@ fn parse(text: &str, decimals: u32) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_flt, parse_usdc, usdc};
+    use super::{counted, flt, parse_flt, parse_usdc, usdc};
 
     #[test]
     fn amounts_are_exact_in_both_directions() {
@@ -79,6 +96,13 @@ mod tests {
         assert_eq!(usdc(12_000_000), "12 USDC");
         assert_eq!(usdc(250_001), "0.250001 USDC");
         assert_eq!(usdc(1_200_000), "1.2 USDC");
+        assert_eq!(flt(1_000_000_000_000_000), "0.001 FLT");
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        let said = [0_u16, 1, 2, 11].map(|number| counted(number, "CU"));
+        assert_eq!(said, ["0 CUs", "1 CU", "2 CUs", "11 CUs"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod dice;
 #[cfg(test)]
 mod fuzz;
 
+use crate::amount::counted;
 use std::{fmt, ops::Range};
 use toml::{
     Spanned,
@@ -88,7 +89,7 @@ impl<'t> Findings<'t> {
         self.found.sort();
         let more = self.found.split_off(MAX_FINDINGS.min(self.found.len()));
         if let Some(next) = more.first() {
-            let what = format!("and {} more faults from here on", more.len());
+            let what = format!("and {} from here on", counted(more.len(), "more fault"));
             self.add(next.line, what, "mend those above first");
         }
         self.found

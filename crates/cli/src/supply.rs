@@ -16,6 +16,7 @@
 //! allow = ["0x5a…"]                   # the only developers it serves; `deny` names some it does not serve
 //! max_duration = "30d"                # likewise min_duration, notice and max_hold
 //! max_units_per_deal = 16
+//! valid_until = "2027-01-31T00:00:00Z" # no new workers after that; those there are stay
 //!
 //! [[datacenters.peers]]
 //! key = "peer-0.json"                 # from here; `mp key new --peer` makes it
@@ -33,11 +34,13 @@ use client::marketplace::datacenter::{self, Country};
 use client::marketplace::offer::{Curve, Terms};
 use client::marketplace::units::{self, Flt, Price, ProviderId, Seconds};
 use client::view::attribute as view;
+use client::view::time::Time;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 /// The protocol version that peers speak for now.
@@ -83,6 +86,7 @@ pub(crate) struct Offer {
     max_units_per_deal: Option<u32>,
     notice: Option<String>,
     max_hold: Option<String>,
+    valid_until: Option<String>,
 }
 
 /// A peer.
@@ -182,7 +186,7 @@ impl Offer {
     }
 
     /// What it accepts.
-    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+    pub(crate) fn terms(&self, now: &Time) -> anyhow::Result<Terms> {
         let address = |each: &Address| units::Address(each.into_array());
         let zero = Seconds(0);
         Ok(Terms {
@@ -193,6 +197,11 @@ impl Offer {
             max_units_per_deal: self.max_units_per_deal,
             notice: span("notice", self.notice.as_ref())?.unwrap_or(zero),
             max_hold: span("max_hold", self.max_hold.as_ref())?.unwrap_or(zero),
+            valid_until: self
+                .valid_until
+                .as_deref()
+                .map(|text| date(now, text))
+                .transpose()?,
             ..Terms::any()
         })
     }
@@ -207,6 +216,22 @@ fn span(field: &str, text: Option<&String>) -> anyhow::Result<Option<Seconds>> {
         )
     })?;
     Ok(Some(Seconds(span.as_secs())))
+}
+
+/// The protocol time of a date, as far as it can be known.
+fn date(now: &Time, text: &str) -> anyhow::Result<units::Time> {
+    let shown = clip(text);
+    let wall = humantime::parse_rfc3339_weak(text).ok();
+    let wall = wall.and_then(|wall| wall.duration_since(UNIX_EPOCH).ok());
+    let wall = wall.with_context(|| {
+        format!("valid_until: {shown:?} is no date\nhint: write one like \"2027-01-31T00:00:00Z\"")
+    })?;
+    let wall_ms = u64::try_from(wall.as_millis())?;
+    anyhow::ensure!(
+        wall_ms > now.wall_ms,
+        "valid_until: {shown:?} is over\nhint: name a later date, or leave it out for an offer that stands until it is closed"
+    );
+    Ok(units::Time(now.at_wall_ms(wall_ms)))
 }
 
 impl Peer {

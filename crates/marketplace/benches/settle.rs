@@ -6,7 +6,7 @@
 mod names;
 
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{Artifact, Terms};
 use marketplace::offer::Curve;
 use marketplace::store::MemoryStore;
 use marketplace::units::{
@@ -243,24 +243,8 @@ impl Market {
 
 fn post_demand(duration: Option<Seconds>) -> Call {
     let terms = Terms {
-        artifact: Artifact {
-            hash: ARTIFACT,
-            size: 9,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
-        min_workers: 1,
-        target_workers: 1,
-        limit_price: Price(100),
-        pricing: Pricing::Epoch,
         duration,
-        requirements: Vec::new(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
+        ..Terms::one_worker(Artifact::new(ARTIFACT, 9), Price(100))
     };
     let escrow = Usdc(100_000_000);
     Call::Demand(demand::Call::Post { terms, escrow })

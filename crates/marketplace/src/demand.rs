@@ -196,6 +196,27 @@ fn post<S: Store>(cx: &mut Cx<'_, S>, terms: Terms, escrow: Usdc) -> Result<Repl
 }
 
 impl Terms {
+    /// One worker of one unit on any peer, paid by time for as long as the money lasts.
+    #[must_use]
+    pub fn one_worker(artifact: Artifact, limit_price: Price) -> Self {
+        Self {
+            artifact,
+            units_per_worker: 1,
+            min_workers: 1,
+            target_workers: 1,
+            limit_price,
+            pricing: Pricing::Epoch,
+            duration: None,
+            requirements: Vec::new(),
+            effectors: Vec::new(),
+            protocol_version: 1,
+            spread: Spread::default(),
+            providers: Providers::default(),
+            hold: Seconds(0),
+            monitor: None,
+        }
+    }
+
     /// Refuses terms beyond their limits, and features that are not there yet. (D3)
     pub(crate) fn check(&self, params: &Params) -> Result<(), Error> {
         ensure(
@@ -272,6 +293,16 @@ impl Providers {
 }
 
 impl Artifact {
+    /// An artifact that nobody is named to hold.
+    #[must_use]
+    pub fn new(hash: Hash, size: u64) -> Self {
+        Self {
+            hash,
+            size,
+            sources: Vec::new(),
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         within("artifact size", self.size.into(), 1, MAX_ARTIFACT.into())?;
         long("sources", self.sources.len(), 0, MAX_ENDPOINTS)?;

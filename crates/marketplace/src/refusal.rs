@@ -349,7 +349,7 @@ impl fmt::Display for Refusal {
             Self::NotEmpty(object) => write!(f, "{object} is not empty"),
             Self::PeerNotEmpty(peer) => write!(f, "peer {peer} has units or stands in an offer"),
             Self::UnitsServing { asked, idle } => {
-                write!(f, "{asked} units to remove, the last {idle} are idle")
+                write!(f, "units to remove: {asked}; idle at the end: {idle}")
             }
             Self::WrongState { object, state } => write!(f, "{object} is {state}"),
             Self::AlreadyLeaving { worker, until } => {

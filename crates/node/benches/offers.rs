@@ -5,6 +5,8 @@
 
 #[path = "../../cli/benches/mp/cpu.rs"]
 mod cpu;
+#[path = "clearing/executor.rs"]
+mod executor;
 #[expect(dead_code, reason = "the tests of execution use the rest")]
 #[path = "../../execution/tests/blocks/harness.rs"]
 mod harness;
@@ -12,22 +14,16 @@ mod harness;
 use abi::{MARKETPLACE, calldata};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::Bytes;
-use commonware_consensus::types::Height;
 use commonware_runtime::{
     Runner as _,
     tokio::{Config, Context, Runner},
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 use execution::fee::BLOCK_GAS_LIMIT;
-use harness::{CHAIN_ID, Chain, Key, genesis_for, transaction};
-use marketplace::units::{
-    Address, DatacenterId, Hash, OfferId, PeerId, Price, ProviderId, Seconds, Usdc,
-};
+use executor::Executor;
+use harness::{CHAIN_ID, Key, genesis_for, transaction};
+use marketplace::units::{Address, DatacenterId, Hash, OfferId, PeerId, Price, ProviderId, Usdc};
 use marketplace::{Call, datacenter, demand, offer, peer, provider};
-use node::{
-    block::{Checkpoint, Digest},
-    storage::{Storage, block_zero, journal::Entry},
-};
 use serde_json::{Value, json};
 use std::{error::Error, time::Instant};
 
@@ -100,11 +96,10 @@ fn summary(rounds: &[Round]) -> Value {
     })
 }
 
-/// A chain in memory, and what a node keeps of it on disk.
+/// An executor, and the accounts of providers.
 struct Market {
     keys: Vec<Key>,
-    chain: Chain,
-    storage: Storage<Context>,
+    executor: Executor,
 }
 
 impl Market {
@@ -112,15 +107,8 @@ impl Market {
         let keys: Vec<_> = (0..PROVIDERS)
             .map(|number| Key::new(&format!("provider {number}")))
             .collect();
-        let genesis = genesis_for(&keys);
-        let (first, rows) = block_zero(&genesis)?;
-        let (storage, _) = Storage::open(context, "bench", (first, &rows), None).await?;
-        let chain = Chain::new(&genesis);
-        Ok(Self {
-            keys,
-            chain,
-            storage,
-        })
+        let executor = Executor::open(context, &genesis_for(&keys)).await?;
+        Ok(Self { keys, executor })
     }
 
     async fn all(&mut self, call: impl Fn(u64) -> Call) -> Result<Round> {
@@ -158,15 +146,18 @@ impl Market {
             gas_limit,
             // So many full blocks make gas dear.
             max_fee_per_gas: 100_000_000_000_000,
-            ..transaction(self.chain.nonce(key), MARKETPLACE, calldata::encode(call))
+            ..transaction(
+                self.executor.chain.nonce(key),
+                MARKETPLACE,
+                calldata::encode(call),
+            )
         })
     }
 
     /// Executes a block and makes it durable; gives the gas it used.
     async fn block(&mut self, transactions: Vec<Bytes>) -> Result<u64> {
         let count = transactions.len();
-        let block = self.chain.next(transactions);
-        let outcome = self.chain.commit(&block);
+        let outcome = self.executor.block(transactions, |_| {}).await?;
         let succeeded = outcome
             .receipts
             .iter()
@@ -174,20 +165,6 @@ impl Market {
         if succeeded.count() != count {
             return Err(format!("a call failed: {:?}", outcome.skipped).into());
         }
-        let result = Checkpoint {
-            height: Height::new(block.height),
-            state_root: self.storage.root_after(block.height, &outcome.diff).await?,
-            receipts_root: Digest::from(outcome.receipts_root.0),
-        };
-        let block = Digest::from(block.hash.0);
-        let diff = outcome.diff;
-        self.storage
-            .append(&Entry {
-                block,
-                result,
-                diff,
-            })
-            .await?;
         Ok(outcome.gas_used)
     }
 }
@@ -266,28 +243,11 @@ fn ask() -> Call {
         endpoint: "127.0.0.1:2".into(),
     };
     let artifact = demand::Artifact {
-        hash: Hash([1; 32]),
-        size: 1000,
         sources: vec![source],
-    };
-    let terms = demand::Terms {
-        artifact,
-        units_per_worker: 1,
-        min_workers: 1,
-        target_workers: 1,
-        limit_price: Price(PRICE / 2),
-        pricing: demand::Pricing::Epoch,
-        duration: None,
-        requirements: Vec::new(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: demand::Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
+        ..demand::Artifact::new(Hash([1; 32]), 1000)
     };
     Call::Demand(demand::Call::Post {
-        terms,
+        terms: demand::Terms::one_worker(artifact, Price(PRICE / 2)),
         escrow: Usdc(10_000_000),
     })
 }

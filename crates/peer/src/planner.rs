@@ -71,7 +71,7 @@ pub enum Action {
         /// What.
         artifact: Artifact,
     },
-    /// Delete the bytes of an artifact that no worker needs; before the next event is handled.
+    /// Delete the bytes of an artifact that no worker needs, if they are here; before the next event is handled.
     Discard {
         /// Which.
         artifact: Hash,

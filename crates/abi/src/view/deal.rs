@@ -89,6 +89,8 @@ pub struct Deal {
     pub running: u16,
     /// Workers under notice; they run, too.
     pub draining: u16,
+    /// Workers that are gone and not paid out.
+    pub unpaid: u64,
     /// What all that run cost per epoch.
     #[serde(with = "decimal")]
     pub rate: u128,
@@ -171,6 +173,7 @@ impl From<(DealId, domain::View)> for Deal {
             assigned: deal.assigned,
             running: deal.running,
             draining: deal.draining,
+            unpaid: deal.unpaid,
             rate: deal.rate.0,
             free: view.free.0,
             surplus: view.surplus.0,

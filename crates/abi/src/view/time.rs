@@ -46,6 +46,16 @@ impl Time {
                 .saturating_sub((self.time - time).saturating_mul(1000))
         }
     }
+
+    /// The protocol time at a point on the wall, by the same estimate, rounded down. Milliseconds of the Unix epoch.
+    pub fn at_wall_ms(&self, wall_ms: u64) -> u64 {
+        if wall_ms >= self.wall_ms {
+            self.time.saturating_add((wall_ms - self.wall_ms) / 1000)
+        } else {
+            self.time
+                .saturating_sub((self.wall_ms - wall_ms).div_ceil(1000))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +69,7 @@ mod tests {
         assert_eq!(now.wall_ms_at(50), 1_005_000);
         assert_eq!(now.wall_ms_at(40), 995_000);
         assert_eq!(now.wall_ms_at(u64::MAX), u64::MAX);
+        let wall = [1_005_999, 1_000_000, 999_999, 0].map(|wall_ms| now.at_wall_ms(wall_ms));
+        assert_eq!(wall, [50, 45, 44, 0]);
     }
 }

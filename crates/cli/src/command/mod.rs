@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Worker(peer::Worker),
     /// Make and look at key files.
     Key(key::Key),
-    /// Show the network's parameters, and changes that wait.
+    /// Show the network's parameters and changes that wait; change them, as governance.
     Params(params::Params),
     /// Rent out compute units.
     Provider(provider::Provider),

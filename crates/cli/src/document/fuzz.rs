@@ -7,6 +7,7 @@ use super::{
 use crate::{plan, supply::Supply};
 use client::marketplace::units::ProviderId;
 use client::view::demand::Demand;
+use client::view::time::Time;
 
 const PLAN: &str = include_str!("../../tests/plans/good.toml");
 
@@ -191,8 +192,9 @@ fn use_all_of(supply: &Supply) {
         .datacenters
         .iter()
         .filter_map(|each| each.offer.as_ref());
+    let now = Time::new(1, 1, 1_700_000_000_000, 20);
     let asked = offers.clone().filter_map(|offer| offer.curve().err());
-    let accepted = offers.filter_map(|offer| offer.terms().err());
+    let accepted = offers.filter_map(|offer| offer.terms(&now).err());
     for error in refused.chain(asked).chain(accepted) {
         let shown = format!("{error:#}");
         assert!(shown.len() < 4_000, "{shown}");

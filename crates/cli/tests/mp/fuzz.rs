@@ -10,8 +10,8 @@ use client::{
     AccountKey, Client,
     marketplace::{
         Call,
-        demand::{self, Artifact, Pricing, Spread, Terms},
-        units::{Flt, Hash, Price, Seconds, Usdc},
+        demand::{self, Artifact, Terms},
+        units::{Flt, Hash, Price, Usdc},
     },
 };
 use serde_json::{Value, json};
@@ -271,27 +271,8 @@ impl Stuff {
 
 /// Calldata of posting a demand.
 fn posting() -> Bytes {
-    let plan = Terms {
-        artifact: Artifact {
-            hash: Hash([1; 32]),
-            size: 1,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
-        min_workers: 1,
-        target_workers: 1,
-        limit_price: Price(1),
-        pricing: Pricing::Epoch,
-        duration: None,
-        requirements: Vec::new(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
-    };
-    let (terms, escrow) = (plan, Usdc(2));
+    let terms = Terms::one_worker(Artifact::new(Hash([1; 32]), 1), Price(1));
+    let escrow = Usdc(2);
     let call = demand::Call::Post { terms, escrow };
     abi::calldata::encode(&Call::Demand(call)).into()
 }

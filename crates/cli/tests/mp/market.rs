@@ -29,6 +29,14 @@ units = 2
 attributes = { "cpu.arch" = "x86_64", "net.mbps" = 1000 }
 "#;
 
+/// The offer of the datacenter, in the same file.
+const OFFER: &str = r#"
+[datacenters.offer]
+price = "0.36"
+valid_until = "2100-01-01T00:00:00Z"
+
+[[datacenters.peers]]"#;
+
 const PLAN: &str = r#"
 name = "hello"
 cus_per_worker = 2
@@ -91,6 +99,11 @@ impl Market {
     fn developer(&self, arguments: &[&str]) -> Value {
         json(&self.run("developer.json", &[&["deploy"], arguments].concat()))
     }
+
+    /// What `mp params` says to the provider, who is also governance here.
+    fn params(&self, arguments: &[&str]) -> Value {
+        json(&self.run("provider.json", &[&["params"], arguments].concat()))
+    }
 }
 
 fn text(path: &Path) -> &str {
@@ -146,6 +159,7 @@ fn a_provider_offers_a_developer_deploys_and_both_get_what_is_theirs() {
         market.provider(&["offer", "--datacenter=1", "--price=0.36"])["added"],
         0
     );
+    the_file_says_until_when_an_offer_stands(&market, &supply);
 
     let plan = market.path("plan.toml");
     let planned = market.developer(&["plan", text(&plan)]);
@@ -201,11 +215,42 @@ fn a_provider_offers_a_developer_deploys_and_both_get_what_is_theirs() {
     let surplus = market.developer(&["withdraw", "1"]);
     assert!(micro(&surplus["amount"]) > 3_000_000, "{surplus}");
 
+    let running = market.run("developer.json", &["deploy", "remove", "1"]);
+    assert_eq!(
+        refusal(&running),
+        "error: deal 1 is not over, it is active\nhint: `mp deploy stop 1` ends it\n"
+    );
     let refund = micro(&market.developer(&["stop", "1"])["amount"]);
+    let unpaid = refusal(&market.run("developer.json", &["deploy", "remove", "1"]));
+    assert!(
+        unpaid.contains("not paid out") && unpaid.contains("hint: what its workers earned"),
+        "{unpaid}"
+    );
     assert_eq!(market.developer(&["status"])[0]["status"], "stopped");
     let paid = micro(&market.provider(&["withdraw"])[0]["paid"]);
     assert_eq!(paid, 5_000, "ten minutes of 0.72 an epoch are the least");
     assert_eq!(micro(&surplus["amount"]) + refund + paid, 15_000_000);
+    let removed = market.developer(&["remove", "1"]);
+    assert_eq!(micro(&removed["deposit"]), 1_000_000_000_000_000);
+    assert!(market.developer(&["status"]).as_array().unwrap().is_empty());
+}
+
+fn the_file_says_until_when_an_offer_stands(market: &Market, supply: &Path) {
+    let until = || market.provider(&["status"])[0]["offers"][0]["validUntil"].clone();
+    assert!(until().is_null());
+    let file = SUPPLY.replacen("\n[[datacenters.peers]]", OFFER, 1);
+    fs::write(supply, &file).unwrap();
+    market.provider(&["register", text(supply)]);
+    let first = until();
+    assert!(first.as_u64().unwrap() > 2_000_000_000, "{first}");
+    market.provider(&["register", text(supply)]);
+    assert_eq!(until(), first, "the same date is no change");
+    fs::write(supply, file.replace("2100", "2000")).unwrap();
+    let over = refusal(&market.run("provider.json", &["provider", "register", text(supply)]));
+    assert!(
+        over.starts_with("error: valid_until: \"2000-01-01T00:00:00Z\" is over\nhint:"),
+        "{over}"
+    );
 }
 
 /// The operator reports that the worker runs, as the peer would.
@@ -272,7 +317,64 @@ fn what_goes_wrong_is_said_with_a_hint() {
         &["deploy", "plan", text(&market.path("plan.toml"))],
     ));
     assert!(plan.contains("plan.toml has 7 faults\nline 1: "), "{plan}");
+    let stranger = refusal(&market.run("developer.json", &["deploy", "evict", "1", "2"]));
+    assert!(
+        stranger.starts_with("error: there is no deal 1\nhint:"),
+        "{stranger}"
+    );
+    governance_proposes_and_cancels(&market);
     many_calls_of_one_account_at_once(&market);
+}
+
+fn governance_proposes_and_cancels(market: &Market) {
+    let refused = |who: &str, arguments: &[&str]| {
+        refusal(&market.run(who, &[&["params"], arguments].concat()))
+    };
+    let stranger = refused("developer.json", &["propose", "fee_ppm", "5"]);
+    assert!(
+        stranger.contains("may not change parameters, 0x")
+            && stranger.contains("hint: name its key"),
+        "{stranger}"
+    );
+    for (arguments, what) in [
+        (
+            ["propose", "fee", "5"],
+            "there is no parameter \"fee\"\nhint:",
+        ),
+        (
+            ["propose", "epoch_seconds", "5"],
+            "epoch_seconds was fixed in genesis\nhint:",
+        ),
+        (
+            ["propose", "fee_ppm", "200001"],
+            "refused: fee_ppm is 200001, allowed is 0 to 200000\nhint:",
+        ),
+    ] {
+        let said = refused("provider.json", &arguments);
+        assert!(said.starts_with(&format!("error: {what}")), "{said}");
+    }
+    let proposed = market.params(&["propose", "fee_ppm", "5"]);
+    assert_eq!(
+        (
+            &proposed["change"],
+            &proposed["parameter"],
+            &proposed["value"]
+        ),
+        (&1.into(), &"fee_ppm".into(), &5.into())
+    );
+    for list in [["list", "--pending"].as_slice(), &["--pending"]] {
+        let listed = market.params(list);
+        assert_eq!(listed["pending"][0]["at"], proposed["at"], "{listed}");
+        assert_eq!(listed["parameters"].as_array().map(Vec::len), Some(0));
+    }
+    market.params(&["cancel", "1"]);
+    let all = market.params(&[]);
+    assert_eq!(all["pending"].as_array().map(Vec::len), Some(0), "{all}");
+    let again = refused("provider.json", &["cancel", "1"]);
+    assert!(
+        again.starts_with("error: no change 1 waits\nhint:"),
+        "{again}"
+    );
 }
 
 #[tokio::main(flavor = "current_thread")]

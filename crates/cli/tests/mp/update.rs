@@ -1,4 +1,5 @@
-//! A deal that is served is changed: another function, the one of before again, fewer workers, another owner.
+//! A deal that is served is changed: another function, the one of before again, fewer workers, others, another owner; and
+//! a parameter of its network.
 
 use crate::support::{Market, text, until};
 use serde_json::Value;
@@ -11,8 +12,9 @@ const PEOPLE: [&str; 4] = [
     "heir.json",
 ];
 
-const PARAMETERS: [&str; 4] = [
+const PARAMETERS: [&str; 5] = [
     "epoch_seconds=20",
+    "governance_delay_seconds=1",
     "min_charge_seconds=2",
     "report_seconds=1",
     "start_timeout_seconds=60",
@@ -97,6 +99,23 @@ fn a_deal_that_is_served_changes_to_another_function_and_back() {
 
     developer(&["scale", "1", "1"]);
     assert!(run(&market, 1));
+    let worker = || developer(&["status", "1"])["workers"][0]["id"].clone();
+    let first = worker();
+    let evicted = developer(&["evict", "1", &first.to_string()]);
+    assert_eq!(evicted["workers"][0]["worker"], first, "{evicted}");
+    until("another worker runs", || run(&market, 1));
+    assert_ne!(worker(), first);
+
+    // The first account with money is governance.
+    let params = |arguments: &[&str]| market.run(PEOPLE[0], &[&["params"], arguments].concat());
+    params(&["propose", "fee_ppm", "5"]);
+    until("the change is made", || {
+        let all = params(&["list"]);
+        let all = all["parameters"].as_array().expect("a list");
+        all.iter()
+            .any(|each| each["name"] == "fee_ppm" && each["value"] == 5)
+    });
+
     let heir = market.run(
         "heir.json",
         &["key", "show", text(&market.path("heir.json"))],

@@ -10,10 +10,10 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use execution::{
     Outcome, Receipt, block::SYSTEM_SENDER, call::End, genesis::Allocation, receipt, state,
 };
-use marketplace::demand::{Artifact, Pricing, Source, Spread};
+use marketplace::demand::{Artifact, Source};
 use marketplace::ledger::Account;
 use marketplace::units::{
-    self, DatacenterId, DealId, Hash, PeerId, Price, ProviderId, Seconds, Usdc, WorkerId,
+    self, DatacenterId, DealId, Hash, PeerId, Price, ProviderId, Usdc, WorkerId,
 };
 use marketplace::{Call, datacenter, deal, demand, offer, peer, provider, worker};
 
@@ -121,29 +121,14 @@ fn supply(chain: &mut Chain) {
 }
 
 pub(crate) fn terms() -> demand::Terms {
-    demand::Terms {
-        artifact: Artifact {
-            hash: Hash([1; 32]),
-            size: 1_000,
-            sources: vec![Source {
-                key: peer_id(),
-                endpoint: "127.0.0.1:2".into(),
-            }],
-        },
-        units_per_worker: 1,
-        min_workers: 1,
-        target_workers: 1,
-        limit_price: Price(2_000_000),
-        pricing: Pricing::Epoch,
-        duration: None,
-        requirements: Vec::new(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
-    }
+    let artifact = Artifact {
+        sources: vec![Source {
+            key: peer_id(),
+            endpoint: "127.0.0.1:2".into(),
+        }],
+        ..Artifact::new(Hash([1; 32]), 1_000)
+    };
+    demand::Terms::one_worker(artifact, Price(2_000_000))
 }
 
 fn find<E: SolEvent>(outcome: &Outcome) -> Option<E> {

@@ -198,26 +198,7 @@ fn offer_terms(dice: &mut Dice) -> offer::Terms {
 }
 
 fn plain() -> Terms {
-    Terms {
-        artifact: Artifact {
-            hash: Hash([7; 32]),
-            size: 9,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
-        min_workers: 1,
-        target_workers: 1,
-        limit_price: Price(1_000),
-        pricing: Pricing::Epoch,
-        duration: None,
-        requirements: Vec::new(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
-    }
+    Terms::one_worker(Artifact::new(Hash([7; 32]), 9), Price(1_000))
 }
 
 fn terms(dice: &mut Dice) -> Terms {

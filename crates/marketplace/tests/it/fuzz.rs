@@ -6,9 +6,9 @@ use crate::names::{address, peer_id, registration};
 use crate::typical::{register_datacenter, register_provider};
 use crate::world::World;
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
-use marketplace::demand::{self, Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{self, Artifact, Terms};
 use marketplace::offer::{self, Curve};
-use marketplace::units::{DatacenterId, DealId, Hash, Price, ProviderId, Seconds, Usdc};
+use marketplace::units::{DatacenterId, DealId, Hash, Price, ProviderId, Usdc};
 use marketplace::{Call, Params, deal, peer};
 use std::cmp::Ordering;
 
@@ -129,24 +129,8 @@ fn market(attributes: &[Attribute]) -> Option<World> {
 
 fn post(requirements: &[Predicate]) -> Call {
     let terms = Terms {
-        artifact: Artifact {
-            hash: Hash([7; 32]),
-            size: 9,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
-        min_workers: 1,
-        target_workers: 1,
-        limit_price: Price(1),
-        pricing: Pricing::Epoch,
-        duration: None,
         requirements: requirements.to_vec(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
+        ..Terms::one_worker(Artifact::new(Hash([7; 32]), 9), Price(1))
     };
     let escrow = Usdc(1_000);
     Call::Demand(demand::Call::Post { terms, escrow })

@@ -5,7 +5,7 @@ use crate::names::{address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::change::{self, Change};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Providers, Spread, Terms};
+use marketplace::demand::{Artifact, Terms};
 use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{
@@ -204,28 +204,14 @@ fn post_offer(peers: &[&str]) -> Call {
 
 fn post_demand(pool: &str, target_workers: u16) -> Call {
     let terms = Terms {
-        artifact: Artifact {
-            hash: ARTIFACT,
-            size: 1_000,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
-        min_workers: 1,
         target_workers,
-        limit_price: Price(2_000),
-        pricing: Pricing::Epoch,
-        duration: None,
         requirements: vec![Predicate {
             subject: Subject::Peer,
             key: "pool".to_owned(),
             test: Test::Is(Value::Text(pool.to_owned())),
         }],
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: Providers::default(),
-        hold: Seconds(0),
         monitor: Some(address("monitor")),
+        ..Terms::one_worker(Artifact::new(ARTIFACT, 1_000), Price(2_000))
     };
     let escrow = Usdc(1 << 40);
     Call::Demand(demand::Call::Post { terms, escrow })
@@ -351,11 +337,7 @@ pub(crate) fn calls() -> Vec<(Address, Call)> {
         ]
         .map(|(who, call)| (who, Call::Deal(call))),
     );
-    let change = Change::Artifact(Artifact {
-        hash: Hash([8; 32]),
-        size: 1_000,
-        sources: Vec::new(),
-    });
+    let change = Change::Artifact(Artifact::new(Hash([8; 32]), 1_000));
     calls.extend([
         ("alice", Call::Change(change::Call::Terms { deal, change })),
         ("alice", offer_deal("erin")),

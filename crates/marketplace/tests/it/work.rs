@@ -3,12 +3,12 @@
 use crate::world::{World, address, peer_id, registration};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Spread, Terms};
+use marketplace::demand::{Artifact, Terms};
 use marketplace::matching::LOOKS;
 use marketplace::matching::queue::WAKE;
 use marketplace::offer::Curve;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
-use marketplace::units::{DatacenterId, DealId, Hash, Price, ProviderId, Seconds, Usdc, WorkerId};
+use marketplace::units::{DatacenterId, DealId, Hash, Price, ProviderId, Usdc, WorkerId};
 use marketplace::{Call, Cx, Event, Origin, Params};
 use marketplace::{datacenter, demand, offer, peer, provider, worker};
 use std::collections::BTreeMap;
@@ -110,28 +110,14 @@ fn market(params: Params, demands: u64, peers: [&str; 2], least_workers: u16, mb
 
 fn terms(min_workers: u16, mbps: i64) -> Terms {
     Terms {
-        artifact: Artifact {
-            hash: Hash([7; 32]),
-            size: 9,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
         min_workers,
         target_workers: min_workers,
-        limit_price: Price(100),
-        pricing: Pricing::Epoch,
-        duration: None,
         requirements: vec![Predicate {
             subject: Subject::Peer,
             key: "net.mbps".to_owned(),
             test: Test::AtLeast(Value::Integer(mbps)),
         }],
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
+        ..Terms::one_worker(Artifact::new(Hash([7; 32]), 9), Price(100))
     }
 }
 

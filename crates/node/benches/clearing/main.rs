@@ -5,24 +5,20 @@
 
 #[path = "../../../cli/benches/mp/cpu.rs"]
 mod cpu;
+mod executor;
 #[expect(dead_code, reason = "the tests of execution use the rest")]
 #[path = "../../../execution/tests/blocks/harness.rs"]
 mod harness;
 mod market;
 
-use commonware_consensus::types::Height;
 use commonware_runtime::{
     Runner as _,
-    tokio::{Config, Context, Runner},
+    tokio::{Config, Runner},
 };
-use execution::{Outcome, state};
-use harness::{Chain, genesis_for};
+use executor::Executor;
+use harness::genesis_for;
 use market::Market;
 use marketplace::{Event, worker};
-use node::{
-    block::{Checkpoint, Digest},
-    storage::{Storage, block_zero, journal::Entry},
-};
 use serde_json::json;
 use std::{error::Error, fs, process::Command};
 
@@ -125,11 +121,11 @@ fn committed(units: u64, workers: u64) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let config = Config::default().with_storage_directory(folder.path());
     Runner::new(config).start(async |context| {
-        let mut node = Node::open(context).await?;
-        node.load(market).await?;
+        let mut executor = Executor::open(context, &genesis_for(&[])).await?;
+        load(&mut executor, market).await?;
         let (mut done, began) = (0, cpu::seconds("self")?);
         loop {
-            let assigned = node.block().await?;
+            let assigned = clear(&mut executor).await?;
             if assigned == 0 {
                 break;
             }
@@ -139,58 +135,20 @@ fn committed(units: u64, workers: u64) -> Result<f64> {
     })
 }
 
-/// A chain in memory, and what a node keeps of it on disk.
-struct Node {
-    chain: Chain,
-    storage: Storage<Context>,
+/// Takes a market over as if the first block had made it.
+async fn load(executor: &mut Executor, mut market: Market) -> Result<()> {
+    market.commit();
+    let rows = market.store.base.into_iter();
+    let rows = rows.map(|(key, row)| (key, Some(row)));
+    executor
+        .block(Vec::new(), |outcome| outcome.diff.extend(rows))
+        .await?;
+    Ok(())
 }
 
-impl Node {
-    async fn open(context: Context) -> Result<Self> {
-        let genesis = genesis_for(&[]);
-        let (first, rows) = block_zero(&genesis)?;
-        let (storage, _) = Storage::open(context, "bench", (first, &rows), None).await?;
-        let chain = Chain::new(&genesis);
-        Ok(Self { chain, storage })
-    }
-
-    /// Takes a market over as if the first block had made it.
-    async fn load(&mut self, mut market: Market) -> Result<()> {
-        market.commit();
-        let rows = market.store.base.into_iter();
-        let rows = rows.map(|(key, row)| (key, Some(row)));
-        self.next(|outcome| outcome.diff.extend(rows)).await?;
-        Ok(())
-    }
-
-    /// Executes a block without transactions and makes it durable; gives how many workers were assigned.
-    async fn block(&mut self) -> Result<u64> {
-        self.next(|_| {}).await
-    }
-
-    async fn next(&mut self, change: impl FnOnce(&mut Outcome)) -> Result<u64> {
-        let Chain { rows, book } = &mut self.chain;
-        let block = harness::next(rows, Vec::new());
-        let mut outcome = execution::execute(rows, book, &block)?;
-        change(&mut outcome);
-        let result = Checkpoint {
-            height: Height::new(block.height),
-            state_root: self.storage.root_after(block.height, &outcome.diff).await?,
-            receipts_root: Digest::from(outcome.receipts_root.0),
-        };
-        state::commit(rows, book, &outcome.diff);
-        let assigned =
-            |event: &&Event| matches!(event, Event::Worker(worker::Event::Assigned { .. }));
-        let assigned = outcome.events.iter().filter(assigned).count() as u64;
-        let block = Digest::from(block.hash.0);
-        let diff = outcome.diff;
-        self.storage
-            .append(&Entry {
-                block,
-                result,
-                diff,
-            })
-            .await?;
-        Ok(assigned)
-    }
+/// Executes a block without transactions; gives how many workers were assigned.
+async fn clear(executor: &mut Executor) -> Result<u64> {
+    let outcome = executor.block(Vec::new(), |_| {}).await?;
+    let assigned = |event: &&Event| matches!(event, Event::Worker(worker::Event::Assigned { .. }));
+    Ok(outcome.events.iter().filter(assigned).count() as u64)
 }

@@ -4,7 +4,7 @@
 use ed25519_dalek::{Signer as _, SigningKey};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{self, Artifact, Pricing, Source, Spread, Terms};
+use marketplace::demand::{self, Artifact, Source, Spread, Terms};
 use marketplace::matching::explain;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{Address, DatacenterId, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
@@ -407,27 +407,17 @@ fn spread(dice: &mut Dice) -> Spread {
 }
 
 fn terms(min: u64, target: u64) -> Terms {
+    let artifact = Artifact {
+        sources: vec![Source {
+            key: PeerId([9; 32]),
+            endpoint: "192.0.2.1:4001".to_owned(),
+        }],
+        ..Artifact::new(Hash([7; 32]), 100_000)
+    };
     Terms {
-        artifact: Artifact {
-            hash: Hash([7; 32]),
-            size: 100_000,
-            sources: vec![Source {
-                key: PeerId([9; 32]),
-                endpoint: "192.0.2.1:4001".to_owned(),
-            }],
-        },
-        units_per_worker: 1,
         min_workers: min as u16,
         target_workers: target as u16,
-        limit_price: Price(10_000),
-        pricing: Pricing::Epoch,
-        duration: None,
-        requirements: Vec::new(),
         effectors: vec!["kv".to_owned()],
-        protocol_version: 1,
-        spread: Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
+        ..Terms::one_worker(artifact, Price(10_000))
     }
 }

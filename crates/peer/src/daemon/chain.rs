@@ -162,11 +162,7 @@ fn assignment(worker: &Worker, deals: &BTreeMap<DealId, Deal>) -> Option<Assignm
 /// runs it has its bytes.
 fn artifact(deal: &Deal, hash: Hash) -> Artifact {
     let known = artifacts(deal).find(|artifact| artifact.hash == hash);
-    known.unwrap_or(Artifact {
-        hash,
-        size: MAX_ARTIFACT,
-        sources: Vec::new(),
-    })
+    known.unwrap_or(Artifact::new(hash, MAX_ARTIFACT))
 }
 
 /// What a deal's workers run, and what they ran before.

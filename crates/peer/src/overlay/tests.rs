@@ -67,11 +67,7 @@ impl Peer {
         std::fs::write(file.path(), bytes).expect("written");
         let (hash, size) = self.store.add(file.path(), 1 << 30).expect("added");
         assert_eq!(hash.0, *blake3::hash(bytes).as_bytes());
-        Artifact {
-            hash,
-            size,
-            sources: Vec::new(),
-        }
+        Artifact::new(hash, size)
     }
 
     /// Takes `member` into the deal that runs `artifact`.

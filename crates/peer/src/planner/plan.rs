@@ -122,10 +122,9 @@ impl Planner {
                 Place::Coming { asked } => now.saturating_sub(asked) >= patience,
                 Place::Missing => true,
             };
-            if is_over
-                && let Some(bytes) = self.artifacts.remove(&artifact)
-                && !matches!(bytes.place, Place::Missing)
-            {
+            if is_over {
+                self.artifacts.remove(&artifact);
+                // Missing or not: the word that they had come may have been lost.
                 actions.push(Action::Discard { artifact });
             }
         }

@@ -99,8 +99,21 @@ fn bytes_that_nobody_gives_are_reported_after_all_attempts() {
         5   fetched a trouble   | cannot-run 1:a unavailable
         14  tick                |
         15  tick                | cannot-run 1:a unavailable
-        16  view                |
+        16  view                | discard a
         17  view 2:a@0          | fetch a
+        ",
+    );
+}
+
+#[test]
+fn bytes_of_whose_coming_no_word_was_heard_are_discarded_too() {
+    check(
+        "
+        0   inventory           |
+        0   view 1:a@0          | fetch a
+        120 tick                | fetch a
+        121 fetched a trouble   |
+        122 view                | discard a
         ",
     );
 }
@@ -306,7 +319,7 @@ fn a_worker_that_cannot_have_another_artifact_serves_on_and_says_so() {
         6   fetched b trouble           | cannot-run 1:b unavailable
         15  tick                        |
         16  tick                        | cannot-run 1:b unavailable
-        17  view 1:a@0+                 |
+        17  view 1:a@0+                 | discard b
         20  view 1:a>b@0+               | fetch b
         ",
     );

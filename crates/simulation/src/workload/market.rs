@@ -10,7 +10,7 @@ use execution::{
 };
 use marketplace::{
     Call, Cx, Error, datacenter, deal, demand, offer, peer, provider,
-    units::{Address, DatacenterId, DealId, Hash, PeerId, Price, ProviderId, Seconds, Usdc},
+    units::{Address, DatacenterId, DealId, Hash, PeerId, Price, ProviderId, Usdc},
     worker,
 };
 use rand_core::Rng;
@@ -206,23 +206,7 @@ impl Supplier {
 fn terms(rng: &mut impl Rng) -> demand::Terms {
     let target_workers = 1 + (rng.next_u32() % 2) as u16;
     demand::Terms {
-        artifact: demand::Artifact {
-            hash: ARTIFACT,
-            size: 1_000,
-            sources: Vec::new(),
-        },
-        units_per_worker: 1,
-        min_workers: 1,
         target_workers,
-        limit_price: Price(2_000_000),
-        pricing: demand::Pricing::Epoch,
-        duration: None,
-        requirements: Vec::new(),
-        effectors: Vec::new(),
-        protocol_version: 1,
-        spread: demand::Spread::default(),
-        providers: demand::Providers::default(),
-        hold: Seconds(0),
-        monitor: None,
+        ..demand::Terms::one_worker(demand::Artifact::new(ARTIFACT, 1_000), Price(2_000_000))
     }
 }

@@ -1,7 +1,7 @@
 //! What the market would do with a demand, and what to change if it would do nothing: in words, and in the names of a
 //! plan's fields. (P9 of `docs/spec/plan.md`)
 
-use crate::amount::usdc;
+use crate::amount::{counted, usdc};
 use crate::clock::span;
 use client::view::attribute::{Requirement, Value};
 use client::view::demand::Demand;
@@ -16,8 +16,8 @@ pub(super) fn text(explanation: &Explanation, terms: &Demand, money: u128) -> St
     let mut text = match placed {
         0 => "market    no worker would be placed now\n".to_owned(),
         _ => format!(
-            "market    {placed} of {} workers would be placed now, for {} an epoch\n",
-            terms.target_workers,
+            "market    {placed} of {} would be placed now, for {} an epoch\n",
+            counted(terms.target_workers, "worker"),
             usdc(explanation.rate)
         ),
     };
@@ -52,9 +52,8 @@ fn reasons(explanation: &Explanation) -> String {
         return "  nobody offers a peer\n".to_owned();
     }
     let line = |count: &client::view::explain::Count| {
-        let candidates = count.candidates;
-        let peers = if candidates == 1 { "peer" } else { "peers" };
-        format!("  {candidates} {peers}: {}\n", words(count.reason))
+        let peers = counted(count.candidates, "peer");
+        format!("  {peers}: {}\n", words(count.reason))
     };
     explanation.reasons.iter().map(line).collect()
 }

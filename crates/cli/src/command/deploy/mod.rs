@@ -2,13 +2,15 @@
 
 pub(crate) mod apply;
 mod change;
+mod evict;
 mod explain;
 mod invoke;
 mod plan;
+mod remove;
 mod status;
 mod update;
 
-use crate::amount::{parse_usdc, usdc};
+use crate::amount::{counted, parse_usdc, usdc};
 use crate::chain::{self, Chain};
 use crate::printer::Printer;
 use alloy_primitives::Address;
@@ -82,8 +84,24 @@ enum Command {
         #[arg(value_parser = parse_usdc)]
         amount: Usdc,
     },
+    /// End workers of a deal that do not serve, whatever they report; its owner and its monitor may.
+    ///
+    /// Each is paid for the time it ran, or for the least time that a worker is paid for. The deal looks for others, and
+    /// not on the same peers.
+    Evict {
+        /// The deal.
+        deal: u64,
+        /// Its workers.
+        #[arg(required = true)]
+        workers: Vec<u64>,
+    },
     /// End a deal; what is left comes back.
     Stop {
+        /// The deal.
+        deal: u64,
+    },
+    /// Remove a deal that is over and whose workers are paid out; its deposit comes back.
+    Remove {
         /// The deal.
         deal: u64,
     },
@@ -148,6 +166,10 @@ impl Deploy {
             Command::TopUp { deal, amount } => {
                 chain::wait(top_up(chain, printer, DealId(*deal), *amount))
             }
+            Command::Evict { deal, workers } => {
+                chain::wait(evict::run(chain, printer, DealId(*deal), workers))
+            }
+            Command::Remove { deal } => chain::wait(remove::run(chain, printer, DealId(*deal))),
             Command::Stop { deal } => chain::wait(show_stopped(chain, printer, DealId(*deal))),
             Command::Withdraw { deal, amount } => {
                 chain::wait(show_withdrawn(chain, printer, DealId(*deal), *amount))
@@ -181,7 +203,7 @@ async fn scale(chain: &Chain, printer: &Printer, deal: DealId, workers: u16) -> 
         deal,
         change: Change::Target(workers),
     };
-    let said = format!("deal {deal} is to have {workers} workers");
+    let said = format!("deal {deal} is to have {}", counted(workers, "worker"));
     change(chain, printer, terms, deal, &said).await
 }
 

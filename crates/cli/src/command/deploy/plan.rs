@@ -1,7 +1,7 @@
 //! `mp deploy plan`.
 
 use super::explain;
-use crate::amount::usdc;
+use crate::amount::{counted, usdc};
 use crate::chain::Chain;
 use crate::clock::{on_the_wall, span};
 use crate::plan::{self, Plan};
@@ -125,7 +125,11 @@ pub(super) fn load(file: &Path) -> anyhow::Result<Plan> {
     let text =
         fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut plan = plan::read(&text).map_err(|findings| {
-        let mut text = format!("{} has {} faults", file.display(), findings.len());
+        let mut text = format!(
+            "{} has {}",
+            file.display(),
+            counted(findings.len(), "fault")
+        );
         for finding in findings {
             let _ = write!(text, "\n{finding}"); // A String takes everything.
         }
@@ -215,14 +219,14 @@ impl Shown {
         let artifact: B256 = terms.artifact;
         let mut text = format!(
             "plan {}\n\
-             function  {artifact}, {} bytes\n\
-             workers   {} to {}, {} CUs each\n\
+             function  {artifact}, {}\n\
+             workers   {} to {}, {} each\n\
              cost      at most {} an epoch",
             self.name,
-            terms.artifact_size,
+            counted(terms.artifact_size, "byte"),
             terms.min_workers,
             terms.target_workers,
-            terms.units_per_worker,
+            counted(terms.units_per_worker, "CU"),
             usdc(self.cost_per_epoch),
         );
         if let (Some(most), Some(now)) = (&self.most, now) {

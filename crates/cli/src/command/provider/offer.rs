@@ -6,12 +6,15 @@ use crate::chain::{Chain, all};
 use crate::printer::Printer;
 use client::marketplace::limits::MAX_PEERS_PER_CALL;
 use client::marketplace::offer::{Curve, Terms};
-use client::marketplace::units::{DatacenterId, OfferId, PeerId, ProviderId};
+use client::marketplace::units::{DatacenterId, OfferId, PeerId, ProviderId, Time};
 use client::marketplace::{Call, offer};
 use client::sol::IOffer::OfferPosted;
 use client::view::offer::Offer;
 use client::{AccountKey, Client};
 use serde::Serialize;
+
+/// Ends of an offer that lie no further apart are the same date: when that is in protocol time is an estimate.
+const SAME_DATE_SECONDS: u64 = 60;
 
 /// The offer of a datacenter as it stands on the chain now.
 #[derive(Serialize)]
@@ -150,11 +153,22 @@ async fn change(
         let call = offer::Call::SetPrice { offer, curve };
         client.send(account, &Call::Offer(call)).await?;
     }
+    let terms = terms.map(|terms| as_before(terms, standing));
     if let Some(terms) = terms.filter(|terms| standing.terms != terms.clone().into()) {
         let call = offer::Call::SetTerms { offer, terms };
         client.send(account, &Call::Offer(call)).await?;
     }
     Ok(())
+}
+
+/// The terms with the end that stands, if theirs is the same but for the estimate that made protocol time of a date.
+fn as_before(mut terms: Terms, standing: &Offer) -> Terms {
+    if let (Some(new), Some(old)) = (terms.valid_until, standing.terms.valid_until)
+        && new.0.abs_diff(old) <= SAME_DATE_SECONDS
+    {
+        terms.valid_until = Some(Time(old));
+    }
+    terms
 }
 
 async fn post(

@@ -1,6 +1,7 @@
 //! `mp provider register`. Every step looks first whether it is done, so it may run twice.
 
 use super::offer::{self, Offered};
+use crate::amount::counted;
 use crate::chain::{Chain, all};
 use crate::printer::Printer;
 use crate::supply::{self, Supply};
@@ -85,8 +86,10 @@ fn text(registered: &Registered) -> String {
         }
         for peer in &each.peers {
             text += &format!(
-                "    peer {}: {} CUs, operator {}\n",
-                peer.peer, peer.units, peer.operator
+                "    peer {}: {}, operator {}\n",
+                peer.peer,
+                counted(peer.units, "CU"),
+                peer.operator
             );
         }
     }
@@ -140,7 +143,8 @@ impl Registrar<'_> {
         let Some(wanted) = &described.offer else {
             return Ok(None);
         };
-        let (curve, terms) = (wanted.curve()?, Some(wanted.terms()?));
+        let now = self.client.time().await?;
+        let (curve, terms) = (wanted.curve()?, Some(wanted.terms(&now)?));
         let offered = offer::offer(self.client, self.account, id, curve, terms).await?;
         Ok(Some(offered))
     }

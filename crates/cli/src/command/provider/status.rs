@@ -2,7 +2,7 @@
 
 use super::offer::price;
 use super::owned;
-use crate::amount::usdc;
+use crate::amount::{counted, usdc};
 use crate::chain::{Chain, all};
 use crate::clock::on_the_wall;
 use crate::printer::Printer;
@@ -76,8 +76,10 @@ fn record(record: &Record) -> String {
         notices_kept,
         payers,
     } = record;
+    let assigned = counted(assigned, "CU-second");
+    let (payers, notices) = (counted(payers, "owner"), counted(notices_kept, "notice"));
     format!(
-        "  record: {served} of {assigned} CU-seconds served, paid by {payers} owners of deals; {notices_kept} notices kept\n  \
+        "  record: {served} of {assigned} served, paid by {payers} of deals; {notices} kept\n  \
          faults: {never_started} never started, {failed} failed, {silent} silent, {declined} declined, {left} left\n"
     )
 }
@@ -95,9 +97,13 @@ impl Status {
         for offer in &self.offers {
             let price = price(offer.price, offer.slope);
             text += &format!(
-                "  offer {} in datacenter {}: {price}\n",
+                "  offer {} in datacenter {}: {price}",
                 offer.id, offer.datacenter
             );
+            if let Some(until) = offer.terms.valid_until {
+                text += &format!(", until {}", on_the_wall(now, until));
+            }
+            text += "\n";
         }
         for peer in &self.peers {
             let report = match peer.reported {
@@ -105,8 +111,10 @@ impl Status {
                 reported => format!("reported {}", on_the_wall(now, reported)),
             };
             text += &format!(
-                "  peer {}: {} of {} CUs idle, {report}\n",
-                peer.id, peer.idle, peer.units
+                "  peer {}: {} of {} idle, {report}\n",
+                peer.id,
+                peer.idle,
+                counted(peer.units, "CU")
             );
         }
         for worker in &self.workers {

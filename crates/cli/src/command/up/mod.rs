@@ -7,7 +7,7 @@ mod children;
 mod demo;
 mod world;
 
-use crate::amount::usdc;
+use crate::amount::{counted, usdc};
 use crate::printer::Printer;
 use anyhow::Context as _;
 use clap::Args;
@@ -167,7 +167,9 @@ fn oversubscribed(units: usize) -> Option<String> {
     // A compute unit is a core with two threads.
     (units * 2 > processors).then(|| {
         format!(
-            "note: {units} CUs are offered on {processors} processors here, where they would be {}: good for trying, not for measuring",
+            "note: {} on {} here, where they would be {}: good for trying, not for measuring",
+            counted(units, "CU"),
+            counted(processors, "processor"),
             units * 2
         )
     })

@@ -14,7 +14,7 @@
 
 use super::children::{self, Child};
 use super::{oversubscribed, rate};
-use crate::amount::{parse_usdc, usdc};
+use crate::amount::{counted, parse_usdc, usdc};
 use crate::command::deploy::apply::{self, Applied, Apply, Give};
 use crate::command::provider::{offer, register};
 use crate::command::testnet::Testnet;
@@ -250,7 +250,10 @@ impl World {
         self.start_gateway().await?;
         let gateway = self.gateway()?;
         let processes = json!({ "peers": self.peers.len(), "gateway": gateway });
-        let text = format!("{} peers, and a gateway at {gateway}", self.peers.len());
+        let text = format!(
+            "{}, and a gateway at {gateway}",
+            counted(self.peers.len(), "peer")
+        );
         self.step(printer, "processes", processes, &text);
         if let Some(note) = oversubscribed(units) {
             printer.note(&note);
@@ -281,8 +284,8 @@ impl World {
         let value =
             json!({ "validators": validators, "rpc": rpc, "epochSeconds": time.epoch_seconds });
         let text = format!(
-            "chain of {validators} validator{} at {rpc}, epochs of {} s",
-            if validators == 1 { "" } else { "s" },
+            "chain of {} at {rpc}, epochs of {} s",
+            counted(validators, "validator"),
             time.epoch_seconds
         );
         self.step(printer, "chain", value, &text);
@@ -315,9 +318,9 @@ impl World {
         let validators = usize::from(self.settings.validators);
         anyhow::ensure!(
             files.len() == validators,
-            "the chain in {} has {} validators, not {validators}\nhint: say --validators {}, or choose another folder with --data",
+            "the chain in {} has {}, not {validators}\nhint: say --validators {}, or choose another folder with --data",
             folder.display(),
-            files.len(),
+            counted(files.len(), "validator"),
             files.len(),
         );
         Ok(files)
@@ -391,9 +394,10 @@ impl World {
             "price": price.to_string(),
         });
         let text = format!(
-            "provider {} {}: {units} CUs in {} at {}",
+            "provider {} {}: {} in {} at {}",
             registered.provider,
             registered.name,
+            counted(units, "CU"),
             countries.join(" and "),
             rate(*price)
         );

@@ -47,11 +47,8 @@ impl Run {
     }
 
     pub(super) fn artifact(&mut self) -> Artifact {
-        Artifact {
-            hash: Hash([self.dice.of(&[7, 7, 8, 9]); 32]),
-            size: if self.odd(4) { 0 } else { 9 },
-            sources: Vec::new(),
-        }
+        let hash = Hash([self.dice.of(&[7, 7, 8, 9]); 32]);
+        Artifact::new(hash, if self.odd(4) { 0 } else { 9 })
     }
 
     /// Mostly all of them.

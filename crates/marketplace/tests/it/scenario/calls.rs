@@ -234,11 +234,7 @@ impl Stage {
         let workers = words.option("workers").unwrap_or("1..1");
         let (min, target) = workers.split_once("..").ok_or("workers min..target")?;
         let terms = Terms {
-            artifact: Artifact {
-                hash: Hash([7; 32]),
-                size: 1_000,
-                sources: Vec::new(),
-            },
+            artifact: Artifact::new(Hash([7; 32]), 1_000),
             units_per_worker: words.number_option("units")?.unwrap_or(1),
             min_workers: min.parse().map_err(|_| "least workers")?,
             target_workers: target.parse().map_err(|_| "target workers")?,

@@ -12,6 +12,11 @@ use marketplace::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where the dice stood at the beginning of rounds that failed once.
+///
+/// - The word that bytes had come was lost, and so was every later attempt: they were left over.
+const FAILED: [u64; 1] = [0x6f84_e257_7ac1_5185];
+
 const STEPS: u64 = 400;
 
 /// After the last fault, this is enough for every attempt, resend and patience.
@@ -291,18 +296,30 @@ impl<'d> World<'d> {
     }
 }
 
+/// Plays one world to its end.
+fn play(dice: &mut Dice) {
+    let mut world = World::new(dice);
+    let mut planner = Planner::new(settings());
+    let actions = planner.handle(world.inventory(), 0);
+    world.take(actions);
+    for step in 0..STEPS + CALM_STEPS {
+        world.is_calm = step >= STEPS;
+        world.step(&mut planner);
+    }
+    world.assert_settled();
+}
+
 #[test]
 fn whatever_is_lost_it_ends_with_what_the_chain_wants() {
     let mut fuzz = Fuzz::begin();
     while let Some(dice) = fuzz.round() {
-        let mut world = World::new(dice);
-        let mut planner = Planner::new(settings());
-        let actions = planner.handle(world.inventory(), 0);
-        world.take(actions);
-        for step in 0..STEPS + CALM_STEPS {
-            world.is_calm = step >= STEPS;
-            world.step(&mut planner);
-        }
-        world.assert_settled();
+        play(dice);
+    }
+}
+
+#[test]
+fn rounds_that_failed_once_pass() {
+    for seed in FAILED {
+        play(&mut Dice::new(seed));
     }
 }

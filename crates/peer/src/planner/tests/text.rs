@@ -114,11 +114,7 @@ pub(super) fn process(wanted: &Assignment) -> Process {
 }
 
 pub(super) fn artifact(name: &str) -> Artifact {
-    Artifact {
-        hash: Hash([name.as_bytes()[0]; 32]),
-        size: 1,
-        sources: Vec::new(),
-    }
+    Artifact::new(Hash([name.as_bytes()[0]; 32]), 1)
 }
 
 fn id(text: &str) -> WorkerId {
