@@ -3,6 +3,8 @@
 //! Execution itself only takes over what a block lists; everything here reads rows for those who write and check
 //! blocks. Promises: `docs/spec/block.md`.
 
+mod verifier;
+
 use crate::fault::Fault;
 use crate::state::{Diff, Overlay, Rows};
 use marketplace::params::PARAMS;
@@ -11,6 +13,7 @@ use std::collections::BTreeSet;
 pub use marketplace::audit::{ANSWERED, AUDITS, Answer, Audit, Verdict};
 pub use marketplace::limits::MAX_VERDICTS;
 pub use marketplace::units::{AuditId, Time};
+pub use verifier::{Trouble, Verifier};
 
 /// Where an answered audit stands in the order of verdicts: by when its verdict is due. An audit that is answered a
 /// second time has another place.

@@ -24,14 +24,22 @@ use commonware_utils::{
 };
 use execution::{
     Diff,
-    audit::{self, MAX_VERDICTS, Place, Question, Time, Verdict},
+    audit::{self, MAX_VERDICTS, Place, Question, Time, Verdict, Verifier},
 };
-use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::ready, pin::Pin, sync::Arc, time::Duration};
 
 /// Judges answers, one after another, on a thread of its own.
 pub trait Judge: Send {
     /// Computes the opened leaves again. May hold the thread as long as that takes.
     fn judge(&mut self, question: &Question) -> Judgement<'_>;
+}
+
+impl Judge for Verifier {
+    fn judge(&mut self, question: &Question) -> Judgement<'_> {
+        let verdict = self.verify(question);
+        let verdict = verdict.inspect_err(|trouble| tracing::error!(%trouble, "cannot judge"));
+        Box::pin(ready(verdict.ok()))
+    }
 }
 
 /// A verdict, when it is found; none if this machine cannot find it now.

@@ -13,6 +13,7 @@ mod harness;
 mod market;
 #[path = "../../../marketplace/tests/it/names.rs"]
 mod names;
+mod proofs;
 mod system;
 mod transfers;
 #[path = "../../../marketplace/tests/it/typical.rs"]
