@@ -51,7 +51,9 @@ pub struct Committed {
     pub root: Hash,
     /// How many entries other peers made before.
     pub before: u64,
-    /// Indices of the units, ascending.
+    /// Indices of the units whose roots are in it, ascending.
+    pub seats: Vec<u16>,
+    /// Of those, the ones that count: they did not serve.
     pub units: Vec<u16>,
 }
 
@@ -407,7 +409,8 @@ fn commit<S: Store>(
     let mut now = CommitmentNow::load(cx, id)?;
     let known = units.last().is_none_or(|last| *last < now.commitment.units);
     ensure(known, Refusal::Unknown(Object::Peer(peer)))?;
-    let units = now.enter(window, &units)?;
+    let seats = units;
+    let units = now.enter(window, &seats)?;
     let count = u64::try_from(units.len()).unwrap_or(u64::MAX);
     // More of them than the budget could not be audited.
     if now.take_flag() && row.flagged < cx.params.audit_budget {
@@ -424,6 +427,7 @@ fn commit<S: Store>(
         commitment: id,
         root,
         before,
+        seats,
         units,
     };
     COMMITTED.put(cx.store, &(window, peer), &committed)?;
