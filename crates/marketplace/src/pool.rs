@@ -311,7 +311,11 @@ mod tests {
         let mut pool = Flt(from * FLT);
         let next = |_| {
             pool = next_pool(&params, Some(pool), units, Some(price)).expect("a pool");
-            assert_eq!(pool.0 % (FLT / 100_000_000), 0, "of these, nothing is rounded");
+            assert_eq!(
+                pool.0 % (FLT / 100_000_000),
+                0,
+                "of these, nothing is rounded"
+            );
             pool.0 / (FLT / 100_000_000)
         };
         (0..epochs).map(next).collect()

@@ -338,7 +338,9 @@ impl CommitmentNow {
             proof.is_some_and(|proof| proof.may_prove(window))
         };
         let units: Vec<_> = units.iter().copied().filter(may).collect();
-        if units.is_empty() {
+        // One that failed may not be known to its peer's pledge yet.
+        let failed = matches!(self.commitment.status, Status::Failed { .. });
+        if failed || units.is_empty() {
             return Err(Refusal::NotCommitted(self.commitment.peer).into());
         }
         let entered = Entered {

@@ -185,8 +185,11 @@ pub(crate) fn of_window<S: Store>(
         return Ok(None);
     };
     let previous = COMMITMENTS.get(cx.store, &id)?;
-    let ended = previous.is_some_and(|previous| matches!(previous.status, Status::Ended { .. }));
-    Ok(ended.then_some(id))
+    let ends = previous.and_then(|previous| match previous.status {
+        Status::Ended { end } => Some(cx.params.epoch_begins(end)),
+        _ => None,
+    });
+    Ok(ends.filter(|ends| begins < *ends).map(|_| id))
 }
 
 /// Units that a fraud expelled come back when the peer's commitment is over and no unit serves.

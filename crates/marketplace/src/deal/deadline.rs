@@ -55,7 +55,7 @@ impl DealNow {
         for (id, (worker, _)) in &self.workers {
             let bound = self.bounds.get(id).copied().unwrap_or(Bound::NONE);
             all.extend(notice_over(*id, worker, bound));
-            all.extend(commitment_over(*id, worker, bound));
+            all.extend(commitment_over(*id, worker, bound, self.deal.ends));
         }
         all.into_iter().filter(|(at, _)| *at != Time::NEVER).min()
     }
@@ -106,15 +106,20 @@ fn notice_over(id: WorkerId, worker: &Worker, bound: Bound) -> Option<(Time, Dea
     }
 }
 
-/// When its commitment failed, or leaves it no more time than its notice.
-fn commitment_over(id: WorkerId, worker: &Worker, bound: Bound) -> Option<(Time, Deadline)> {
+/// When its commitment failed, or leaves it no more time than its notice, if its deal goes on.
+fn commitment_over(
+    id: WorkerId,
+    worker: &Worker,
+    bound: Bound,
+    ends: Time,
+) -> Option<(Time, Deadline)> {
     let ending = (
         bound.ends.before(worker.notice),
         Deadline::CommitmentEnding(id),
     );
     let failed = bound.failed.map(|at| (at, Deadline::CommitmentFailed(id)));
     let staying = matches!(worker.stage, Stage::Assigned { .. } | Stage::Running(_));
-    let ending = (staying && bound.ends != Time::NEVER).then_some(ending);
+    let ending = (staying && bound.ends < ends).then_some(ending);
     match worker.stage {
         Stage::Gone { .. } => None,
         _ => failed.into_iter().chain(ending).min(),

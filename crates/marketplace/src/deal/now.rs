@@ -153,11 +153,22 @@ impl DealNow {
         if let Entry::Vacant(place) = self.workers.entry(id) {
             let worker = WORKERS.must(cx.store, &id)?;
             let lease = LEASES.get(cx.store, &worker.peer)?.unwrap_or_default();
-            let bound = commitment::bound(cx, worker.peer, worker.assigned)?;
-            place.insert((worker, lease));
-            if bound != Bound::NONE {
-                self.bounds.insert(id, bound);
-            }
+            place.insert((worker.clone(), lease));
+            self.bind(cx, id, &worker)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what bounds a worker from its peer's commitment.
+    pub(crate) fn bind<S: Store>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: WorkerId,
+        worker: &Worker,
+    ) -> Result<(), Error> {
+        let bound = commitment::bound(cx, worker.peer, worker.assigned)?;
+        if bound != Bound::NONE {
+            self.bounds.insert(id, bound);
         }
         Ok(())
     }

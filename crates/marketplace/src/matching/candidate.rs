@@ -139,10 +139,21 @@ impl<'d> Wish<'d> {
     }
 
     /// What keeps a peer away that has all that is required.
-    pub(super) fn refuses_peer(&self, entry: &Entry, peer: &Peer, ask: Price) -> Option<Reason> {
+    pub(super) fn refuses_peer(
+        &self,
+        entry: &Entry,
+        peer: &Peer,
+        ask: Price,
+        notice: Seconds,
+    ) -> Option<Reason> {
         let versions = peer.oldest_version..=peer.newest_version;
         let (committed, lowest) = match &entry.pledge {
-            Some(pledge) if pledge.active => (pledge.ends >= self.until, pledge.min_ask),
+            Some(pledge) if pledge.active => {
+                // A deal without an end gets notice before the commitment ends.
+                let leaves = self.terms.duration.is_none();
+                let at_once = leaves && pledge.ends.before(notice) <= self.now;
+                (pledge.ends >= self.until && !at_once, pledge.min_ask)
+            }
             _ => (!self.committed, Price::ZERO),
         };
         first(&[
@@ -211,7 +222,10 @@ impl Candidate<'_> {
                     .iter()
                     .find_map(|wanted| self.fails(wanted))
             })
-            .or_else(|| wish.refuses_peer(self.entry, self.peer, self.ask))
+            .or_else(|| {
+                let notice = self.offer.terms.notice;
+                wish.refuses_peer(self.entry, self.peer, self.ask, notice)
+            })
     }
 
     fn fails(&self, wanted: &Predicate) -> Option<Reason> {

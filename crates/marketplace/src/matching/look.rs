@@ -222,6 +222,7 @@ fn assign<S: Store>(
             paid: Usdc::ZERO,
             delegated: taken.delegated,
         };
+        now.bind(cx, id, &worker)?;
         now.assign(id, worker, cx.now())?;
     }
     Ok(())

@@ -153,7 +153,8 @@ impl<'b, 'd> Survey<'b, 'd> {
             let entry = self.book.entry(slot);
             let peer = entry.and_then(|entry| Some((entry, entry.peer.as_ref()?)));
             let (entry, peer) = peer.ok_or_else(|| fault("a peer of the index is missing"))?;
-            match self.wish.refuses_peer(entry, peer, ask.0) {
+            let notice = standing.offer.terms.notice;
+            match self.wish.refuses_peer(entry, peer, ask.0, notice) {
                 Some(reason) => self.reasons.add(reason, 1),
                 None => {
                     let fit = fit(ask, standing, entry.id, &self.wish)?;

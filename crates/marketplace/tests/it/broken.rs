@@ -185,7 +185,10 @@ fn a_deposit_that_is_not_held_is_found() {
     assert!(found("I8 deposits", deal));
     let tenants = with(&OF_TENANTS, DatacenterId(1), |row| more(&mut row.deposit));
     assert!(found("I8 deposits", tenants));
-    assert!(found("I8 deposits", with(&OF_PURSES, Purse::Deposits, more)));
+    assert!(found(
+        "I8 deposits",
+        with(&OF_PURSES, Purse::Deposits, more)
+    ));
 }
 
 /// S16, G4.

@@ -6,8 +6,16 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 /// The documents of this crate.
-const SPEC: [&str; 8] = [
-    "deal", "demand", "deposit", "ledger", "matching", "params", "supply", "time",
+const SPEC: [&str; 9] = [
+    "commitment",
+    "deal",
+    "demand",
+    "deposit",
+    "ledger",
+    "matching",
+    "params",
+    "supply",
+    "time",
 ];
 
 /// Documents of other crates, and where their tests name promises. Those of `peer`, `worker` and `capacity` are left out:

@@ -20,6 +20,8 @@ pub(crate) const ASKS_FOR_MORE: &[(&str, &str)] = &[
     ("demand post", "another demand"),
     ("deal top-up", "adds as much again"),
     ("deal withdraw-surplus", "takes as much again"),
+    ("commitment deposit", "deposits as much again"),
+    ("pool fund", "gives as much again"),
 ];
 
 pub(crate) fn asks_for_more(name: &str) -> bool {

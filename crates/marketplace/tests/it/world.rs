@@ -3,10 +3,10 @@
 
 use crate::auditor::Auditor;
 pub(crate) use crate::names::{address, peer_id, registration};
+use marketplace::audit::Verdict;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
 use marketplace::units::{Address, AuditId, Flt, Hash, Seconds, Usdc};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, Reply};
-use marketplace::audit::Verdict;
 use marketplace::{deposit, flt, invariants, usdc};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -204,6 +204,9 @@ impl World {
         for event in events {
             if self.audited {
                 self.auditor.event(self.now, &event);
+            }
+            if std::env::var_os("MP_TRACE").is_some() {
+                println!("{}: {event:?}", self.now);
             }
             self.events.push((self.now, event));
         }

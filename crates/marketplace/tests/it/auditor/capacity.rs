@@ -251,9 +251,10 @@ impl Capacity {
                 assert_eq!(u128::from(share.weight), weight, "weight of epoch {epoch}");
                 self.totals.insert(epoch.0, (paid.0, weight));
                 let ppm = u128::from(self.params.reward_cap_ppm);
-                let cap = self.price.filter(|_| ppm > 0).map(|(price, reward)| {
-                    (reward * 10_u128.pow(18) / price) * ppm / 1_000_000
-                });
+                let cap = self
+                    .price
+                    .filter(|_| ppm > 0)
+                    .map(|(price, reward)| (reward * 10_u128.pow(18) / price) * ppm / 1_000_000);
                 self.caps.insert(epoch.0, cap);
             }
         }
@@ -278,7 +279,11 @@ impl Capacity {
             } => {
                 let new = self.new.take().expect("a commitment nobody made");
                 let units = self.units[peer];
-                assert_eq!(collateral.0 % u128::from(units), 0, "the same for each unit");
+                assert_eq!(
+                    collateral.0 % u128::from(units),
+                    0,
+                    "the same for each unit"
+                );
                 let committed = Committed {
                     peer: *peer,
                     class: new.class.into(),
@@ -365,7 +370,10 @@ impl Capacity {
             } => {
                 let row = self.of(*commitment);
                 // How it is divided, scenarios say; that all of it goes back, the close.
-                assert!(amount.0 <= row.stakes[to], "more comes back than was staked");
+                assert!(
+                    amount.0 <= row.stakes[to],
+                    "more comes back than was staked"
+                );
                 row.purse -= amount.0.cast_signed();
             }
             commitment::Event::Closed { commitment } => {
@@ -420,8 +428,16 @@ impl Capacity {
             }
         }
         let sum = good.iter().sum::<u128>();
-        assert_eq!(u128::from(passed), sum, "passed by {id} in epoch {epoch}: {good:?}");
-        assert_eq!(usize::from(missed), bad.len(), "missed by {id} in epoch {epoch}");
+        assert_eq!(
+            u128::from(passed),
+            sum,
+            "passed by {id} in epoch {epoch}: {good:?}"
+        );
+        assert_eq!(
+            usize::from(missed),
+            bad.len(),
+            "missed by {id} in epoch {epoch}"
+        );
         let ppm = u128::from(self.params.missed_ppm);
         let limit = u64::from(count) * self.params.max_failed_per_unit;
         let row = self.of(id);
@@ -467,7 +483,11 @@ impl Capacity {
                 assert_eq!(of, id, "whose unit it is");
                 let slashed = &mut row.slashed[usize::from(unit)];
                 let cost = (row.per_unit * ppm).div_ceil(1_000_000);
-                assert_eq!(amount, cost.min(row.per_unit - *slashed), "what an audit costs");
+                assert_eq!(
+                    amount,
+                    cost.min(row.per_unit - *slashed),
+                    "what an audit costs"
+                );
                 *slashed += amount;
                 for (_, lost) in row.held.values_mut() {
                     lost.insert(unit);
@@ -487,10 +507,18 @@ impl Capacity {
         for (windows, unit) in passed.iter().zip(0_u16..) {
             let cap = cap.map_or(u128::MAX, |cap| cap * row.class);
             let reward = (paid * (windows * row.class) / weight).min(cap);
-            *(if loses.contains(&unit) { &mut gone } else { &mut mine }) += reward;
+            *(if loses.contains(&unit) {
+                &mut gone
+            } else {
+                &mut mine
+            }) += reward;
         }
         assert!(row.share_ppm <= 1_000_000);
-        assert_eq!((amount, lost), (mine, gone), "rewards of {id} in epoch {epoch}");
+        assert_eq!(
+            (amount, lost),
+            (mine, gone),
+            "rewards of {id} in epoch {epoch}"
+        );
         row.purse += amount.cast_signed();
         row.credits.push((epoch, amount));
         self.treasury += lost;
@@ -505,9 +533,16 @@ impl Capacity {
             assert_eq!(there.cast_signed(), row.purse, "FLT of commitment {id}");
         }
         assert_eq!(purse(Purse::Treasury), self.treasury, "FLT of the treasury");
-        let epochs = self.totals.keys().map(|epoch| purse(Purse::Pool(Epoch(*epoch))));
+        let epochs = self
+            .totals
+            .keys()
+            .map(|epoch| purse(Purse::Pool(Epoch(*epoch))));
         let pools: u128 = epochs.sum();
         let fund = purse(Purse::Fund) + pools;
-        assert_eq!(fund, self.funded - self.spent, "FLT of the fund and its pools");
+        assert_eq!(
+            fund,
+            self.funded - self.spent,
+            "FLT of the fund and its pools"
+        );
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Run;
 use crate::world::address;
+use marketplace::commitment::{self, PLEDGES, Status};
 use marketplace::ledger::{Account, BALANCES};
 use marketplace::time::DUE;
-use marketplace::units::{DealId, OfferId, ProviderId, Usdc};
+use marketplace::units::{DealId, OfferId, PeerId, ProviderId, Time, Usdc};
 use marketplace::{Call, TABLES, datacenter, deal, offer, peer, provider};
 use std::collections::BTreeSet;
 
@@ -23,6 +24,14 @@ const STAYS: &[&str] = &[
     "sweep",
     "versions",
     "changes",
+    // What belongs to the network: FLT of the fund, the treasury and dust, its price, and windows.
+    "purses",
+    "flt_held",
+    "flt_price",
+    "pool",
+    "windows",
+    "keys",
+    "window_progress",
 ];
 
 /// Who does nothing until the others have left.
@@ -57,6 +66,7 @@ impl Run {
                 self.providers_leave();
             }
         }
+        self.commitments_are_paid();
         self.remove_deals();
         self.close_down();
         self.nothing_is_left();
@@ -65,6 +75,7 @@ impl Run {
     /// Time passes: so many blocks of a minute, and those that a drained clock needs to catch up.
     fn pass(&mut self, blocks: u64) {
         for _ in 0..blocks {
+            self.judge();
             self.world.block(60);
         }
         let due = |run: &Self| {
@@ -115,6 +126,9 @@ impl Run {
         for (peer, row) in self.world.read(|cx| peer::list(cx.store, None, 256)) {
             let (owner, units) = (self.owner(row.provider), self.units(peer));
             let fewer = peer::Call::RemoveUnits { peer, count: units };
+            if self.is_committed(peer) {
+                continue;
+            }
             let calls = [fewer, peer::Call::Remove { peer }];
             for call in calls.into_iter().skip(usize::from(units == 0)) {
                 let done = self.world.call(owner, &Call::Peer(call));
@@ -123,8 +137,46 @@ impl Run {
         }
         let peers = self.world.read(|cx| peer::list(cx.store, None, 256));
         if !peers.is_empty() {
+            self.pass(4);
             self.providers_leave();
         }
+    }
+
+    /// Whether a peer has a commitment that is not over; one that waits for collateral, its provider takes back.
+    fn is_committed(&mut self, peer: PeerId) -> bool {
+        let Some(pledge) = self.world.read(|cx| PLEDGES.get(cx.store, &peer)) else {
+            return false;
+        };
+        for id in pledge.successor.into_iter().chain([pledge.current]) {
+            let row = self.world.read(|cx| commitment::get(cx.store, id));
+            if let Some(row) = row
+                && row.status == Status::WaitCollateral
+            {
+                let cancel = Call::Commitment(commitment::Call::Cancel { commitment: id });
+                let done = self.world.call(self.owner(row.provider), &cancel);
+                done.expect("a commitment is cancelled");
+            }
+        }
+        let pledge = self.world.read(|cx| PLEDGES.get(cx.store, &peer));
+        pledge.is_some_and(|pledge| pledge.active || pledge.since == Time::NEVER)
+    }
+
+    /// Anybody has everything paid that commitments owe.
+    fn commitments_are_paid(&mut self) {
+        for _ in 0..40 {
+            let rows = self.world.read(|cx| commitment::list(cx.store, None, 256));
+            if rows.is_empty() {
+                return;
+            }
+            for (commitment, _) in rows {
+                let claim = Call::Commitment(commitment::Call::Claim { commitment });
+                let paid = self.world.call(address("nobody"), &claim);
+                paid.expect("what is over is paid");
+            }
+            self.pass(4);
+        }
+        let left = self.world.read(|cx| commitment::list(cx.store, None, 256));
+        panic!("not paid out: {left:#?}");
     }
 
     /// Calls that look at all workers twice, as each goes on where the last stopped.
@@ -198,7 +250,10 @@ impl Run {
         assert!(left.is_empty(), "rows are left behind in {left:?}");
         for key in self.world.store.rows.keys() {
             let account = BALANCES.decode_key(key);
-            let ours = matches!(account, None | Some(Account::User(_) | Account::Treasury));
+            let ours = matches!(
+                account,
+                None | Some(Account::User(_) | Account::Treasury | Account::Dust)
+            );
             assert!(ours, "{account:?} keeps money that is nobody's");
         }
         self.world.check_all();

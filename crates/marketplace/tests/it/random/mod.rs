@@ -3,6 +3,7 @@
 //!
 //! A new call needs a row in `swarm::KINDS` and the function named there, in the file of its noun.
 
+mod capacity;
 mod change;
 mod coins;
 mod deal;
@@ -19,7 +20,7 @@ mod worker;
 use crate::dice::Dice;
 use crate::world::{World, address, peer_id};
 use marketplace::units::{
-    Address, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+    Address, DatacenterId, DealId, Flt, OfferId, PeerId, ProviderId, Usdc, WorkerId,
 };
 use marketplace::{Call, Event, Params, Reply};
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ struct Run {
     deals: u64,
     changes: u64,
     commitments: u64,
+    /// FLT that comes with the call that is made next, if it is no deposit.
+    value: Option<Flt>,
     /// Workers that are not gone, as the first `heard` events say.
     live: Vec<WorkerId>,
     heard: usize,
@@ -71,6 +74,7 @@ impl Run {
             deals: 0,
             changes: 0,
             commitments: 0,
+            value: None,
             live: Vec::new(),
             heard: 0,
             peers: Vec::new(),
@@ -94,12 +98,32 @@ impl Run {
                 self.make(make);
             }
         }
+        match self.world.params.windows_per_epoch {
+            0 => self.swarm.without_windows(),
+            _ => self.found_commitments(),
+        }
+    }
+
+    /// Where units prove themselves, some that do, so that a run comes to the ends of commitments.
+    fn found_commitments(&mut self) {
+        self.swarm.hurry(&mut self.dice);
+        self.make(Self::set_flt_price);
+        self.make(Self::fund);
+        for _ in 0..8 {
+            self.make(Self::commit_units);
+            self.make(Self::stake);
+        }
+        let next = self.world.params.epoch_seconds.div_ceil(60);
+        for _ in 0..next {
+            self.world.block(60);
+        }
     }
 
     /// A block, or a call in the open block.
     fn step(&mut self) {
         if self.swarm.ends_block(&mut self.dice) {
             let elapsed = self.swarm.elapsed(&mut self.dice);
+            self.judge();
             return self.world.block(elapsed);
         }
         let kind = self.swarm.kind(&mut self.dice);
@@ -120,7 +144,11 @@ impl Run {
             false => caller,
         };
         let name = crate::calls::name(&call);
-        let reply = self.world.call(caller, &call);
+        let value = self.value.take();
+        let reply = match value {
+            Some(value) => self.world.call_with(caller, &call, value),
+            None => self.world.call(caller, &call),
+        };
         let tally = self.tally.entry(name).or_default();
         match reply {
             Ok(reply) => {

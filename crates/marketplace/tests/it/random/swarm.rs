@@ -62,6 +62,15 @@ pub(super) const KINDS: &[Kind] = &[
     kind("worker give-notice", 3, Run::give_notice),
     kind("worker give-notice-of-all", 1, Run::give_notice_of_all),
     kind("worker leave", 1, Run::leave_deal),
+    kind("commitment create", 6, Run::commit_units),
+    kind("commitment deposit", 6, Run::stake),
+    kind("commitment take-back", 1, Run::take_stake_back),
+    kind("commitment cancel", 1, Run::cancel_commitment),
+    kind("commitment claim", 6, Run::claim),
+    kind("window commit", 16, Run::commit_window),
+    kind("audit answer", 8, Run::answer_audit),
+    kind("pool fund", 2, Run::fund),
+    kind("pool set-price", 3, Run::set_flt_price),
 ];
 
 /// The weights of one run.
@@ -100,6 +109,22 @@ impl Swarm {
 
     pub(super) fn elapsed(&self, dice: &mut Dice) -> u64 {
         dice.of(&self.elapsed)
+    }
+
+    /// Where there are no windows, what is about them is seldom made: all of it is refused.
+    pub(super) fn without_windows(&mut self) {
+        let first = KINDS
+            .iter()
+            .position(|kind| kind.name == "commitment create");
+        for weight in self.weights.iter_mut().skip(first.expect("a kind")) {
+            *weight = (*weight).min(1);
+        }
+    }
+
+    /// Blocks come as often as windows need them.
+    pub(super) fn hurry(&mut self, dice: &mut Dice) {
+        self.block = dice.of(&[2, 4, 6]);
+        self.elapsed = dice.of(&[vec![0, 1, 1, 2], vec![1, 1, 2, 3], vec![1, 2, 3, 5, 30]]);
     }
 
     /// The kind that the next call has.

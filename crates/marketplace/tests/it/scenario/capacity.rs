@@ -21,8 +21,15 @@ impl Stage {
     pub(super) fn is_capacity(verb: &str) -> bool {
         matches!(
             verb,
-            "commit" | "stake" | "take-back" | "cancel-commitment" | "claim" | "prove" | "answer"
-                | "flt-price" | "fund"
+            "commit"
+                | "stake"
+                | "take-back"
+                | "cancel-commitment"
+                | "claim"
+                | "prove"
+                | "answer"
+                | "flt-price"
+                | "fund"
         )
     }
 
@@ -38,15 +45,24 @@ impl Stage {
             "commit" => return self.commit(name, words),
             "stake" => {
                 let commitment = commitment(self)?;
-                (by, Call::Commitment(commitment::Call::Deposit { commitment }))
+                (
+                    by,
+                    Call::Commitment(commitment::Call::Deposit { commitment }),
+                )
             }
             "take-back" => {
                 let commitment = commitment(self)?;
-                (by, Call::Commitment(commitment::Call::TakeBack { commitment }))
+                (
+                    by,
+                    Call::Commitment(commitment::Call::TakeBack { commitment }),
+                )
             }
             "cancel-commitment" => {
                 let commitment = commitment(self)?;
-                (by, Call::Commitment(commitment::Call::Cancel { commitment }))
+                (
+                    by,
+                    Call::Commitment(commitment::Call::Cancel { commitment }),
+                )
             }
             "claim" => {
                 let commitment = commitment(self)?;
@@ -63,7 +79,10 @@ impl Stage {
                 let id = AuditId(name.parse().map_err(|_| "which audit?")?);
                 let bytes = vec![1; words.number_option("bytes")?.unwrap_or(100)];
                 let caller = self.audited(id).unwrap_or(by);
-                (caller, Call::Audit(audit::Call::Answer { audit: id, bytes }))
+                (
+                    caller,
+                    Call::Audit(audit::Call::Answer { audit: id, bytes }),
+                )
             }
             "flt-price" => {
                 let set = pool::Call::SetPrice {
@@ -98,7 +117,9 @@ impl Stage {
 
     fn newest_window(&mut self) -> Result<u64, String> {
         let newest = self.world().read(|cx| window::newest(cx.store));
-        newest.map(|(window, _)| window).ok_or("no window began".to_owned())
+        newest
+            .map(|(window, _)| window)
+            .ok_or("no window began".to_owned())
     }
 
     fn all_units(&mut self, name: &str) -> Vec<u16> {
@@ -117,7 +138,9 @@ impl Stage {
         let verdict = match words.next()? {
             "good" => Verdict::Opened { bad: 0 },
             "malformed" => Verdict::Malformed,
-            "bad" => Verdict::Opened { bad: words.small()? },
+            "bad" => Verdict::Opened {
+                bad: words.small()?,
+            },
             other => return Err(format!("what verdict is {other}?")),
         };
         self.world().verdicts.push((id, verdict));
@@ -166,7 +189,9 @@ impl Stage {
             let (name, own) = (prover.name.clone(), prover.units.clone());
             let units = own.unwrap_or_else(|| self.all_units(&name));
             // What is refused is not owed: a first window, or one in which all serve.
-            let _ = self.world().call(address(&name), &proof(&name, window, units));
+            let _ = self
+                .world()
+                .call(address(&name), &proof(&name, window, units));
         }
     }
 
@@ -175,9 +200,13 @@ impl Stage {
         if !self.answers {
             return Ok(());
         }
-        let open = self.world().read(|cx| audit::OPEN.list(cx.store, &(), None, 1_000));
+        let open = self
+            .world()
+            .read(|cx| audit::OPEN.list(cx.store, &(), None, 1_000));
         for ((_, id), ()) in open {
-            let Some(name) = self.audited(id) else { continue };
+            let Some(name) = self.audited(id) else {
+                continue;
+            };
             let bytes = vec![1; 100];
             let call = Call::Audit(audit::Call::Answer { audit: id, bytes });
             let answered = self.world().call(address(&name), &call);
@@ -324,7 +353,11 @@ impl Stage {
                 let units = world.read(|cx| peer::units(cx.store, peer_id(peer)));
                 let index: usize = index.parse().map_err(|_| "index of the unit")?;
                 let unit = units.0.get(index).ok_or("there is no such unit")?;
-                format!("{unit:?}").split('(').next().unwrap_or("").to_owned()
+                format!("{unit:?}")
+                    .split('(')
+                    .next()
+                    .unwrap_or("")
+                    .to_owned()
             }
             "proven" => {
                 let id: PeerId = peer_id(name);

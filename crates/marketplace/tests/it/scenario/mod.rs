@@ -9,8 +9,8 @@ mod words;
 use crate::world::{World, address};
 use marketplace::store::Store;
 use marketplace::units::{
-    Address, ChangeId, CommitmentId, DatacenterId, DealId, Flt, OfferId, Part, PeerId, ProviderId, Time, Usdc,
-    WorkerId,
+    Address, ChangeId, CommitmentId, DatacenterId, DealId, Flt, OfferId, Part, PeerId, ProviderId,
+    Time, Usdc, WorkerId,
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
@@ -350,7 +350,12 @@ impl Stage {
     fn see(&mut self, wanted: &str) -> Result<(), String> {
         match self.pending.iter().position(|words| says(words, wanted)) {
             Some(place) => _ = self.pending.drain(..=place),
-            None => return { let few = self.pending.len().saturating_sub(12); Err(format!("what happened last: {:#?}", &self.pending[few..])) },
+            None => {
+                return {
+                    let few = self.pending.len().saturating_sub(12);
+                    Err(format!("what happened last: {:#?}", &self.pending[few..]))
+                };
+            }
         }
         Ok(())
     }
