@@ -156,6 +156,41 @@ fn a_dataset_that_is_stopped_is_not_made() {
     assert!(worker.done() < Dataset::items() / 10);
 }
 
+/// In a process of its own, which may have 800 MB of addresses.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_the_system_refuses_is_an_error() {
+    const LIMITED: &str = "MP_LIMITED";
+    if std::env::var_os(LIMITED).is_some() {
+        let no_memory = |result| matches!(result, Some(Error::NoMemory { .. }));
+        let threads = NonZeroUsize::MIN;
+        let control = Control::new();
+        let cache = Cache::new(KEY, Mode::fastest()).expect("there is enough for one");
+        assert!(no_memory(
+            Dataset::build(&cache, b"unit", Mode::fastest(), threads, &control).err()
+        ));
+        let more: Vec<_> = (0..3).map(|_| Cache::new(KEY, Mode::fastest())).collect();
+        assert!(no_memory(more.into_iter().find_map(Result::err)));
+        let (_, hash) = VECTORS[0];
+        let mut vm = light();
+        let mut loaded = vm.load(&cache, KEY).expect("there is enough again");
+        assert_eq!(hex(&loaded.hash(VECTORS[0].0.as_bytes())), hash);
+        return;
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", r#"ulimit -v 800000 && exec "$0" "$@""#])
+        .arg(std::env::current_exe().expect("a path"))
+        .args(["--exact", "memory_that_the_system_refuses_is_an_error"])
+        .env(LIMITED, "1")
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
 /// What others rely on: a machine goes where its thread goes, and caches and datasets are everybody's.
 #[test]
 fn what_is_shared_may_be_shared() {
