@@ -4,7 +4,7 @@ use abi::view::explain::{Explanation, Question};
 use abi::{Request, calldata, usdc};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::change::{self, Change};
-use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
+use marketplace::demand::{Artifact, ArtifactKind, Pricing, Providers, Source, Spread};
 use marketplace::matching::{
     Reason,
     explain::{self, What},
@@ -179,6 +179,7 @@ fn demand_terms() -> demand::Terms {
         artifact: Artifact {
             hash: Hash([5; 32]),
             size: 10,
+            kind: ArtifactKind::Bundle,
             sources: vec![source],
         },
         units_per_worker: 2,
