@@ -82,6 +82,7 @@ fn parse(text: &str, decimals: u32) -> Option<u128> {
 mod tests {
     use super::{counted, flt, parse_flt, parse_usdc, usdc};
 
+    /// (P2)
     #[test]
     fn amounts_are_exact_in_both_directions() {
         for (text, millionths) in [
@@ -105,6 +106,7 @@ mod tests {
         assert_eq!(said, ["0 CUs", "1 CU", "2 CUs", "11 CUs"]);
     }
 
+    /// (P2)
     #[test]
     fn what_is_no_exact_amount_is_refused() {
         for text in [

@@ -323,6 +323,7 @@ fn every_call_survives_the_way_there_and_back() {
     assert_eq!(selectors.len(), count, "each call has its own selector");
 }
 
+/// (U2)
 #[test]
 fn accounts_of_the_ledger_and_their_addresses_belong_together() {
     use marketplace::ledger::Account;
