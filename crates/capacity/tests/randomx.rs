@@ -42,6 +42,7 @@ fn fresh(seed: &[u8], input: &[u8]) -> Digest {
     light().load(&cache(), seed).expect("memory").hash(input)
 }
 
+/// (E1)
 #[test]
 fn a_cache_gives_the_official_hashes() {
     let cache = cache();
@@ -51,6 +52,7 @@ fn a_cache_gives_the_official_hashes() {
     }
 }
 
+/// (E1)
 #[test]
 fn a_view_whose_seed_is_the_key_gives_the_official_hashes() {
     let (cache, mut vm) = (cache(), light());
@@ -65,6 +67,7 @@ fn a_view_whose_seed_is_the_key_gives_the_official_hashes() {
 }
 
 /// Without a new cache key in the view, a machine would go on with the programs of the unit before.
+/// (E2)
 #[test]
 fn a_machine_that_is_loaded_again_hashes_like_a_fresh_one() {
     let (cache, mut vm) = (cache(), light());
@@ -75,6 +78,7 @@ fn a_machine_that_is_loaded_again_hashes_like_a_fresh_one() {
     assert_eq!(hash(b"unit 1"), one);
 }
 
+/// (E1, E13)
 #[test]
 fn every_mode_gives_the_same_hashes() {
     let cache = cache();
@@ -86,6 +90,7 @@ fn every_mode_gives_the_same_hashes() {
     }
 }
 
+/// (E2, E3)
 #[test]
 fn machines_on_several_threads_share_a_cache() {
     let expected = [b"unit 0", b"unit 1", b"unit 2"].map(|seed| fresh(seed, b"input"));
@@ -107,6 +112,7 @@ fn machines_on_several_threads_share_a_cache() {
     }
 }
 
+/// (E3)
 #[cfg(target_os = "linux")]
 #[test]
 fn a_unit_more_takes_no_cache_more() {
@@ -135,6 +141,7 @@ fn a_seed_that_randomx_would_cut_is_refused() {
     assert_eq!(Cache::new(&[1; 61], Mode::fastest()).err(), Some(long));
 }
 
+/// (E3)
 #[test]
 fn a_dataset_that_is_stopped_is_not_made() {
     let (cache, control) = (cache(), Control::new());
@@ -157,6 +164,7 @@ fn a_dataset_that_is_stopped_is_not_made() {
 }
 
 /// In a process of its own, which may have 800 MB of addresses.
+/// (E4)
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_that_the_system_refuses_is_an_error() {
