@@ -103,7 +103,7 @@ pub(crate) fn find(cargo: &Path, manifest: &Path) -> Result<PathBuf, String> {
         Err(first) => metadata(cargo, manifest, &[]).map_err(|second| {
             format!(
                 "the C++ sources of RandomX are not on this machine and cannot be downloaded: run `cargo fetch --locked` \
-                 where there is a network, then build again\n  without the network: {first}\n  with it: {second}"
+                 where there is a network, then build again; without the network: {first}; with it: {second}"
             )
         })?,
     };

@@ -175,6 +175,7 @@ mod tests {
         Shape::new(1, leaves, 1).expect("a shape")
     }
 
+    /// (E10)
     #[test]
     fn leaves_are_drawn_without_repetition_and_all_if_there_are_few() {
         for seed in 0..50 {
@@ -186,6 +187,7 @@ mod tests {
         }
     }
 
+    /// (E10)
     #[test]
     fn every_pair_of_leaves_is_equally_likely() {
         let mut times: BTreeMap<_, u32> = BTreeMap::new();

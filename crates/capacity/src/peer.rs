@@ -111,6 +111,7 @@ fn peer_root(units: u16, top: &Digest) -> Digest {
 mod tests {
     use super::{BadUnits, MAX_UNITS, PeerTree};
 
+    /// (E9)
     #[test]
     fn every_unit_leads_to_the_root() {
         for count in 1..=20 {
@@ -128,6 +129,7 @@ mod tests {
         }
     }
 
+    /// (E9)
     #[test]
     fn units_without_order_or_number_are_refused() {
         let refused = |units: &[_]| PeerTree::new(units).err();

@@ -96,6 +96,7 @@ fn relabelled(statement: &Statement, thread: u8, work: &Work) -> liar::Chain {
     chain
 }
 
+/// (E5)
 #[test]
 fn honest_work_is_good_at_every_leaf() {
     let statement = statement(7, 1, 64);
@@ -105,6 +106,7 @@ fn honest_work_is_good_at_every_leaf() {
     assert_eq!([forged.count(0), forged.count(1)], [[64, 0, 0]; 2]);
 }
 
+/// (E5, E11)
 #[test]
 fn classes_of_every_size_open_every_leaf() {
     for class in 1..=16 {
@@ -133,6 +135,7 @@ fn classes_of_every_size_open_every_leaf() {
     }
 }
 
+/// (E2, E6)
 #[test]
 fn one_dataset_for_two_units_makes_every_leaf_of_the_other_bad() {
     let (first, second) = (statement(7, 1, 64), statement(8, 1, 64));
@@ -142,6 +145,7 @@ fn one_dataset_for_two_units_makes_every_leaf_of_the_other_bad() {
     assert_eq!([forged.count(0), forged.count(1)], [[0, 64, 0]; 2]);
 }
 
+/// (E2, E6)
 #[test]
 fn one_dataset_for_two_units_is_found_by_randomx_itself() {
     let (first, second) = (statement(7, 1, 2), statement(8, 1, 2));
@@ -164,6 +168,7 @@ fn one_dataset_for_two_units_is_found_by_randomx_itself() {
 }
 
 /// With the label of the left half made up, both halves can be worked on at once. Half of the leaves cannot be shown.
+/// (E5)
 #[test]
 fn a_chain_that_was_split_cannot_show_the_forged_part() {
     let statement = statement(7, 1, 64);
@@ -177,6 +182,7 @@ fn a_chain_that_was_split_cannot_show_the_forged_part() {
     }
 }
 
+/// (E5)
 #[test]
 fn leaves_that_were_skipped_are_the_ones_that_are_bad() {
     let statement = statement(7, 1, 64);
@@ -197,6 +203,7 @@ fn leaves_that_were_skipped_are_the_ones_that_are_bad() {
 }
 
 /// Whoever leaves out a step of each leaf saves half of the work, and has nothing that is good.
+/// (E5)
 #[test]
 fn a_step_left_out_of_every_leaf_makes_every_leaf_bad() {
     let statement = statement(7, 1, 16);
@@ -213,6 +220,7 @@ fn a_step_left_out_of_every_leaf_makes_every_leaf_bad() {
     assert_eq!(forged.count(0), [0, 16, 0]);
 }
 
+/// (E6)
 #[test]
 fn an_answer_copied_from_anybody_or_any_time_does_not_lead_to_the_root() {
     let mine = statement(7, 1, 16);
@@ -230,6 +238,7 @@ fn an_answer_copied_from_anybody_or_any_time_does_not_lead_to_the_root() {
 
 /// Results of others under labels of one's own: the form is right, every leaf is bad. So is work that was done before
 /// the challenge was known, and work of an epoch before.
+/// (E6)
 #[test]
 fn results_copied_from_anybody_or_any_time_make_every_leaf_bad() {
     let theirs = statement(7, 1, 16);
@@ -245,6 +254,7 @@ fn results_copied_from_anybody_or_any_time_make_every_leaf_bad() {
     }
 }
 
+/// (E6)
 #[test]
 fn one_chain_shown_for_both_threads_is_not_good() {
     let statement = statement(7, 1, 16);
@@ -255,6 +265,7 @@ fn one_chain_shown_for_both_threads_is_not_good() {
     assert_eq!(forged.count(1), [0, 0, 16]);
 }
 
+/// (E6)
 #[test]
 fn another_unit_of_the_same_peer_does_not_answer_for_this_one() {
     let (asked, other) = (statement(7, 1, 16), statement(8, 1, 16));
@@ -265,6 +276,7 @@ fn another_unit_of_the_same_peer_does_not_answer_for_this_one() {
     assert!(matches!(verdict, Verdict::Malformed(Malformed::Path(_))));
 }
 
+/// (E9)
 #[test]
 fn a_unit_that_sits_elsewhere_or_in_another_commit_is_not_there() {
     let statement = statement(7, 1, 16);
@@ -288,6 +300,7 @@ fn a_unit_that_sits_elsewhere_or_in_another_commit_is_not_there() {
     }
 }
 
+/// (E12)
 #[test]
 fn an_answer_to_another_question_is_refused() {
     let statement = statement(7, 1, 16);
@@ -314,6 +327,7 @@ fn an_answer_to_another_question_is_refused() {
     assert_eq!(nobody.inspect(&other.encode()), Err(Malformed::Leaves));
 }
 
+/// (E11)
 #[test]
 fn bytes_that_are_no_answer_are_refused_for_what_is_wrong_with_them() {
     let statement = statement(7, 1, 16);
@@ -347,6 +361,7 @@ fn bytes_that_are_no_answer_are_refused_for_what_is_wrong_with_them() {
     assert_eq!(Answer::decode(&longer), Err(NotAnAnswer::TooLong));
 }
 
+/// (E11)
 #[test]
 fn no_byte_of_an_answer_can_be_changed() {
     let statement = statement(7, 3, 5);
@@ -362,6 +377,7 @@ fn no_byte_of_an_answer_can_be_changed() {
     }
 }
 
+/// (E11)
 #[test]
 fn a_path_of_another_length_is_refused() {
     let statement = statement(7, 1, 13);

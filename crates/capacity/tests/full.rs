@@ -24,6 +24,7 @@ fn full(dataset: &Arc<Dataset>, mode: Mode) -> FullVm {
     FullVm::new(Arc::clone(dataset), mode).expect("memory")
 }
 
+/// (E1, E3)
 #[test]
 fn with_its_dataset_a_unit_hashes_as_without_it() {
     let cache = common::cache();
@@ -60,6 +61,7 @@ fn with_its_dataset_a_unit_hashes_as_without_it() {
     }
 }
 
+/// (E13)
 #[test]
 fn a_window_proven_by_two_threads_over_one_dataset_is_good() {
     let statement = statement(7, 1, 16);

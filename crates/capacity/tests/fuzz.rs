@@ -12,6 +12,7 @@ mod fuzz {
     use capacity::{Answer, Control, work::Outcome};
     use std::fs;
 
+    /// (E11)
     #[test]
     fn an_answer_is_read_or_refused_and_only_the_right_one_passes() {
         let statement = statement(7, 3, 5);
@@ -30,6 +31,7 @@ mod fuzz {
         }
     }
 
+    /// (E7)
     #[test]
     fn a_file_with_anything_in_it_leads_to_the_right_root_or_is_refused() {
         let statement = statement(7, 1, 4);

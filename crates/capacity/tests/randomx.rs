@@ -42,6 +42,7 @@ fn fresh(seed: &[u8], input: &[u8]) -> Digest {
     light().load(&cache(), seed).expect("memory").hash(input)
 }
 
+/// (E1)
 #[test]
 fn a_cache_gives_the_official_hashes() {
     let cache = cache();
@@ -51,6 +52,7 @@ fn a_cache_gives_the_official_hashes() {
     }
 }
 
+/// (E1)
 #[test]
 fn a_view_whose_seed_is_the_key_gives_the_official_hashes() {
     let (cache, mut vm) = (cache(), light());
@@ -65,6 +67,7 @@ fn a_view_whose_seed_is_the_key_gives_the_official_hashes() {
 }
 
 /// Without a new cache key in the view, a machine would go on with the programs of the unit before.
+/// (E2)
 #[test]
 fn a_machine_that_is_loaded_again_hashes_like_a_fresh_one() {
     let (cache, mut vm) = (cache(), light());
@@ -75,6 +78,7 @@ fn a_machine_that_is_loaded_again_hashes_like_a_fresh_one() {
     assert_eq!(hash(b"unit 1"), one);
 }
 
+/// (E1, E13)
 #[test]
 fn every_mode_gives_the_same_hashes() {
     let cache = cache();
@@ -86,6 +90,7 @@ fn every_mode_gives_the_same_hashes() {
     }
 }
 
+/// (E2, E3)
 #[test]
 fn machines_on_several_threads_share_a_cache() {
     let expected = [b"unit 0", b"unit 1", b"unit 2"].map(|seed| fresh(seed, b"input"));
@@ -107,6 +112,7 @@ fn machines_on_several_threads_share_a_cache() {
     }
 }
 
+/// (E3)
 #[cfg(target_os = "linux")]
 #[test]
 fn a_unit_more_takes_no_cache_more() {
@@ -135,6 +141,7 @@ fn a_seed_that_randomx_would_cut_is_refused() {
     assert_eq!(Cache::new(&[1; 61], Mode::fastest()).err(), Some(long));
 }
 
+/// (E3)
 #[test]
 fn a_dataset_that_is_stopped_is_not_made() {
     let (cache, control) = (cache(), Control::new());
@@ -154,6 +161,42 @@ fn a_dataset_that_is_stopped_is_not_made() {
     worker.stop();
     assert_eq!(handle.join().expect("it ends"), Some(Error::Stopped));
     assert!(worker.done() < Dataset::items() / 10);
+}
+
+/// In a process of its own, which may have 800 MB of addresses.
+/// (E4)
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_the_system_refuses_is_an_error() {
+    const LIMITED: &str = "MP_LIMITED";
+    if std::env::var_os(LIMITED).is_some() {
+        let no_memory = |result| matches!(result, Some(Error::NoMemory { .. }));
+        let threads = NonZeroUsize::MIN;
+        let control = Control::new();
+        let cache = Cache::new(KEY, Mode::fastest()).expect("there is enough for one");
+        assert!(no_memory(
+            Dataset::build(&cache, b"unit", Mode::fastest(), threads, &control).err()
+        ));
+        let more: Vec<_> = (0..3).map(|_| Cache::new(KEY, Mode::fastest())).collect();
+        assert!(no_memory(more.into_iter().find_map(Result::err)));
+        let (_, hash) = VECTORS[0];
+        let mut vm = light();
+        let mut loaded = vm.load(&cache, KEY).expect("there is enough again");
+        assert_eq!(hex(&loaded.hash(VECTORS[0].0.as_bytes())), hash);
+        return;
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", r#"ulimit -v 800000 && exec "$0" "$@""#])
+        .arg(std::env::current_exe().expect("a path"))
+        .args(["--exact", "memory_that_the_system_refuses_is_an_error"])
+        .env(LIMITED, "1")
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
 }
 
 /// What others rely on: a machine goes where its thread goes, and caches and datasets are everybody's.

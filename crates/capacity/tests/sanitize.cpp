@@ -1,6 +1,7 @@
 // Runs RandomX and our glue under sanitizers: `cargo xtask sanitize` builds this together with all of their C++ and C.
 // Interpreter only: sanitizers do not see what compiled programs do. Prints what it found to be wrong, and returns 1.
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -30,7 +31,7 @@ void mp_dataset_free(randomx_dataset* dataset) noexcept;
 
 namespace {
 
-int failures = 0;
+std::atomic<int> failures{0};
 
 void expect(bool holds, const char* what) {
   if (!holds) {
@@ -98,6 +99,24 @@ int main() {
   randomx_vm* plain = mp_vm_light(flags, cache);
   expect(is(hash(plain, "This is a test"), official), "the official hash, by the cache");
   mp_vm_free(plain);
+
+  // Two units at once over one cache.
+  Hash together[2];
+  std::thread threads[2];
+  for (int unit = 0; unit < 2; ++unit) {
+    threads[unit] = std::thread([&, unit] {
+      randomx_cache* own = mp_view_new(flags);
+      expect(mp_view_seed(own, cache, bytes(seeds[unit]), 6), "a seed on a thread");
+      randomx_vm* machine = mp_vm_light(flags, own);
+      together[unit] = hash(machine, "input");
+      mp_vm_free(machine);
+      mp_cache_free(own);
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  expect(together[0] == units[0] && together[1] == units[1], "units at once and one after the other");
 
   // Both ends of a dataset, filled by two threads from one view. The rest is nothing, which a machine reads as well.
   expect(mp_view_seed(view, cache, bytes(seeds[0]), 6), "the dataset's seed");

@@ -32,6 +32,7 @@ fn caches() -> Arc<Caches> {
     Arc::new(Caches::new(Mode::fastest().secure()))
 }
 
+/// (E13, E14)
 #[test]
 fn verifiers_of_many_units_share_the_caches_of_two_periods() {
     let caches = caches();
@@ -60,6 +61,7 @@ fn verifiers_of_many_units_share_the_caches_of_two_periods() {
     assert_eq!(caches.count(), MAX_CACHES);
 }
 
+/// (E14)
 #[test]
 fn a_third_cache_waits_until_one_of_two_is_not_used() {
     let caches = caches();
@@ -86,6 +88,7 @@ fn a_third_cache_waits_until_one_of_two_is_not_used() {
     assert_eq!(caches.count(), 2);
 }
 
+/// (E12, E13, E14)
 #[test]
 fn an_audit_of_a_period_that_is_not_kept_has_no_verdict() {
     let caches = caches();

@@ -41,6 +41,7 @@ fn run_for(shelf: &Shelf, statement: &Statement, steps: u32) -> (u32, u64) {
     (chain.done(), control.done())
 }
 
+/// (E5)
 #[test]
 fn the_crate_and_its_documentation_make_the_same_roots() {
     for leaves in [1, 2, 3, 8, 13] {
@@ -59,6 +60,7 @@ fn the_crate_and_its_documentation_make_the_same_roots() {
     }
 }
 
+/// (E7)
 #[test]
 fn a_chain_stops_within_a_step_and_goes_on_where_it_was() {
     let statement = statement(7, 1, 8);
@@ -72,6 +74,7 @@ fn a_chain_stops_within_a_step_and_goes_on_where_it_was() {
     }
 }
 
+/// (E7)
 #[test]
 fn a_file_torn_at_any_byte_costs_no_more_than_what_was_torn() {
     let statement = statement(7, 1, 5);
@@ -96,6 +99,7 @@ fn a_file_torn_at_any_byte_costs_no_more_than_what_was_torn() {
     }
 }
 
+/// (E7)
 #[test]
 fn a_result_that_the_disk_changed_is_made_again() {
     let statement = statement(7, 1, 5);
@@ -116,6 +120,7 @@ fn a_result_that_the_disk_changed_is_made_again() {
     }
 }
 
+/// (E8)
 #[test]
 fn work_for_another_statement_is_refused_and_kept() {
     let (mine, mut other) = (statement(7, 1, 5), statement(7, 1, 5));
@@ -131,6 +136,7 @@ fn work_for_another_statement_is_refused_and_kept() {
     assert_eq!(shelf.chains(&other).expect("files")[0].done(), 0);
 }
 
+/// (E8)
 #[test]
 fn a_file_in_the_place_of_another_is_refused() {
     let statement = statement(7, 1, 5);
@@ -142,6 +148,7 @@ fn a_file_in_the_place_of_another_is_refused() {
     assert!(matches!(refused, Err(Error::OtherStatement(_))));
 }
 
+/// (E8)
 #[test]
 fn two_do_not_work_on_one_chain() {
     let statement = statement(7, 1, 5);
@@ -153,6 +160,7 @@ fn two_do_not_work_on_one_chain() {
     assert!(folder.shelf().chains(&statement).is_ok());
 }
 
+/// (E8)
 #[test]
 fn work_of_three_windows_is_kept_besides_the_newest() {
     let folder = Folder::new();

@@ -55,9 +55,16 @@ impl DealNow {
         for (id, (worker, _)) in &self.workers {
             let bound = self.bounds.get(id).copied().unwrap_or(Bound::NONE);
             all.extend(notice_over(*id, worker, bound));
-            all.extend(commitment_over(*id, worker, bound, self.deal.ends));
+            all.extend(commitment_over(*id, worker, bound, self.outlasts(bound)));
         }
         all.into_iter().filter(|(at, _)| *at != Time::NEVER).min()
+    }
+
+    /// Whether the deal goes on when a commitment ends. One of a duration that has not begun was placed so that it
+    /// does not.
+    fn outlasts(&self, bound: Bound) -> bool {
+        let begins = self.deal.began.is_none() && self.terms.duration.is_some();
+        !begins && bound.ends < self.deal.ends
     }
 
     fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
@@ -111,15 +118,15 @@ fn commitment_over(
     id: WorkerId,
     worker: &Worker,
     bound: Bound,
-    ends: Time,
+    outlasted: bool,
 ) -> Option<(Time, Deadline)> {
     let ending = (
-        bound.ends.before(worker.notice),
+        bound.ends.before(worker.notice).max(worker.assigned),
         Deadline::CommitmentEnding(id),
     );
     let failed = bound.failed.map(|at| (at, Deadline::CommitmentFailed(id)));
     let staying = matches!(worker.stage, Stage::Assigned { .. } | Stage::Running(_));
-    let ending = (staying && bound.ends < ends).then_some(ending);
+    let ending = (staying && outlasted).then_some(ending);
     match worker.stage {
         Stage::Gone { .. } => None,
         _ => failed.into_iter().chain(ending).min(),

@@ -46,7 +46,6 @@ struct Hired {
     peer: PeerId,
     rate: u128,
     units: u128,
-    assigned: u64,
     deadline: u64,
     ran: Option<u64>,
     /// Whole millionths earned, once gone.
@@ -56,8 +55,9 @@ struct Hired {
     fees: u128,
     /// What delegators got of a payment under way.
     shared: u128,
-    /// Seconds in its provider's record.
+    /// Seconds in its provider's record: those it served, and the time up to which it was placed.
     served: u64,
+    placed: u64,
     /// Its peer said at this time that it cannot run.
     cannot: bool,
     named_stopped: bool,
@@ -97,6 +97,8 @@ pub(crate) struct Auditor {
     accepting: Option<offer::Terms>,
     standing: BTreeMap<PeerId, OfferId>,
     records: BTreeMap<ProviderId, Record>,
+    /// Unit-seconds by which the placed time in records may lie above what is known, since the last check.
+    slack: BTreeMap<ProviderId, u128>,
     payers: BTreeSet<(ProviderId, Address)>,
     capacity: capacity::Capacity,
 }
@@ -129,6 +131,7 @@ impl Auditor {
             accepting: None,
             standing: BTreeMap::new(),
             records: BTreeMap::new(),
+            slack: BTreeMap::new(),
             payers: BTreeSet::new(),
             capacity: capacity::Capacity::new(params),
         }
@@ -409,7 +412,6 @@ impl Auditor {
                     peer: *peer,
                     rate: rate.0,
                     units: units.len() as u128,
-                    assigned: now,
                     deadline: deadline.0,
                     ran: None,
                     earned: None,
@@ -417,6 +419,7 @@ impl Auditor {
                     fees: 0,
                     shared: 0,
                     served: 0,
+                    placed: now,
                     cannot: false,
                     named_stopped: false,
                     runs: self.deals.get(deal).expect("deal").terms.artifact.hash,
@@ -471,7 +474,7 @@ impl Auditor {
                 fee,
             } => {
                 let due = self.due(*worker, now);
-                self.paid(*worker);
+                self.paid(*worker, now);
                 let hired = self.workers.get_mut(worker).expect("worker");
                 let shared = std::mem::take(&mut hired.shared);
                 hired.paid += amount.0 + fee.0 + shared;
@@ -490,13 +493,40 @@ impl Auditor {
     }
 
     /// What a payment of a worker that may still run adds to its provider's record.
-    fn paid(&mut self, id: WorkerId) {
+    fn paid(&mut self, id: WorkerId, now: u64) {
         let worker = self.workers.get(&id).expect("worker");
         let (provider, deal) = (worker.provider, worker.deal);
         self.payers.insert((provider, self.deals[&deal].owner));
         if worker.earned.is_none() {
             let reported = self.reports.get(&worker.peer).copied().unwrap_or(0);
             self.serve(id, self.active(worker, reported));
+            self.place(id, now);
+        }
+    }
+
+    /// A worker was placed up to this second at least.
+    fn place(&mut self, id: WorkerId, upto: u64) {
+        let worker = &self.workers[&id];
+        let more = self.unpaused(worker.deal, worker.placed, upto);
+        let record = self.records.entry(worker.provider).or_default();
+        record.assigned += u128::from(more) * worker.units;
+        self.workers.get_mut(&id).expect("worker").placed = upto;
+    }
+
+    /// A worker that is gone was placed up to the second in which that was noticed: for one that says nothing the end of
+    /// its lease, which the event does not tell.
+    fn was_placed(&mut self, id: WorkerId, reason: GoneReason, (at, now): (u64, u64)) {
+        let worker = &self.workers[&id];
+        let upto = match reason {
+            GoneReason::CannotRun | GoneReason::Failed => now,
+            GoneReason::NeverStarted if at != worker.deadline => now,
+            _ => at,
+        };
+        self.place(id, upto.max(self.workers[&id].placed));
+        if reason == GoneReason::Silent {
+            let worker = &self.workers[&id];
+            let more = self.unpaused(worker.deal, worker.placed, now);
+            *self.slack.entry(worker.provider).or_default() += u128::from(more) * worker.units;
         }
     }
 
@@ -532,9 +562,9 @@ impl Auditor {
         } += 1;
     }
 
-    /// All but the seconds that workers were placed for are known exactly; those lie within bounds.
-    fn check_records(&self, cx: &mut Cx<'_, ReadOnly<'_>>) {
-        for (id, record) in &self.records {
+    /// All is known exactly but how long silent workers were placed, which lies within bounds; it is known afterwards.
+    fn check_records(&mut self, cx: &mut Cx<'_, ReadOnly<'_>>) {
+        for (id, record) in &mut self.records {
             let there = record::get(cx.store, *id).expect("record");
             let payers = self.payers.iter().filter(|(provider, _)| provider == id);
             let expected = Record {
@@ -543,11 +573,10 @@ impl Auditor {
                 ..*record
             };
             assert_eq!(there, expected, "record of provider {id}");
-            let of_it = self.workers.values();
-            let of_it = of_it.filter(|worker| worker.provider == *id);
-            let most = of_it.map(|worker| worker.units * u128::from(cx.now().0 - worker.assigned));
-            let bounds = there.served..=most.sum();
+            let slack = self.slack.remove(id).unwrap_or(0);
+            let bounds = record.assigned..=record.assigned + slack;
             assert!(bounds.contains(&there.assigned), "{there:?} of {bounds:?}");
+            record.assigned = there.assigned;
         }
     }
 
@@ -629,6 +658,7 @@ impl Auditor {
             self.deals.get_mut(&worker.deal).expect("deal").to_treasury += least;
         }
         self.serve(id, seconds);
+        self.was_placed(id, reason, (at, now));
         self.is_gone(id, reason);
         self.workers.get_mut(&id).expect("worker").earned = Some(earned);
     }
@@ -651,11 +681,17 @@ impl Auditor {
 
     /// Seconds a worker ran up to `upto`, without the pauses of its deal.
     fn active(&self, worker: &Hired, upto: u64) -> u64 {
-        let Some(ran) = worker.ran else { return 0 };
-        let mut seconds = upto.saturating_sub(ran);
-        for (from, to) in &self.deals.get(&worker.deal).expect("deal").pauses {
-            let (from, to) = ((*from).max(ran), to.unwrap_or(u64::MAX).min(upto));
-            seconds -= to.saturating_sub(from);
+        worker
+            .ran
+            .map_or(0, |ran| self.unpaused(worker.deal, ran, upto))
+    }
+
+    /// Seconds between, without the pauses of a deal.
+    fn unpaused(&self, deal: DealId, from: u64, upto: u64) -> u64 {
+        let mut seconds = upto.saturating_sub(from);
+        for (pause, to) in &self.deals.get(&deal).expect("deal").pauses {
+            let (pause, to) = ((*pause).max(from), to.unwrap_or(u64::MAX).min(upto));
+            seconds -= to.saturating_sub(pause);
         }
         seconds
     }
@@ -739,7 +775,7 @@ impl Auditor {
     }
 
     /// Compares all accounts and all deals with what they should be.
-    pub(crate) fn check(&self, cx: &mut Cx<'_, ReadOnly<'_>>) {
+    pub(crate) fn check(&mut self, cx: &mut Cx<'_, ReadOnly<'_>>) {
         for (user, expected) in &self.users {
             let there = ledger::balance(cx.store, Account::User(*user)).expect("balance");
             assert_eq!(there.0, *expected, "USDC of {user}");

@@ -18,14 +18,15 @@ const SPEC: [&str; 9] = [
     "time",
 ];
 
-/// Documents of other crates, and where their tests name promises. Those of `peer`, `worker` and `capacity` are left out:
-/// the first uses the letters of others, the second has numbers alone, and the tests of all three name none.
-const OTHERS: [(&str, &[&str]); 5] = [
+/// Documents of other crates, and where their tests name promises. Those of `peer` and `worker` are left out: the first
+/// uses the letters of others, the second has numbers alone, and the tests of both name none.
+const OTHERS: [(&str, &[&str]); 6] = [
     ("block", &["execution/tests/blocks"]),
     ("contract", &["execution/tests/blocks", "abi/tests/face"]),
     ("usdc", &["execution/tests/blocks", "abi/tests/face"]),
     ("client", &["client/tests", "client/src", "cli/tests/mp"]),
     ("plan", &["cli/tests/mp", "cli/src", "cli/src/plan"]),
+    ("capacity", &["capacity/tests", "capacity/src"]),
 ];
 
 /// What no test can show: B11 is about a marketplace that breaks its own promises, and nothing makes this one do so.
