@@ -270,14 +270,15 @@ fn shrink<S: Store>(cx: &mut Cx<'_, S>, now: &mut DealNow) -> Result<(), Error> 
     now.release_replaced()
 }
 
-/// Sets the end anew; a deal for which it is there ends now. (D12)
+/// Sets the end anew; a deal for which it is there ends now, and workers whose commitment is too short for it get notice.
+/// (D12)
 fn last<S: Store>(cx: &mut Cx<'_, S>, now: &mut DealNow) -> Result<(), Error> {
     now.set_end();
+    now.load_workers(cx)?;
     if now.deal.ends <= cx.now() {
-        now.load_workers(cx)?;
-        now.end(EndReason::Completed, Blame::Nobody, cx.now())?;
+        return now.end(EndReason::Completed, Blame::Nobody, cx.now());
     }
-    Ok(())
+    now.heed_commitments(cx.now())
 }
 
 /// The first step to another owner. (D14)

@@ -111,6 +111,7 @@ fn start<S: Store>(cx: &mut Cx<'_, S>, id: CommitmentId, epoch: Epoch) -> Result
     pledge.min_ask = min_ask;
     PLEDGES.put(cx.store, &peer, &pledge)?;
     now.save(cx)?;
+    bind_workers(cx, peer)?;
     revenue::hand_over(cx, peer, id, pledge.since)?;
     queue::supply_changed(cx, peer)
 }
@@ -205,6 +206,20 @@ fn idle<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
     }
     UNITS.put(cx.store, &peer, &units)?;
     queue::supply_changed(cx, peer)
+}
+
+/// Workers of a peer whose commitment begins are bound by it from now on.
+fn bind_workers<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
+    for ((_, id), ()) in BY_PEER.list(cx.store, &peer, None, MAX_UNITS.into())? {
+        // An earlier round may have ended it with its deal.
+        if let Some(worker) = worker::get(cx.store, id)? {
+            let mut now = DealNow::load(cx, worker.deal)?;
+            now.load_workers(cx)?;
+            now.heed_commitments(cx.now())?;
+            now.save(cx)?;
+        }
+    }
+    Ok(())
 }
 
 /// Lets what the end of a commitment does to a peer's workers take effect, or puts it into the index of time.

@@ -88,6 +88,8 @@ impl Units {
 /// What bounds a worker from its peer's commitment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
+    /// Since when it does.
+    pub(crate) since: Time,
     /// Until when its units are committed.
     pub(crate) ends: Time,
     /// As of when the commitment failed.
@@ -97,6 +99,7 @@ pub(crate) struct Bound {
 impl Bound {
     /// Nothing.
     pub(crate) const NONE: Self = Self {
+        since: Time(0),
         ends: Time::NEVER,
         failed: None,
     };
@@ -118,7 +121,13 @@ pub(crate) fn bound<S: Store>(
             failed = Some(super::over_at(now.commitment.status, &cx.params));
         }
     }
+    let since = if pledge.since == Time::NEVER {
+        Time(0)
+    } else {
+        pledge.since
+    };
     let bound = Bound {
+        since: since.max(assigned),
         ends: pledge.ends,
         failed,
     };

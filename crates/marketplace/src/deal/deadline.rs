@@ -67,6 +67,22 @@ impl DealNow {
         !begins && bound.ends < self.deal.ends
     }
 
+    /// Workers whose commitment leaves them no more time than their notice get it now: their deal lasts longer than it
+    /// did, or their peer's commitment has just begun. All are loaded.
+    pub(crate) fn heed_commitments(&mut self, now: Time) -> Result<(), Error> {
+        for id in self.staying() {
+            let bound = self.bounds.get(&id).copied().unwrap_or(Bound::NONE);
+            let outlasted = self.outlasts(bound);
+            let over = self.live_worker(id).and_then(|worker| {
+                commitment_over(id, worker, Bound { failed: None, ..bound }, outlasted)
+            });
+            if over.is_some_and(|(at, _)| at <= now) {
+                self.commitment_ends(id, now)?;
+            }
+        }
+        Ok(())
+    }
+
     fn meet(&mut self, at: Time, what: Deadline) -> Result<(), Error> {
         match what {
             Deadline::LeaseLapses(worker) => {
@@ -121,7 +137,7 @@ fn commitment_over(
     outlasted: bool,
 ) -> Option<(Time, Deadline)> {
     let ending = (
-        bound.ends.before(worker.notice).max(worker.assigned),
+        bound.ends.before(worker.notice).max(bound.since),
         Deadline::CommitmentEnding(id),
     );
     let failed = bound.failed.map(|at| (at, Deadline::CommitmentFailed(id)));
