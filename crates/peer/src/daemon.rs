@@ -1,14 +1,17 @@
 //! The process of a peer: observer, planner, executor and overlay around one loop.
 //!
-//! `chain` reads and calls the node, `executor` carries actions out, `keeper` keeps one worker. What a
+//! `chain` reads and calls the node, `executor` carries actions out, `keeper` keeps one worker, `prover` proves the
+//! units that have none. What a
 //! peer must remember lies in its data folder: artifacts, and for each worker a folder with its
 //! control socket. A peer that is killed is started again and goes on.
 
 mod chain;
 mod executor;
 mod keeper;
+mod prover;
 
 pub(crate) use chain::members;
+pub use prover::Prove;
 
 use crate::{
     overlay::{self, Overlay, Store},
@@ -54,6 +57,9 @@ pub struct Config {
     pub worker: Vec<String>,
     /// For each compute unit, by index, the logical processors it runs on. A unit with none is not pinned.
     pub units: Vec<Vec<u32>>,
+    /// How idle units prove themselves.
+    #[serde(default)]
+    pub prove: Prove,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,
@@ -151,6 +157,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let overlay = opening.await?;
     let listens = overlay.listens();
     let (events, heard) = mpsc::channel(EVENTS);
+    let chains = prover::Chains::new(config.prove, config.units.clone());
     let mut executor = Executor::new(
         &config,
         overlay,
@@ -158,6 +165,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         directory,
         client.clone(),
         &key,
+        chains.clone(),
         events,
     );
     let inventory = executor.inventory().await?;
@@ -173,7 +181,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let Some(report_ms) = stop.or(chain::introduce(&client, &key, endpoints)).await else {
         return Ok(());
     };
+    let folder = config.data.join("proofs");
+    executor::make_folder(&folder).map_err(|source| file(&folder, source))?;
     let settings = Settings::new(key.id(), config.units.clone(), report_ms);
+    let proving = tokio::spawn(prover::Prover::new(client, key, chains, folder).run());
     decide(
         &mut executor,
         Planner::new(settings),
@@ -182,6 +193,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         &mut stop,
     )
     .await;
+    proving.abort();
     executor.close(config.stop_workers).await;
     Ok(())
 }

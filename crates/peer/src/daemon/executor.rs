@@ -5,6 +5,7 @@ use super::{
     chain::{self, Seen},
     file,
     keeper::{Keeper, folder_name, http},
+    prover::Chains,
 };
 use crate::{
     observer::View,
@@ -50,6 +51,8 @@ pub(super) struct Executor {
     overlay: Overlay,
     store: Store,
     directory: watch::Sender<Arc<Directory>>,
+    /// What units do that have no worker.
+    chains: Chains,
     seen: Option<Seen>,
     events: mpsc::Sender<Event>,
     /// Artifacts and calls under way.
@@ -74,6 +77,7 @@ impl Executor {
         directory: watch::Sender<Arc<Directory>>,
         client: Client,
         key: &PeerKey,
+        chains: Chains,
         events: mpsc::Sender<Event>,
     ) -> Self {
         Self {
@@ -84,6 +88,7 @@ impl Executor {
             overlay,
             store,
             directory,
+            chains,
             seen: None,
             events,
             fetching: BTreeSet::new(),
@@ -107,7 +112,12 @@ impl Executor {
             let keeper = self.keeper(process.clone(), Vec::new());
             if let Ok(control) = keeper.adopt().await {
                 let (stop, stopped) = mpsc::channel(1);
-                self.keepers.spawn(keeper.resume(control, stopped));
+                let (chains, units) = (self.chains.clone(), process.units.clone());
+                chains.release(&units).await;
+                self.keepers.spawn(async move {
+                    keeper.resume(control, stopped).await;
+                    chains.take_back(&units);
+                });
                 self.keep(&process, stop, true);
                 workers.push(process);
             } else if !supervisor::lives(&keeper.control()) {
@@ -217,8 +227,14 @@ impl Executor {
         }
         let (stop, stopped) = mpsc::channel(1);
         self.keep(&process, stop, false);
+        let (chains, units) = (self.chains.clone(), process.units.clone());
         let keeper = self.keeper(process, processors);
-        self.keepers.spawn(keeper.run(stopped));
+        self.keepers.spawn(async move {
+            // Nothing of the proofs is left on the units before the worker is there.
+            chains.release(&units).await;
+            keeper.run(stopped).await;
+            chains.take_back(&units);
+        });
     }
 
     fn stop(&mut self, worker: WorkerId) {
