@@ -6,6 +6,7 @@ mod fuzz;
 mod kills;
 mod market;
 mod plans;
+mod proving;
 mod support;
 mod up;
 mod update;
