@@ -4,7 +4,8 @@
 
 use marketplace::Call;
 use marketplace::{
-    change, datacenter, deal, demand, governance, offer, peer, provider, usdc, worker,
+    audit, change, commitment, datacenter, deal, demand, governance, offer, peer, pool, provider,
+    usdc, window, worker,
 };
 
 macro_rules! calls {
@@ -86,5 +87,22 @@ calls! {
         GiveNotice: "worker give-notice",
         GiveNoticeOfAll: "worker give-notice-of-all",
         Leave: "worker leave",
+    }
+    Commitment(commitment) {
+        Create: "commitment create",
+        Deposit: "commitment deposit",
+        TakeBack: "commitment take-back",
+        Cancel: "commitment cancel",
+        Claim: "commitment claim",
+    }
+    Window(window) {
+        Commit: "window commit",
+    }
+    Audit(audit) {
+        Answer: "audit answer",
+    }
+    Pool(pool) {
+        Fund: "pool fund",
+        SetPrice: "pool set-price",
     }
 }
