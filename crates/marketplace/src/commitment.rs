@@ -30,7 +30,7 @@ pub use pledge::{PLEDGES, Pledge};
 pub use revenue::Delegated;
 pub(crate) use revenue::{charge, unbind};
 pub use reward::{Credit, Held, REWARDS, Rewards};
-pub use view::{Due, Proving, Unit, View, proving, view};
+pub use view::{Due, Proving, Unit, View, current, proving, view};
 
 use crate::call::Reply;
 use crate::cx::Cx;

@@ -82,6 +82,14 @@ pub struct Proving {
     pub committed: Option<Committed>,
 }
 
+/// The row of a commitment as of now. Writes nothing.
+///
+/// # Errors
+/// `Unknown` if there is none; out of work.
+pub fn current<S: Store>(cx: &mut Cx<'_, S>, id: CommitmentId) -> Result<Commitment, Error> {
+    Ok(CommitmentNow::load(cx, id)?.commitment)
+}
+
 /// A commitment, with all that it owes. Makes a claim to know that: what this writes must be dropped.
 ///
 /// # Errors
@@ -201,7 +209,10 @@ impl View {
             for (passed, index) in held.passed.iter().zip(0_u16..) {
                 let reward = total.reward(*passed, self.commitment.class);
                 let reward = reward.filter(|_| !held.lost.contains(&index));
-                let sum = self.held_back.0.saturating_add(reward.unwrap_or_default().0);
+                let sum = self
+                    .held_back
+                    .0
+                    .saturating_add(reward.unwrap_or_default().0);
                 self.held_back = Flt(sum);
             }
         }
