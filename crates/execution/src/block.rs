@@ -101,7 +101,7 @@ pub fn execute(rows: &Rows, book: &mut Book, block: &Block) -> Result<Outcome, F
     }
     let mut run = Run::new(rows, &head, block);
     let elapsed = Seconds((block.time_ms / 1000).saturating_sub(head.time_ms / 1000));
-    run.system(Half::Begin, |cx| marketplace::begin_block(cx, elapsed))?;
+    run.system(Half::Begin, |cx| marketplace::begin_block(cx, elapsed, &[]))?;
     for (position, bytes) in block.transactions.iter().enumerate() {
         if let Err(refusal) = run.transaction(bytes)? {
             run.skipped.push((position, refusal));

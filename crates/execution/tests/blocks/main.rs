@@ -2,6 +2,7 @@
 
 #[path = "../../../marketplace/tests/it/calls.rs"]
 mod calls;
+mod capacity;
 mod contract;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
