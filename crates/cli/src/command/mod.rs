@@ -7,6 +7,8 @@ mod node;
 mod params;
 mod peer;
 pub(crate) mod provider;
+#[cfg(test)]
+mod reference;
 pub(crate) mod testnet;
 mod up;
 
