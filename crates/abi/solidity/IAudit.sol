@@ -21,6 +21,9 @@ interface IAudit {
         bytes32 key;
         bytes32 challenge;
         bytes32 root;
+        /// How many units in that root have a lower index, and how many are in it.
+        uint16 seat;
+        uint16 seats;
         /// What the asked leaves are drawn from.
         bytes32 seed;
         uint16 leaves;

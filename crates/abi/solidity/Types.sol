@@ -66,11 +66,15 @@ struct Source {
     string endpoint;
 }
 
+/// What an artifact's bytes are: one wasi:http component, or a bundle of several by name (not supported yet).
+enum ArtifactKind { Component, Bundle }
+
 struct Artifact {
     /// BLAKE3.
     bytes32 hash;
     /// Bytes.
     uint64 size;
+    ArtifactKind kind;
     /// At most 4.
     Source[] sources;
 }

@@ -7,9 +7,6 @@ use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 const VALUE: Refusal = Refusal::Malformed {
     what: "value: one of the kinds text, integer, version, set",
 };
-const ATTESTED: Refusal = Refusal::NotYet {
-    what: "attested attributes",
-};
 const COUNT: Refusal = Refusal::Malformed {
     what: "requirement: one value; at least one for in, none for exists, a text for has",
 };
@@ -43,6 +40,7 @@ impl From<Value> for sol::Value {
                 members,
                 ..empty(ValueKind::Set)
             },
+            Value::Attested => empty(ValueKind::Attested),
         }
     }
 }
@@ -57,7 +55,7 @@ impl TryFrom<sol::Value> for Value {
             ValueKind::Integer => Ok(Self::Integer(value.integer)),
             ValueKind::Version => Ok(Self::Version(major, minor, patch)),
             ValueKind::Set => Ok(Self::Set(value.members)),
-            ValueKind::Attested => Err(ATTESTED),
+            ValueKind::Attested => Ok(Self::Attested),
             ValueKind::__Invalid => Err(VALUE),
         }
     }

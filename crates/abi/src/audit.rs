@@ -108,6 +108,8 @@ impl From<(AuditId, Audit)> for i::AuditRecord {
             key: audit.key.into(),
             challenge: audit.challenge.into(),
             root: audit.root.0.into(),
+            seat: audit.seat,
+            seats: audit.seats,
             seed: audit.seed.into(),
             leaves: audit.leaves,
             answerBy: audit.answer_by.0,

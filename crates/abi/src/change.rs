@@ -15,7 +15,7 @@ use marketplace::units::{DealId, Price, Seconds};
 
 pub(crate) fn decode(calls: Calls) -> Result<Request, Revert> {
     let (deal, change) = match calls {
-        Calls::setArtifact(c) => (c.deal, Change::Artifact(c.artifact.into())),
+        Calls::setArtifact(c) => (c.deal, Change::Artifact(c.artifact.try_into()?)),
         Calls::setTarget(c) => (c.deal, Change::Target(c.targetWorkers)),
         Calls::setLimitPrice(c) => (c.deal, Change::LimitPrice(Price(c.limitPrice))),
         Calls::setRequirements(c) => (c.deal, requirements(c)?),

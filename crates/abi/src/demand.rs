@@ -4,14 +4,14 @@ use crate::calldata::{Query, Request};
 use crate::refusal::Revert;
 use crate::sol::IDemand::{self as i, IDemandCalls as Calls};
 use crate::sol::{
-    Artifact as SolArtifact, Pricing as SolPricing, Providers as SolProviders, Source as SolSource,
-    Spread as SolSpread,
+    Artifact as SolArtifact, ArtifactKind as SolKind, Pricing as SolPricing,
+    Providers as SolProviders, Source as SolSource, Spread as SolSpread,
 };
 use alloy_primitives::{Address as SolAddress, LogData};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use marketplace::attribute::Predicate;
 use marketplace::demand::{
-    Artifact, Call, DEMANDS, Event, Pricing, Providers, Source, Spread, Terms,
+    Artifact, ArtifactKind, Call, DEMANDS, Event, Pricing, Providers, Source, Spread, Terms,
 };
 use marketplace::refusal::Object;
 use marketplace::store::Store;
@@ -71,22 +71,34 @@ impl From<Artifact> for SolArtifact {
         Self {
             hash: artifact.hash.0.into(),
             size: artifact.size,
+            kind: match artifact.kind {
+                ArtifactKind::Component => SolKind::Component,
+                ArtifactKind::Bundle => SolKind::Bundle,
+            },
             sources: artifact.sources.into_iter().map(source).collect(),
         }
     }
 }
 
-impl From<SolArtifact> for Artifact {
-    fn from(artifact: SolArtifact) -> Self {
+impl TryFrom<SolArtifact> for Artifact {
+    type Error = Refusal;
+
+    fn try_from(artifact: SolArtifact) -> Result<Self, Refusal> {
         let source = |source: SolSource| Source {
             key: PeerId(source.key.0),
             endpoint: source.endpoint,
         };
-        Self {
+        let what = "artifact kind: a component or a bundle";
+        Ok(Self {
             hash: Hash(artifact.hash.0),
             size: artifact.size,
+            kind: match artifact.kind {
+                SolKind::Component => ArtifactKind::Component,
+                SolKind::Bundle => ArtifactKind::Bundle,
+                SolKind::__Invalid => return Err(Refusal::Malformed { what }),
+            },
             sources: artifact.sources.into_iter().map(source).collect(),
-        }
+        })
     }
 }
 
@@ -197,7 +209,7 @@ impl TryFrom<i::DemandTerms> for Terms {
             .map(TryInto::try_into)
             .collect();
         Ok(Self {
-            artifact: terms.artifact.into(),
+            artifact: terms.artifact.try_into()?,
             units_per_worker: terms.unitsPerWorker,
             min_workers: terms.minWorkers,
             target_workers: terms.targetWorkers,

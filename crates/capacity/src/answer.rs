@@ -11,7 +11,7 @@
 //! ```
 //!
 //! There is one encoding of an answer: whatever decodes encodes to the same bytes. How long it must be follows from
-//! the question ([`Audit::answer_bytes`](crate::Audit::answer_bytes)); with two leaves it is about 1.5 kB.
+//! the question ([`Audit::answer_bytes`](crate::Audit::answer_bytes)); with two leaves it is about 1.5 kB. (E11)
 
 use crate::{
     Digest,

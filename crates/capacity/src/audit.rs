@@ -1,4 +1,6 @@
 //! Which leaves are asked for, and whether an answer is right.
+//!
+//! Promises (`docs/spec/capacity.md`): E10, E12, E13.
 
 use crate::{
     Answer, Digest, NotAnAnswer, Seat, Shape, Statement,

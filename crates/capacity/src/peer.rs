@@ -2,7 +2,7 @@
 //!
 //! The leaves are the [unit roots](crate::Statement::unit_root) in ascending order of unit; a unit's place in that
 //! order is its [`Seat`]. Nodes are `H("peer node", level, index, left, right)`, padded as in [`work`](crate::work);
-//! the root is `H("peer root", number of units, top)`.
+//! the root is `H("peer root", number of units, top)`. (E9)
 
 use crate::{
     Digest,

@@ -16,6 +16,8 @@
 //! All `unsafe` code of this crate is here. C++ objects are reached through four owners (`ffi.rs`), which are never
 //! null, free what they own once, and give no reference into it to Rust. What each call asks of the objects is said
 //! at the call.
+//!
+//! Promises (`docs/spec/capacity.md`): E1 to E4.
 #![allow(
     unsafe_code,
     reason = "RandomX is C++; everything outside this module is safe Rust"

@@ -1,4 +1,4 @@
-//! What a validator checks answers with: two caches for all threads, and a machine for each.
+//! What a validator checks answers with: two caches for all threads, and a machine for each. (E14)
 
 use crate::{
     Audit, Digest, Verdict,

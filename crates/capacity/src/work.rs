@@ -17,6 +17,8 @@
 //! A Merkle path thus fixes what its leaf was made from: the left siblings *are* the peaks. Whoever makes up the label
 //! of a subtree, to work on both sides of it at once, can open no leaf within it. Whoever leaves out a part `a` of the
 //! steps passes `s` openings with a probability of at most `(1 - a)^s`.
+//!
+//! Promises (`docs/spec/capacity.md`): E5 to E8.
 
 mod chain;
 mod file;

@@ -121,6 +121,7 @@ mod tests {
         counted, dollars, flt, parse_dollars, parse_flt, parse_percent, parse_usdc, percent, usdc,
     };
 
+    /// (P2)
     #[test]
     fn amounts_are_exact_in_both_directions() {
         for (text, millionths) in [
@@ -148,6 +149,7 @@ mod tests {
         assert_eq!(said, ["0 CUs", "1 CU", "2 CUs", "11 CUs"]);
     }
 
+    /// (P2)
     #[test]
     fn what_is_no_exact_amount_is_refused() {
         for text in [

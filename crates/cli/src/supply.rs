@@ -245,6 +245,7 @@ impl Peer {
                 view::Value::Version {
                     version: [major, minor, patch],
                 } => Value::Version(major, minor, patch),
+                view::Value::Attested { .. } => Value::Attested,
             };
             Attribute {
                 key: key.clone(),

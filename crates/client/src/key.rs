@@ -312,6 +312,7 @@ mod tests {
         assert_ne!(key.source_seed(), secret.0);
     }
 
+    /// (K7)
     #[test]
     fn keys_survive_their_files_and_are_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
@@ -334,6 +335,7 @@ mod tests {
         assert!(matches!(AccountKey::load(&b), Err(Error::Content { .. })));
     }
 
+    /// (K7)
     #[test]
     fn a_file_that_others_can_read_or_that_contradicts_itself_is_refused() {
         let folder = tempfile::tempdir().unwrap();

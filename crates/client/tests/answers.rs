@@ -101,6 +101,7 @@ fn reverts_with(refusal: Refusal) -> Answer {
     Answer::Error(json!({ "code": 3, "message": "execution reverted", "data": data }))
 }
 
+/// (K2)
 #[tokio::test]
 async fn a_read_is_tried_again_and_the_chain_id_is_asked_once() {
     let script = vec![Answer::Silence, Answer::Result(json!("0x7a69"))];
@@ -110,6 +111,7 @@ async fn a_read_is_tried_again_and_the_chain_id_is_asked_once() {
     assert_eq!(asked.await.unwrap(), ["eth_chainId", "eth_chainId"]);
 }
 
+/// (K8)
 #[tokio::test]
 async fn who_acts_for_an_account_waits_once_for_what_it_has_sent() {
     let counts = ["0x6", "0x7", "0x7", "0x7", "0x10", "0x10"];
@@ -125,6 +127,7 @@ async fn who_acts_for_an_account_waits_once_for_what_it_has_sent() {
     );
 }
 
+/// (K1)
 #[tokio::test]
 async fn a_node_that_never_answers_is_given_up() {
     let (client, asked) = node(vec![Answer::Silence; 3]).await;
@@ -136,6 +139,7 @@ async fn a_node_that_never_answers_is_given_up() {
     assert_eq!(asked.await.unwrap().len(), 3);
 }
 
+/// (K1)
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_not_read() {
     let (client, asked) = node(vec![Answer::Bytes(1 << 30); 3]).await;
@@ -144,6 +148,7 @@ async fn an_answer_that_is_too_long_is_not_read() {
     asked.await.unwrap();
 }
 
+/// (K2)
 #[tokio::test]
 async fn an_answer_of_another_shape_is_an_error_and_not_tried_again() {
     let (client, asked) = node(vec![Answer::Result(json!({ "height": 7 }))]).await;
@@ -163,6 +168,7 @@ async fn what_does_not_exist_is_named() {
     assert_eq!(asked.await.unwrap(), ["market_deal"]);
 }
 
+/// (K4)
 #[tokio::test]
 async fn a_call_that_would_be_refused_is_not_sent() {
     let refusal = Refusal::Unknown(Object::Deal(DealId(7)));
@@ -176,6 +182,7 @@ async fn a_call_that_would_be_refused_is_not_sent() {
     assert_eq!(asked.await.unwrap(), ["eth_estimateGas"]);
 }
 
+/// (K3)
 #[tokio::test]
 async fn a_transaction_is_handed_over_once_and_named_when_it_is_lost_on_the_way() {
     let mut script = until_submission();
@@ -206,6 +213,7 @@ async fn a_transaction_is_handed_over_once_and_named_when_it_is_lost_on_the_way(
     assert_eq!(asked.len(), 6, "{asked:?}");
 }
 
+/// (K5)
 #[tokio::test]
 async fn a_transaction_that_failed_in_its_block_says_why() {
     let hash = format!("0x{}", "22".repeat(32));

@@ -15,7 +15,8 @@ use alloy_consensus::{
 };
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use around::Half;
-use marketplace::units::Seconds;
+use marketplace::audit::Verdict;
+use marketplace::units::{AuditId, Seconds};
 use marketplace::{Book, Event};
 use revm::ExecuteEvm as _;
 use revm::context_interface::result::ExecutionResult;
@@ -41,6 +42,8 @@ pub struct Block {
     pub beacon: B256,
     /// Account that earns its tips.
     pub fee_account: Address,
+    /// Verdicts that it lists, for the marketplace; what there is nothing to judge for does nothing. (B12)
+    pub verdicts: Vec<(AuditId, Verdict)>,
     /// Encoded signed transactions (EIP-2718), in their order.
     pub transactions: Vec<Bytes>,
 }
@@ -101,7 +104,9 @@ pub fn execute(rows: &Rows, book: &mut Book, block: &Block) -> Result<Outcome, F
     }
     let mut run = Run::new(rows, &head, block);
     let elapsed = Seconds((block.time_ms / 1000).saturating_sub(head.time_ms / 1000));
-    run.system(Half::Begin, |cx| marketplace::begin_block(cx, elapsed, &[]))?;
+    run.system(Half::Begin, |cx| {
+        marketplace::begin_block(cx, elapsed, &block.verdicts)
+    })?;
     for (position, bytes) in block.transactions.iter().enumerate() {
         if let Err(refusal) = run.transaction(bytes)? {
             run.skipped.push((position, refusal));

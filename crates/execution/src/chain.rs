@@ -2,8 +2,10 @@
 
 use crate::fault::Fault;
 use crate::state::table::{HASHES, HEAD, HeadRow};
-use crate::state::{Overlay, Rows};
+use crate::state::{Diff, Overlay, Rows};
 use alloy_primitives::{Address, B256};
+use marketplace::time::CLOCK;
+use marketplace::units::Time;
 
 /// The newest executed block, and what the chain counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,24 @@ pub struct Head {
 /// [`Fault::Corrupt`] if there is no genesis yet or the row cannot be decoded.
 pub fn head(rows: &Rows) -> Result<Head, Fault> {
     read_head(&Overlay::new(rows))
+}
+
+/// Protocol time of the newest executed block.
+///
+/// # Errors
+/// [`Fault::Corrupt`] if there is no genesis yet or the row cannot be decoded.
+pub fn time(rows: &Rows) -> Result<Time, Fault> {
+    let missing = || Fault::Corrupt {
+        key: CLOCK.key(&()),
+    };
+    let clock = Overlay::new(rows).read(&CLOCK, &())?;
+    Ok(clock.ok_or_else(missing)?.now)
+}
+
+/// Protocol time of the block with these changes; `None` if they do not touch the clock.
+pub fn time_after(diff: &Diff) -> Option<Time> {
+    let row = diff.get(&CLOCK.key(&()))?.as_deref()?;
+    Some(CLOCK.decode_row(row)?.now)
 }
 
 pub(crate) fn read_head(overlay: &Overlay<'_>) -> Result<Head, Fault> {

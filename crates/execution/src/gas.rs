@@ -20,7 +20,8 @@ pub(crate) const WRITE: u64 = 5_000;
 pub(crate) const WRITE_BYTE: u64 = 40;
 /// Passing a row that this block removed.
 pub(crate) const PASS: u64 = 100;
-/// A step of computing without rows.
+/// A step of computing without rows. What validators compute in the background (`audit`), off the way of blocks, is
+/// counted at 20 microseconds of a reference core a step, so that one gas pays for one of them.
 pub(crate) const STEP: u64 = 20;
 /// Checking the signature of a message, as the precompile costs.
 pub(crate) const SIGNATURE: u64 = 3_000;

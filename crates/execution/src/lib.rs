@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod admission;
+pub mod audit;
 pub mod block;
 pub mod call;
 pub mod chain;

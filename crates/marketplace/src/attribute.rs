@@ -15,6 +15,8 @@ pub enum Value {
     Version(u32, u32, u32),
     /// A set of texts.
     Set(Vec<String>),
+    /// What somebody else vouches for; not supported yet.
+    Attested,
 }
 
 /// A claim about an object, such as `cpu.arch = "x86_64"`.
@@ -146,6 +148,10 @@ fn check_value(value: &Value) -> Result<(), Error> {
             set.iter()
                 .try_for_each(|text| check_text("member of a set", text))
         }
+        Value::Attested => Err(Refusal::NotYet {
+            what: "attested attributes",
+        }
+        .into()),
         Value::Integer(_) | Value::Version(..) => Ok(()),
     }
 }

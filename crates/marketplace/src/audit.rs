@@ -57,6 +57,10 @@ pub struct Audit {
     pub challenge: [u8; 32],
     /// The root that the peer committed to for the window.
     pub root: Hash,
+    /// How many of the units in that root have a lower index.
+    pub seat: u16,
+    /// How many units are in that root.
+    pub seats: u16,
     /// What the asked leaves are drawn from.
     pub seed: [u8; 32],
     /// How many leaves are asked for.
@@ -166,8 +170,10 @@ pub enum Event {
     },
 }
 
-/// Steps of computing that an answer is charged for each leaf: validators hash for it.
-const STEPS_PER_LEAF: u64 = 10_000;
+/// Steps of computing that an answer is charged, since validators hash for it: to bring a unit's programs up, and for
+/// each hash. A step stands for 20 microseconds of a core.
+const RESEED_STEPS: u64 = 100;
+const HASH_STEPS: u64 = 2_500;
 
 /// One handler for each call.
 pub(crate) fn apply<S: Store>(cx: &mut Cx<'_, S>, call: Call) -> Result<Reply, Error> {
@@ -191,8 +197,9 @@ fn answer<S: Store>(cx: &mut Cx<'_, S>, id: AuditId, bytes: Vec<u8>) -> Result<(
     let open = audit.answer.is_none() && audit.answer_by != Time::NEVER;
     let open = open && cx.now() <= audit.answer_by;
     ensure(open, Refusal::WrongState { object, state })?;
-    cx.store
-        .step(STEPS_PER_LEAF.saturating_mul(audit.leaves.into()))?;
+    let hashes = cx.params.steps_per_leaf.saturating_mul(audit.leaves.into());
+    let steps = hashes.saturating_mul(HASH_STEPS);
+    cx.store.step(steps.saturating_add(RESEED_STEPS))?;
     let due = cx.now().after(Seconds(cx.params.verdict_delay_seconds));
     OPEN.delete(cx.store, &(audit.answer_by, id))?;
     ANSWERED.put(cx.store, &(due, id), &())?;
@@ -285,6 +292,9 @@ fn ask<S: Store>(
         return Ok(());
     };
     let mut commitment = COMMITMENTS.must(cx.store, &committed.commitment)?;
+    let below = committed.seats.partition_point(|other| *other < unit);
+    let seat = u16::try_from(below).unwrap_or(u16::MAX);
+    let seats = u16::try_from(committed.seats.len()).unwrap_or(u16::MAX);
     let period = cx.params.key_period(window);
     let key = KEYS.get(cx.store, &period)?.unwrap_or_default();
     let id = AuditId(time::next_id(cx.store, COUNTER)?);
@@ -300,6 +310,8 @@ fn ask<S: Store>(
         key,
         challenge: row.challenge.unwrap_or_default(),
         root: committed.root,
+        seat,
+        seats,
         seed: derive("marketplace+ audit 1", cx.params.chain_id, id.0, seed),
         leaves: AUDIT_LEAVES,
         answer_by,

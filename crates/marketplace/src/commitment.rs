@@ -6,12 +6,12 @@
 //!                   +-> (closed, all deposits back)
 //! ```
 //! Promises (`docs/spec/commitment.md`):
-//! - K1: price, class, share, lowest ask and the parameters that act at creation are fixed then.
-//! - K2: until it is full, a delegator takes its deposit back and the provider cancels; after `collateral_wait_epochs`
+//! - H1: price, class, share, lowest ask and the parameters that act at creation are fixed then.
+//! - H2: until it is full, a delegator takes its deposit back and the provider cancels; after `collateral_wait_epochs`
 //!   anybody closes it.
-//! - K3: a full one starts with the next epoch, or when the one before it ends.
-//! - K4: from its creation until it is over and no unit serves, units of its peer are neither added nor removed.
-//! - K5: what becomes of it is found when it is next touched, and acts as of its own epoch.
+//! - H3: a full one starts with the next epoch, or when the one before it ends.
+//! - H4: from its creation until it is over and no unit serves, units of its peer are neither added nor removed.
+//! - H5: what becomes of it is found when it is next touched, and acts as of its own epoch.
 
 mod agenda;
 mod claim;
@@ -391,7 +391,7 @@ fn create<S: Store>(cx: &mut Cx<'_, S>, new: &New) -> Result<Reply, Error> {
     Ok(Reply::Commitment(id))
 }
 
-/// Collateral of a unit of this class, at the price of now. (K1)
+/// Collateral of a unit of this class, at the price of now. (H1)
 fn per_unit<S: Store>(cx: &mut Cx<'_, S>, class: u8) -> Result<Flt, Error> {
     const WEI: u128 = 1_000_000_000_000_000_000;
     let price = pool::fresh_price(cx)?.ok_or(Refusal::StalePrice)?;
@@ -447,7 +447,7 @@ fn deposit<S: Store>(cx: &mut Cx<'_, S>, id: CommitmentId) -> Result<(), Error> 
     COMMITMENTS.put(cx.store, &id, &commitment)
 }
 
-/// Its collateral is complete: it starts with the next epoch, or when the one before it ends. (K3)
+/// Its collateral is complete: it starts with the next epoch, or when the one before it ends. (H3)
 fn fill<S: Store>(
     cx: &mut Cx<'_, S>,
     id: CommitmentId,
@@ -505,7 +505,7 @@ fn give_back<S: Store>(
     Ok(())
 }
 
-/// (K2)
+/// (H2)
 fn cancel<S: Store>(cx: &mut Cx<'_, S>, id: CommitmentId) -> Result<(), Error> {
     let commitment = waiting(cx, id)?;
     let params = params_of(cx, &commitment)?;

@@ -33,13 +33,24 @@ pub struct Source {
     pub endpoint: String,
 }
 
-/// What workers run: a bundle of at most 16 named `wasi:http` components.
+/// What the bytes of an artifact are.
+#[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ArtifactKind {
+    /// One `wasi:http` component.
+    Component,
+    /// A bundle of at most 16 of them, by name; not supported yet.
+    Bundle,
+}
+
+/// What workers run.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
     /// BLAKE3 hash.
     pub hash: Hash,
     /// Size in bytes.
     pub size: u64,
+    /// What the bytes are.
+    pub kind: ArtifactKind,
     /// Who holds the bytes, at most 4.
     pub sources: Vec<Source>,
 }
@@ -293,17 +304,21 @@ impl Providers {
 }
 
 impl Artifact {
-    /// An artifact that nobody is named to hold.
+    /// A component that nobody is named to hold.
     #[must_use]
     pub fn new(hash: Hash, size: u64) -> Self {
         Self {
             hash,
             size,
+            kind: ArtifactKind::Component,
             sources: Vec::new(),
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
+        let what = "bundles of components";
+        let component = self.kind == ArtifactKind::Component;
+        ensure(component, Refusal::NotYet { what })?;
         within("artifact size", self.size.into(), 1, MAX_ARTIFACT.into())?;
         long("sources", self.sources.len(), 0, MAX_ENDPOINTS)?;
         self.sources

@@ -3,8 +3,8 @@
 //! FLT outside the marketplace is the native coin: it comes in with a call, and goes out when the call is done.
 //!
 //! Promises (`docs/spec/ledger.md`):
-//! - L4: the sum of all purses is the row `flt_held`, which only money that comes in or goes out changes.
-//! - L5: no purse is negative; an empty one has no row.
+//! - L7: the sum of all purses is the row `flt_held`, which only money that comes in or goes out changes.
+//! - L8: no purse is negative; an empty one has no row.
 
 use crate::cx::Cx;
 use crate::refusal::{Error, fault};

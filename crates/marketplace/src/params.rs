@@ -158,6 +158,8 @@ params! {
     pool_floor_gwei: 1_000_000_000_000, 0..=18_000_000_000_000_000_000, "gwei of FLT", Now, "Smallest pool of an epoch, and the first.";
     pool_cap_gwei: 3_000_000_000_000, 0..=18_000_000_000_000_000_000, "gwei of FLT", Now, "Largest pool of an epoch.";
     pool_step_ppm: 100_000, 0..=1_000_000, "ppm", Now, "Most by which the pool grows or shrinks from one epoch to the next.";
+    leaves_per_class: 32_768, 1..=1_048_576, "leaves", Never, "Leaves that each chain (thread) of a unit computes in a window, for each class.";
+    steps_per_leaf: 4, 1..=64, "hashes", Never, "RandomX hashes one after another for a leaf.";
     reward_cap_ppm: 2_000_000, 0..=1_000_000_000, "ppm", Now, "Most that a unit earns in an epoch, as a part of what it is to earn; 0: no cap.";
     faucet_usdc: 0, 0..=1_000_000_000_000_000, "millionths of USDC", Now, "Most that one faucet call gives; 0 switches the faucet off.";
 }

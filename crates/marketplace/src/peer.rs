@@ -419,7 +419,7 @@ fn remove_units<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, count: u16) -> Result<
     deposit::give_back(cx, cx.caller(), share)
 }
 
-/// Refuses to change how many units a peer has while they are committed. (K4)
+/// Refuses to change how many units a peer has while they are committed. (H4)
 fn unfrozen<S: Store>(cx: &mut Cx<'_, S>, id: PeerId, units: &Units) -> Result<(), Error> {
     let frozen = commitment::frozen(cx, id, units)?;
     ensure(!frozen, Refusal::PeerCommitted(id))
@@ -459,7 +459,7 @@ pub(crate) struct Taken {
     pub(crate) delegated: Vec<Delegated>,
 }
 
-/// Gives the lowest units of a peer that may be matched to a worker. (S5, P8)
+/// Gives the lowest units of a peer that may be matched to a worker. (S5, V8)
 pub(crate) fn take_units<S: Store>(
     cx: &mut Cx<'_, S>,
     id: PeerId,

@@ -1,19 +1,20 @@
 //! The pool of rewards of each epoch, the price of FLT, and the fund that both are paid from.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - R1: the pool of an epoch is what its units were to earn, moved by at most `pool_step_ppm` from the pool before,
+//! - Z1: the pool of an epoch is what its units were to earn, moved by at most `pool_step_ppm` from the pool before,
 //!   within its floor and cap; without units that owed, or with a stale price, it stays.
-//! - R2: units share the pool by windows passed × class; each gets at most `reward_cap_ppm` of what it was to earn.
-//! - R3: rewards come from a fund that was filled before, and are never more than it holds.
-//! - R4: the oracle states price and target within the bounds of the parameters.
+//! - Z2: units share the pool by windows passed × class; each gets at most `reward_cap_ppm` of what it was to earn.
+//! - Z3: rewards come from a fund that was filled before, and are never more than it holds.
+//! - Z4: the oracle states price and target within the bounds of the parameters.
 
 use crate::call::Reply;
 use crate::cx::Cx;
 use crate::flt::{self, Purse};
+use crate::params::Params;
 use crate::refusal::{Error, Refusal, Role, ensure, fault, within};
 use crate::store::Store;
 use crate::table::Table;
-use crate::units::{Epoch, Flt, Seconds, Time, mul_div};
+use crate::units::{Address, Epoch, Flt, Seconds, Time, mul_div};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// What the oracle said last.
@@ -34,6 +35,8 @@ pub struct Share {
     pub weight: u64,
     /// Units that owed a window × class.
     pub owing: u64,
+    /// Units that earn × class.
+    pub earning: u64,
 }
 
 /// An epoch: what all commitments proved in it, and once it is closed what that earns.
@@ -50,7 +53,7 @@ pub struct Total {
 }
 
 impl Total {
-    /// What a unit of a class earned that passed so many windows. (R2)
+    /// What a unit of a class earned that passed so many windows. (Z2)
     #[must_use]
     pub fn reward(&self, passed: u16, class: u8) -> Option<Flt> {
         let weight = u128::from(passed).checked_mul(class.into())?;
@@ -91,7 +94,7 @@ pub enum Event {
     /// Somebody filled the fund.
     Funded {
         /// Who.
-        from: crate::units::Address,
+        from: Address,
         /// With how much.
         amount: Flt,
     },
@@ -135,7 +138,7 @@ fn fund<S: Store>(cx: &mut Cx<'_, S>) -> Result<(), Error> {
     Ok(())
 }
 
-/// (R4)
+/// (Z4)
 fn set_price<S: Store>(cx: &mut Cx<'_, S>, price: u64, reward: u64) -> Result<(), Error> {
     cx.authenticate(cx.params.oracle, Role::Oracle)?;
     let bounds = (cx.params.min_flt_price_micro, cx.params.max_flt_price_micro);
@@ -182,19 +185,20 @@ pub(crate) fn add_share<S: Store>(
     }
     total.share.weight = total.share.weight.saturating_add(share.weight);
     total.share.owing = total.share.owing.saturating_add(share.owing);
+    total.share.earning = total.share.earning.saturating_add(share.earning);
     total.creditors = total.creditors.saturating_add((share.weight > 0).into());
     TOTALS.put(cx.store, &epoch, &total)
 }
 
-/// Closes an epoch that all commitments are counted in: its pool leaves the fund. (R1, R3)
+/// Closes an epoch that all commitments are counted in: its pool leaves the fund. (Z1, Z3)
 pub(crate) fn close<S: Store>(cx: &mut Cx<'_, S>, epoch: Epoch) -> Result<(), Error> {
     if cx.params.windows_per_epoch == 0 {
         return Ok(());
     }
     let mut total = TOTALS.get(cx.store, &epoch)?.unwrap_or_default();
-    let target = target(cx)?;
     let before = pool(cx.store)?;
-    let pool = next_pool(cx, before, total.share.owing, target)?;
+    let fresh = fresh_price(cx)?;
+    let pool = next_pool(&cx.params, before, total.share.owing, fresh)?;
     if Some(pool) != before {
         POOL.put(cx.store, &(), &pool)?;
     }
@@ -217,50 +221,52 @@ pub(crate) fn close<S: Store>(cx: &mut Cx<'_, S>, epoch: Epoch) -> Result<(), Er
             false => TOTALS.delete(cx.store, &epoch),
         };
     }
-    flt::transfer(cx, Purse::Fund, Purse::Pool(epoch), paid)?;
     total.pool = Some(paid);
-    let cap = target.filter(|_| cx.params.reward_cap_ppm > 0);
-    total.cap = cap.and_then(|target| target.part(cx.params.reward_cap_ppm));
+    // A stale price bounds a reward still.
+    let last = PRICE.get(cx.store, &())?;
+    let last = last.filter(|_| cx.params.reward_cap_ppm > 0);
+    let target = last.and_then(|price| price.wanted(1));
+    total.cap = target.and_then(|target| target.part(cx.params.reward_cap_ppm));
+    // What the cap leaves stays in the fund.
+    let most = match total.cap {
+        Some(cap) => cap.0.saturating_mul(share.earning.into()),
+        None => u128::MAX,
+    };
+    let taken = Flt(paid.0.min(most));
+    flt::transfer(cx, Purse::Fund, Purse::Pool(epoch), taken)?;
     TOTALS.put(cx.store, &epoch, &total)
 }
 
-/// What a unit of class 1 is to earn in an epoch, in FLT; None with a stale price.
-fn target<S: Store>(cx: &mut Cx<'_, S>) -> Result<Option<Flt>, Error> {
-    const WEI: u128 = 1_000_000_000_000_000_000;
-    let price = fresh_price(cx)?;
-    Ok(price.and_then(|price| {
-        let (reward, flt) = (price.reward_usd_micro, price.flt_price_micro);
-        mul_div(reward.into(), WEI, flt.into()).map(Flt)
-    }))
+impl Price {
+    /// What units of so many classes together are to earn in an epoch, rounded down once.
+    fn wanted(&self, classes: u64) -> Option<Flt> {
+        const WEI: u128 = 1_000_000_000_000_000_000;
+        let usd = u128::from(classes).checked_mul(self.reward_usd_micro.into())?;
+        mul_div(usd, WEI, self.flt_price_micro.into()).map(Flt)
+    }
 }
 
-/// (R1)
-fn next_pool<S: Store>(
-    cx: &mut Cx<'_, S>,
+/// The pool after one of `before`, when units of so many classes owed. (Z1)
+fn next_pool(
+    params: &Params,
     before: Option<Flt>,
     owing: u64,
-    target: Option<Flt>,
+    price: Option<Price>,
 ) -> Result<Flt, Error> {
-    const WEI: u128 = 1_000_000_000_000_000_000;
     let gwei = |amount: u64| u128::from(amount).saturating_mul(1_000_000_000);
-    let floor = gwei(cx.params.pool_floor_gwei);
-    let cap = gwei(cx.params.pool_cap_gwei).max(floor);
+    let floor = gwei(params.pool_floor_gwei);
+    let cap = gwei(params.pool_cap_gwei).max(floor);
     let before = before.unwrap_or(Flt(floor));
-    let price = fresh_price(cx)?;
-    let (Some(price), Some(_), true) = (price, target, owing > 0) else {
+    let (Some(price), true) = (price, owing > 0) else {
         return Ok(before);
     };
-    // Multiplied first, so that nothing is lost before the one division.
-    let wanted = u128::from(owing).checked_mul(price.reward_usd_micro.into());
-    let wanted = wanted.and_then(|usd| mul_div(usd, WEI, price.flt_price_micro.into()));
-    let step = cx.params.pool_step_ppm;
+    let step = params.pool_step_ppm;
     let least = before.part_up(1_000_000_u64.saturating_sub(step));
     let most = before.part(1_000_000_u64.saturating_add(step));
-    let bounds = wanted.zip(least.zip(most));
+    let bounds = price.wanted(owing).zip(least.zip(most));
     let (wanted, (least, most)) = bounds.ok_or_else(|| fault("a pool beyond 128 bits"))?;
-    Ok(Flt(wanted
-        .clamp(least.0, most.0.max(least.0))
-        .clamp(floor, cap)))
+    let wanted = wanted.clamp(least, most.max(least));
+    Ok(Flt(wanted.0.clamp(floor, cap)))
 }
 
 /// The pool of the epoch that was closed last; None before the first.
@@ -310,4 +316,107 @@ pub(crate) fn credited<S: Store>(
     TOTALS.delete(cx.store, &epoch)?;
     let rest = flt::purse(cx.store, Purse::Pool(epoch))?;
     flt::transfer(cx, Purse::Pool(epoch), Purse::Fund, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Price, Share, Total, next_pool};
+    use crate::params::Params;
+    use crate::units::{Flt, Time};
+
+    const FLT: u128 = 1_000_000_000_000_000_000;
+
+    /// Pools of so many epochs, in millionths of FLT, of so many units of class 1 that are to earn $0.33 each.
+    fn pools(from: u128, units: u64, flt_price_micro: u64, epochs: usize) -> Vec<u128> {
+        let params = Params::default();
+        let price = Price {
+            flt_price_micro,
+            reward_usd_micro: 330_000,
+            at: Time(0),
+        };
+        let mut pool = Flt(from * FLT);
+        let next = |_| {
+            pool = next_pool(&params, Some(pool), units, Some(price)).expect("a pool");
+            assert_eq!(
+                pool.0 % (FLT / 100_000_000),
+                0,
+                "of these, nothing is rounded"
+            );
+            pool.0 / (FLT / 100_000_000)
+        };
+        (0..epochs).map(next).collect()
+    }
+
+    /// Z1, example 15.
+    #[test]
+    fn the_pool_grows_and_shrinks_by_a_tenth_and_does_not_overshoot() {
+        let grown = [
+            165_000_000_000,
+            181_500_000_000,
+            199_650_000_000,
+            219_615_000_000,
+            241_576_500_000,
+            265_734_150_000,
+            292_307_565_000,
+            300_000_000_000,
+            300_000_000_000,
+            300_000_000_000,
+        ];
+        assert_eq!(pools(1_500, 10_000, 1_000_000, 10), grown);
+        let shrunk = [
+            135_000_000_000,
+            121_500_000_000,
+            109_350_000_000,
+            100_000_000_000,
+            100_000_000_000,
+        ];
+        assert_eq!(pools(1_500, 1_000, 1_000_000, 5), shrunk);
+        assert_eq!(pools(1_500, 5_000, 1_000_000, 3), [165_000_000_000; 3]);
+        assert_eq!(pools(1_650, 5_000, 500_000, 1), [181_500_000_000]);
+    }
+
+    /// Z1.
+    #[test]
+    fn the_pool_stays_without_units_or_without_a_price() {
+        let (params, pool) = (Params::default(), Flt(1_500 * FLT));
+        let price = Price {
+            flt_price_micro: 1_000_000,
+            reward_usd_micro: 330_000,
+            at: Time(0),
+        };
+        for (units, price) in [(0, Some(price)), (10, None)] {
+            assert_eq!(next_pool(&params, Some(pool), units, price), Ok(pool));
+        }
+        assert_eq!(next_pool(&params, None, 0, None), Ok(Flt(1_000 * FLT)));
+    }
+
+    /// Z2, example 16: the cap is switched off in it.
+    #[test]
+    fn units_share_the_pool_by_windows_and_class() {
+        let total = Total {
+            share: Share {
+                weight: 184,
+                owing: 5,
+                earning: 4,
+            },
+            creditors: 1,
+            pool: Some(Flt(1_500 * FLT)),
+            cap: None,
+        };
+        let shares = [(47, 1), (45, 1), (0, 1), (46, 2)];
+        let rewards = shares.map(|(passed, class)| total.reward(passed, class).expect("fits").0);
+        let expected = [
+            383_152_173_913_043_478_260,
+            366_847_826_086_956_521_739,
+            0,
+            750_000_000_000_000_000_000,
+        ];
+        assert_eq!(rewards, expected);
+        assert_eq!(1_500 * FLT - rewards.iter().sum::<u128>(), 1);
+        let capped = Total {
+            cap: Some(Flt(FLT)),
+            ..total
+        };
+        assert_eq!(capped.reward(46, 2), Some(Flt(2 * FLT)));
+    }
 }

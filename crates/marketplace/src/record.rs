@@ -21,7 +21,7 @@ pub struct Record {
     pub served: u128,
     /// Workers that did not run in time.
     pub never_started: u64,
-    /// Workers that ran, until their peer said that they do no more.
+    /// Workers that ran, until their peer said that they do no more, or its commitment failed.
     pub failed: u64,
     /// Workers whose peer did not report in time.
     pub silent: u64,
@@ -54,7 +54,10 @@ impl Record {
     pub(crate) fn gone(&mut self, reason: GoneReason, blame: Blame) {
         let count = match (reason, blame) {
             (GoneReason::NeverStarted, Blame::Provider) => &mut self.never_started,
-            (GoneReason::Failed, Blame::Provider) => &mut self.failed,
+            (
+                GoneReason::Failed | GoneReason::CommitmentFailed | GoneReason::Fraud,
+                Blame::Provider,
+            ) => &mut self.failed,
             (GoneReason::Silent, Blame::Provider) => &mut self.silent,
             (GoneReason::Declined, Blame::Provider) => &mut self.declined,
             (GoneReason::Left, Blame::Provider) => &mut self.left,

@@ -5,12 +5,12 @@
 //!   -> drawn (two blocks later) -> answers -> verdicts -> it counts, at its own verdict time
 //! ```
 //! Promises (`docs/spec/commitment.md`):
-//! - P1: a window's challenge is the beacon of the second block after its first, so nobody knew it before; one whose
+//! - V1: a window's challenge is the beacon of the second block after its first, so nobody knew it before; one whose
 //!   challenge comes later than `commit_grace_seconds` after its beginning is void: nobody owes it.
-//! - P2: a peer commits once to a window, from its challenge on until `commit_grace_seconds` after its end.
-//! - P3: a window counts at its verdict time, a fixed distance after its end, and in the epoch in which that lies.
-//! - P4: the first window of an epoch is owed by nobody: units build their datasets.
-//! - P5: a cache key holds for `key_epochs` and is drawn at least two windows before.
+//! - V2: a peer commits once to a window, from its challenge on until `commit_grace_seconds` after its end.
+//! - V3: a window counts at its verdict time, a fixed distance after its end, and in the epoch in which that lies.
+//! - V4: the first window of an epoch is owed by nobody: units build their datasets.
+//! - V5: a cache key holds for `key_epochs` and is drawn at least two windows before.
 
 use crate::audit;
 use crate::call::Reply;
@@ -51,7 +51,9 @@ pub struct Committed {
     pub root: Hash,
     /// How many entries other peers made before.
     pub before: u64,
-    /// Indices of the units, ascending.
+    /// Indices of the units whose roots are in it, ascending.
+    pub seats: Vec<u16>,
+    /// Of those, the ones that count: they did not serve.
     pub units: Vec<u16>,
 }
 
@@ -169,13 +171,13 @@ impl Params {
             .after(Seconds(self.commit_grace_seconds))
     }
 
-    /// When a window counts. (P3)
+    /// When a window counts. (V3)
     #[must_use]
     pub fn verdict_time(&self, window: u64) -> Time {
         self.window_ends(window).after(self.window_over())
     }
 
-    /// The epoch in which a window counts. (P3)
+    /// The epoch in which a window counts. (V3)
     #[must_use]
     pub fn counts_in(&self, window: u64) -> Epoch {
         self.verdict_time(window).epoch(self.epoch())
@@ -209,13 +211,13 @@ impl Params {
         self.window_begins(window).epoch(self.epoch())
     }
 
-    /// Whether a window is the first of an epoch. (P4)
+    /// Whether a window is the first of an epoch. (V4)
     #[must_use]
     pub fn builds(&self, window: u64) -> bool {
         window.checked_rem(self.windows_per_epoch) == Some(0)
     }
 
-    /// The key period of a window. (P5)
+    /// The key period of a window. (V5)
     #[must_use]
     pub fn key_period(&self, window: u64) -> u64 {
         let epochs = window.checked_div(self.windows_per_epoch).unwrap_or(0);
@@ -278,13 +280,13 @@ fn begin<S: Store>(cx: &mut Cx<'_, S>, next: u64, window: u64) -> Result<(), Err
     WINDOWS.put(cx.store, &window, &row)
 }
 
-/// Whether a window can be owed, and committed to. (P1, P4)
+/// Whether a window can be owed, and committed to. (V1, V4)
 #[must_use]
 pub fn owable(params: &Params, window: u64, row: &Window) -> bool {
     row.challenge.is_some() && !params.builds(window)
 }
 
-/// Gives the newest window its challenge, in its time, and the next key period its key. (P1, P5)
+/// Gives the newest window its challenge, in its time, and the next key period its key. (V1, V5)
 fn challenge<S: Store>(cx: &mut Cx<'_, S>, begun: u64) -> Result<(), Error> {
     let Some(window) = begun.checked_sub(1) else {
         return Ok(());
@@ -408,7 +410,8 @@ fn commit<S: Store>(
     let mut now = CommitmentNow::load(cx, id)?;
     let known = units.last().is_none_or(|last| *last < now.commitment.units);
     ensure(known, Refusal::Unknown(Object::Peer(peer)))?;
-    let units = now.enter(window, &units)?;
+    let seats = units;
+    let units = now.enter(window, &seats)?;
     let count = u64::try_from(units.len()).unwrap_or(u64::MAX);
     // More of them than the budget could not be audited.
     if now.take_flag() && row.flagged < cx.params.audit_budget {
@@ -425,6 +428,7 @@ fn commit<S: Store>(
         commitment: id,
         root,
         before,
+        seats,
         units,
     };
     COMMITTED.put(cx.store, &(window, peer), &committed)?;

@@ -5,7 +5,8 @@
 
 use bytes::{BufMut, Bytes};
 use commonware_codec::{
-    Buf, Encode as _, EncodeSize, Error, FixedSize as _, RangeCfg, Read, ReadExt as _, Write,
+    Buf, Encode as _, EncodeSize, Error, FixedSize as _, RangeCfg, Read, ReadExt as _,
+    ReadRangeExt as _, Write,
 };
 use commonware_consensus::{
     BoundedBlock, Heightable, simplex::scheme::bls12381_threshold::vrf, types::Height,
@@ -13,6 +14,8 @@ use commonware_consensus::{
 use commonware_cryptography::{
     Digest as _, Digestible, Hasher as _, Sha256, bls12381::primitives::variant::MinSig, sha256,
 };
+
+use execution::audit::{AuditId, MAX_VERDICTS, Verdict};
 
 /// Hash of a block, of a state, of a list of receipts.
 pub type Digest = sha256::Digest;
@@ -26,11 +29,11 @@ pub const MAX_TRANSACTIONS: usize = 2048;
 /// Most bytes of all transactions of a block together. Must never shrink on a live chain.
 pub const MAX_TRANSACTION_BYTES: usize = 1 << 20;
 
-/// How far a block with transactions may be ahead of the result it names.
+/// How far a block with transactions or verdicts may be ahead of the result it names.
 pub const MAX_BACKLOG: u64 = 16;
 
 /// An upper bound of everything in an encoded block besides its transactions' bytes.
-const MAX_OVERHEAD: usize = 512 + 5 * MAX_TRANSACTIONS;
+const MAX_OVERHEAD: usize = 512 + 5 * MAX_TRANSACTIONS + 11 * MAX_VERDICTS;
 
 /// The result of executing all blocks up to a height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,15 @@ pub struct Checkpoint {
     pub state_root: Digest,
     /// Root over the receipts of that block.
     pub receipts_root: Digest,
+}
+
+/// A verdict in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The answered audit.
+    pub audit: AuditId,
+    /// What validators find about it.
+    pub verdict: Verdict,
 }
 
 /// A block as consensus sees it.
@@ -58,6 +70,8 @@ pub struct Block {
     pub beacon: Option<Seed>,
     /// The latest result the proposer had computed.
     pub executed: Checkpoint,
+    /// The verdicts that are due in that result and that no block since has listed, if it is newer than the parent's.
+    pub verdicts: Vec<Listed>,
     /// Signed transactions in their Ethereum encoding, not yet checked against any state.
     pub transactions: Vec<Bytes>,
 }
@@ -77,6 +91,7 @@ impl Block {
                 state_root: hash,
                 receipts_root: Digest::EMPTY,
             },
+            verdicts: Vec::new(),
             transactions: Vec::new(),
         }
     }
@@ -91,10 +106,17 @@ impl Block {
             && self.time_ms >= parent.time_ms.saturating_add(interval_ms.max(1))
             && named.contains(&self.executed.height)
             && (self.transactions.is_empty() || !is_backlog(self.height, self.executed.height))
+            && (self.verdicts.is_empty() || self.lists_verdicts(parent))
+    }
+
+    /// Whether it lists what is due: it names a newer result than its parent, which is not far behind.
+    pub fn lists_verdicts(&self, parent: &Self) -> bool {
+        self.executed.height > parent.executed.height
+            && !is_backlog(self.height, self.executed.height)
     }
 }
 
-/// Blocks far ahead of their proposer's execution carry no transactions. To stop instead would be wrong: what
+/// Blocks far ahead of their proposer's execution carry no transactions and no verdicts. To stop instead would be wrong: what
 /// is already notarized may need more (empty) blocks to become final.
 pub fn is_backlog(height: Height, executed: Height) -> bool {
     height.get() > executed.get().saturating_add(MAX_BACKLOG)
@@ -126,6 +148,35 @@ impl Read for Checkpoint {
     }
 }
 
+impl Write for Listed {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.audit.0.write(buf);
+        match self.verdict {
+            Verdict::Opened { bad } => Some(bad),
+            Verdict::Malformed => None,
+        }
+        .write(buf);
+    }
+}
+
+impl EncodeSize for Listed {
+    fn encode_size(&self) -> usize {
+        let opened = matches!(self.verdict, Verdict::Opened { .. });
+        u64::SIZE + bool::SIZE + if opened { u16::SIZE } else { 0 }
+    }
+}
+
+impl Read for Listed {
+    type Cfg = ();
+
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, Error> {
+        let audit = AuditId(u64::read(buf)?);
+        let bad = Option::<u16>::read(buf)?;
+        let verdict = bad.map_or(Verdict::Malformed, |bad| Verdict::Opened { bad });
+        Ok(Self { audit, verdict })
+    }
+}
+
 impl Write for Block {
     fn write(&self, buf: &mut impl BufMut) {
         self.parent.write(buf);
@@ -134,6 +185,7 @@ impl Write for Block {
         self.fee_account.write(buf);
         self.beacon.write(buf);
         self.executed.write(buf);
+        self.verdicts.write(buf);
         self.transactions.write(buf);
     }
 }
@@ -146,6 +198,7 @@ impl EncodeSize for Block {
             + self.fee_account.encode_size()
             + self.beacon.encode_size()
             + self.executed.encode_size()
+            + self.verdicts.encode_size()
             + self.transactions.encode_size()
     }
 }
@@ -161,6 +214,7 @@ impl Read for Block {
             fee_account: <[u8; 20]>::read(buf)?,
             beacon: Option::<Seed>::read(buf)?,
             executed: Checkpoint::read(buf)?,
+            verdicts: Vec::<Listed>::read_range(buf, 0..=MAX_VERDICTS)?,
             transactions: Vec::<Bytes>::read_cfg(
                 buf,
                 &(
@@ -207,6 +261,15 @@ impl BoundedBlock for Block {
 mod tests {
     use super::*;
     use commonware_codec::DecodeExt as _;
+
+    const OPENED: Listed = Listed {
+        audit: AuditId(7),
+        verdict: Verdict::Opened { bad: 2 },
+    };
+    const MALFORMED: Listed = Listed {
+        audit: AuditId(8),
+        verdict: Verdict::Malformed,
+    };
 
     fn digest(text: &[u8]) -> Digest {
         Sha256::hash(&[text])
@@ -258,6 +321,24 @@ mod tests {
         assert!(!block.extends(&parent, parent.digest(), 250));
         block.transactions.clear();
         assert!(block.extends(&parent, parent.digest(), 250));
+        block.executed.height = Height::new(0);
+        block.verdicts = vec![OPENED];
+        assert!(!block.extends(&parent, parent.digest(), 250));
+        block.executed.height = Height::new(1);
+        assert!(block.extends(&parent, parent.digest(), 250));
+    }
+
+    #[test]
+    fn only_a_block_that_names_a_newer_result_than_its_parent_lists_verdicts() {
+        let mut parent = Block::genesis(digest(b"genesis"), 1_000);
+        parent.height = Height::new(9);
+        parent.executed.height = Height::new(5);
+        let mut block = child(&parent);
+        block.verdicts = vec![OPENED];
+        for (height, valid) in [(5, false), (6, true), (9, true)] {
+            block.executed.height = Height::new(height);
+            assert_eq!(block.extends(&parent, parent.digest(), 250), valid);
+        }
     }
 
     #[test]
@@ -265,9 +346,42 @@ mod tests {
         let genesis = Block::genesis(digest(b"genesis"), 1_000);
         let mut block = child(&genesis);
         block.transactions = vec![Bytes::from(vec![7; 512]); MAX_TRANSACTIONS];
+        block.verdicts = vec![OPENED; MAX_VERDICTS];
         let encoded = block.encode();
         assert!(encoded.len() <= Block::max_encode_size(&()));
         assert_eq!(Block::decode(encoded).expect("decodes"), block);
+    }
+
+    #[test]
+    fn a_block_is_encoded_as_it_always_was() {
+        let mut block = child(&Block::genesis(digest(b"genesis"), 1_000));
+        block.verdicts = vec![OPENED, MALFORMED];
+        let encoded = block.encode();
+        assert_eq!(Block::decode(encoded.clone()).expect("decodes"), block);
+        let hex = commonware_formatting::hex(&encoded);
+        assert_eq!(
+            hex,
+            "4e30efacd7750e70f1b8ac3ed170b6c4daa9ab91f2d95e7e0b28cf164833c014\
+             01\
+             00000000000004e2\
+             0000000000000000000000000000000000000000\
+             00\
+             00aeebad4a796fcc2e15dc4c6061b45ed9b373f26adfc798ca7d2d8cc58182718e\
+             0000000000000000000000000000000000000000000000000000000000000000\
+             02\
+             0000000000000007010002\
+             000000000000000800\
+             01027478"
+        );
+        block.verdicts.swap(0, 1);
+        assert_ne!(block.digest(), Sha256::hash(&[&encoded]));
+    }
+
+    #[test]
+    fn a_block_with_too_many_verdicts_does_not_decode() {
+        let mut block = Block::genesis(digest(b"genesis"), 1_000);
+        block.verdicts = vec![MALFORMED; MAX_VERDICTS + 1];
+        assert!(Block::decode(block.encode()).is_err());
     }
 
     #[test]

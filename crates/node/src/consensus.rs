@@ -4,6 +4,7 @@
 //! on when it has waited long enough. `false` is for what can never become valid.
 
 use crate::{
+    audit::Verdicts,
     block::{Block, Digest, Seed, is_backlog},
     chain::Chain,
     mempool::Pool,
@@ -70,6 +71,7 @@ pub(crate) struct Application<E> {
     pub(crate) fee_account: [u8; 20],
     pub(crate) pool: Pool,
     pub(crate) chain: Arc<Chain>,
+    pub(crate) verdicts: Verdicts,
     /// Beacon values of recent rounds.
     pub(crate) seeds: watch::Sender<BTreeMap<View, Seed>>,
     /// Our latest proposal, until consensus asks to send it.
@@ -86,6 +88,7 @@ impl<E> Clone for Application<E> {
             fee_account: self.fee_account,
             pool: self.pool.clone(),
             chain: self.chain.clone(),
+            verdicts: self.verdicts.clone(),
             seeds: self.seeds.clone(),
             proposal: self.proposal.clone(),
         }
@@ -170,18 +173,19 @@ impl<E: Spawner + Clock> Application<E> {
         let earliest = parent.inner().time_ms + self.pacing.interval_ms;
         let latest = parent.inner().time_ms + self.pacing.idle_ms;
         self.context.sleep_until(at(earliest)).await;
-        let may_fill = || !is_backlog(height, self.chain.executed().height);
+        let claim = || self.verdicts.claim(&self.chain, parent.inner(), &blocks);
+        let may_fill = || !is_backlog(height, claim().0.height);
         let mut changes = self.pool.changes();
         select! {
             _ = self.context.sleep_until(at(latest)) => {},
-            _ = changes.wait_for(|_| may_fill() && self.pool.has_work(&in_flight)) => {},
+            _ = changes.wait_for(|_| self.pool.has_work(&in_flight) && may_fill()) => {},
         }
 
         let beacon = match parent_view.is_zero() {
             true => None,
             false => Some(self.seed(parent_view).await?),
         };
-        let executed = self.chain.executed();
+        let (executed, verdicts) = claim();
         if executed.height > parent.height() {
             return None; // Finality has overtaken this view.
         }
@@ -196,6 +200,7 @@ impl<E: Spawner + Clock> Application<E> {
             fee_account: self.fee_account,
             beacon,
             executed,
+            verdicts,
             transactions,
         };
         let block = Digested::compute(block, &Sequential).await;
@@ -234,8 +239,18 @@ impl<E: Spawner + Clock> Application<E> {
                 self.marshal.hint_finalized(Height::new(height), leader);
             }
         }
-        match self.chain.result(block.executed.height).await {
-            Some(result) => Some(result == block.executed),
+        let Some(known) = self.chain.result(block.executed.height).await else {
+            return pending().await;
+        };
+        if known.result != block.executed || !block.lists_verdicts(parent.inner()) {
+            return Some(known.result == block.executed);
+        }
+        let blocks = self.unexecuted(parent.clone()).await?;
+        let agrees = self
+            .verdicts
+            .agrees(&self.chain, block, known.time, &blocks);
+        match agrees.await {
+            Some(agrees) => Some(agrees),
             None => pending().await,
         }
     }

@@ -2,6 +2,7 @@
 //! The only file that knows how the engine's parts are configured.
 
 use crate::{
+    audit::{self, Judge, Verdicts},
     block::{Block, Digest},
     chain::Chain,
     consensus::{Application, Pacing},
@@ -34,7 +35,7 @@ use commonware_utils::{
     channel::{mpsc, watch},
     sync::Mutex,
 };
-use execution::Genesis;
+use execution::{Diff, Genesis};
 use rand_core::CryptoRng;
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -77,6 +78,8 @@ pub fn max_message(validators: u32) -> u32 {
 pub struct Config<P, B> {
     /// What everybody agrees on beforehand.
     pub genesis: Genesis,
+    /// Rows of block 0, which follow from it.
+    pub rows: Diff,
     /// This validator's name.
     pub public_key: PublicKey,
     /// How it votes.
@@ -91,6 +94,8 @@ pub struct Config<P, B> {
     pub peers: P,
     /// Bars peers that break the protocol.
     pub blocker: B,
+    /// Each judges answered audits on a thread of its own.
+    pub judges: Vec<Box<dyn Judge>>,
     /// Told of every executed block.
     pub observer: Observer,
     /// The height up to which the observer keeps what it was told; blocks above it are executed again. `None` if
@@ -145,7 +150,7 @@ where
     let partition = &config.partition;
     let genesis_hash = Digest::from(config.genesis.hash().0);
     let genesis = Block::genesis(genesis_hash, config.genesis.time_ms);
-    let genesis_digest = genesis.digest();
+    let (genesis_digest, first) = (genesis.digest(), genesis.executed);
 
     // Blocks, and which of them are final.
     let (broadcast, buffer) = buffered::Engine::new(
@@ -218,16 +223,19 @@ where
     let (storage, opened) = Storage::open(
         context.child("storage"),
         partition,
-        &config.genesis,
+        (first, &config.rows),
         config.indexed_height,
     )
     .await?;
     let chain = Arc::new(Chain::new(opened.rows, opened.results));
     let pool = Pool::new(config.genesis.chain_id);
+    let verdicts = Verdicts::default();
+    audit::start(&context, &chain, &verdicts, config.judges);
     let executor = Executor::new(
         storage,
         chain.clone(),
         pool.clone(),
+        verdicts.clone(),
         genesis_hash,
         config.observer,
     );
@@ -257,6 +265,7 @@ where
         fee_account: config.fee_account,
         pool: pool.clone(),
         chain: chain.clone(),
+        verdicts,
         seeds: watch::Sender::new(BTreeMap::new()),
         proposal: Arc::new(Mutex::new(None)),
     };

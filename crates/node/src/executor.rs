@@ -2,6 +2,7 @@
 //! block is acknowledged.
 
 use crate::{
+    audit::Verdicts,
     block::{Block, Checkpoint, Digest},
     chain::{Chain, beacon},
     consensus::Marshal,
@@ -52,6 +53,7 @@ pub(crate) struct Executor<E: Context + Spawner> {
     book: Book,
     chain: Arc<Chain>,
     pool: Pool,
+    verdicts: Verdicts,
     genesis: Digest,
     observer: Observer,
 }
@@ -61,6 +63,7 @@ impl<E: Context + Spawner> Executor<E> {
         storage: Storage<E>,
         chain: Arc<Chain>,
         pool: Pool,
+        verdicts: Verdicts,
         genesis: Digest,
         observer: Observer,
     ) -> Self {
@@ -70,6 +73,7 @@ impl<E: Context + Spawner> Executor<E> {
             book,
             chain,
             pool,
+            verdicts,
             genesis,
             observer,
         }
@@ -94,8 +98,12 @@ impl<E: Context + Spawner> Executor<E> {
                 .await;
         }
         while let Some(update) = updates.recv().await {
-            let Update::Block(block, acknowledgement) = update else {
-                continue;
+            let (block, acknowledgement) = match update {
+                Update::Block(block, acknowledgement) => (block, acknowledgement),
+                Update::Tip(_, height, _) => {
+                    self.chain.finalized(height);
+                    continue;
+                }
             };
             if block.height() > self.chain.executed().height {
                 self.step(&block).await;
@@ -146,6 +154,7 @@ impl<E: Context + Spawner> Executor<E> {
         self.storage.append(&entry).await?;
         self.chain
             .advance(result, named.height, &entry.diff, &mut self.book);
+        self.verdicts.follow(&entry.diff);
         self.refresh_pool();
         self.storage.compact(&self.chain, named.height.get()).await
     }
@@ -163,6 +172,11 @@ impl<E: Context + Spawner> Executor<E> {
             time_ms: block.time_ms,
             beacon: beacon(block.beacon.as_ref(), self.genesis).into(),
             fee_account: block.fee_account.into(),
+            verdicts: block
+                .verdicts
+                .iter()
+                .map(|listed| (listed.audit, listed.verdict))
+                .collect(),
             transactions: block.transactions.iter().cloned().map(Into::into).collect(),
         }
     }

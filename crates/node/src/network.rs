@@ -73,10 +73,20 @@ pub struct NodeFile {
     pub data: PathBuf,
     /// Where it serves JSON-RPC; port 0 takes any free one.
     pub rpc: SocketAddr,
+    /// Threads that judge answers to audits; with none, this validator never votes for a block that lists verdicts.
+    #[serde(default = "one")]
+    pub audit_threads: usize,
     /// Account that earns the tips of its blocks. In a new folder nobody's: name one.
     pub fee_account: Address,
     /// Where each validator listens for the others, itself included, in the order of the genesis file.
     pub validators: Vec<SocketAddr>,
+}
+
+/// Most threads that judge.
+const MAX_AUDIT_THREADS: usize = 64;
+
+fn one() -> usize {
+    1
 }
 
 /// Everything a validator needs to start.
@@ -121,6 +131,7 @@ pub fn create(
             key: "key.json".into(),
             data: "data".into(),
             rpc: place.rpc,
+            audit_threads: one(),
             fee_account: Address::ZERO,
             validators: places.iter().map(|place| place.p2p).collect(),
         };
@@ -157,6 +168,11 @@ pub fn open(path: &Path) -> Result<Node, Error> {
     if named != expected {
         let reason =
             format!("`validators` has {named} addresses, the genesis file {expected} keys");
+        return Err(content(reason));
+    }
+    let threads = file.audit_threads;
+    if threads > MAX_AUDIT_THREADS {
+        let reason = format!("`audit_threads` is {threads}, and at most {MAX_AUDIT_THREADS}");
         return Err(content(reason));
     }
     Ok(Node {
@@ -202,5 +218,50 @@ fn failed(path: &Path, source: std::io::Error) -> Error {
     Error::File {
         path: path.to_path_buf(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use commonware_utils::TestRng;
+
+    /// What is read of a new network folder whose `node.toml` was changed.
+    fn opened(change: impl FnOnce(String) -> String) -> Result<Node, Error> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let genesis = Genesis {
+            chain_id: 7,
+            time_ms: 0,
+            parameters: Default::default(),
+            governance: None,
+            allocations: Default::default(),
+            contracts: Default::default(),
+            validators: Vec::new(),
+            group_key: String::new(),
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let place = Place {
+            p2p: address,
+            rpc: address,
+        };
+        let network = folder.path().join("network");
+        let files = create(&network, genesis, &[place], &mut TestRng::new(1))?;
+        let text = change(fs::read_to_string(&files[0]).expect("written just now"));
+        fs::write(&files[0], text).expect("a folder of ours");
+        open(&files[0])
+    }
+
+    #[test]
+    fn a_validator_judges_on_one_thread_unless_its_file_says_otherwise() {
+        let threads = |opened: Result<Node, Error>| opened.expect("opens").file.audit_threads;
+        let line = "audit_threads = 1\n";
+        assert_eq!(threads(opened(|text| text)), 1);
+        assert_eq!(threads(opened(|text| text.replace(line, ""))), 1);
+        let other = "audit_threads = 64\n";
+        assert_eq!(threads(opened(|text| text.replace(line, other))), 64);
+        let error = opened(|text| text.replace(line, "audit_threads = 65\n"));
+        let error = error.expect_err("too many").to_string();
+        assert!(error.contains("`audit_threads` is 65"), "{error}");
+        assert!(error.contains("hint:"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! The process: real files, real sockets, JSON-RPC, until it is told to stop.
 
 use crate::{
+    audit::Judge,
     block::Digest,
     consensus::Pacing,
     engine::{self, CHANNELS, max_message},
@@ -23,6 +24,7 @@ use commonware_stream::{
     sake::{self, Sake},
 };
 use commonware_utils::{NZUsize, ordered::Map};
+use execution::audit::{Trouble, Verifier};
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -50,6 +52,12 @@ pub enum Error {
     /// Its network folder.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// Its genesis file.
+    #[error("the genesis file is not valid: {0}")]
+    Genesis(#[from] execution::genesis::Invalid),
+    /// What judges answers to audits.
+    #[error("answers to audits cannot be judged: {0}")]
+    Judges(#[from] Trouble),
     /// Its keys.
     #[error(transparent)]
     Validators(#[from] crate::validators::Error),
@@ -217,8 +225,12 @@ async fn start(context: &Context, node: &Node, index: Arc<Index>) -> Result<engi
     oracle.track(0, Map::try_from(peers).expect("validators are distinct"));
     let channels = CHANNELS.map(|(channel, quota)| network.register(channel, quota));
     network.start();
+    let verifiers = Verifier::several(node.file.audit_threads)?.into_iter();
+    let judges = verifiers.map(|verifier| Box::new(verifier) as Box<dyn Judge>);
     let config = engine::Config {
         genesis: node.genesis.clone(),
+        rows: execution::genesis::rows(&node.genesis)?,
+        judges: judges.collect(),
         public_key,
         scheme,
         partition: "validator".into(),

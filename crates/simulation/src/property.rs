@@ -1,7 +1,8 @@
 //! What must hold after every block on every validator, whatever goes wrong.
 
+use crate::audit::truth;
 use alloy_primitives::{B256, U256};
-use execution::{Rows, state};
+use execution::{Rows, audit::AuditId, state};
 use marketplace::flt;
 use node::{block::Checkpoint, executor::Executed};
 use std::collections::BTreeMap;
@@ -12,6 +13,10 @@ pub(crate) struct Watcher {
     blocks: BTreeMap<u64, (B256, Checkpoint)>,
     /// Where each included transaction stands.
     transactions: BTreeMap<B256, u64>,
+    /// Where each verdict stands.
+    verdicts: BTreeMap<AuditId, u64>,
+    /// Answers that each validator has judged.
+    judged: BTreeMap<u32, u64>,
     heads: BTreeMap<u32, u64>,
     highest: u64,
     executions: u64,
@@ -23,7 +28,8 @@ impl Watcher {
     /// Checks what a validator has just executed.
     ///
     /// # Panics
-    /// If validators differ, a height is left out, or a transaction is executed twice.
+    /// If validators differ, a height is left out, a transaction is executed twice, or a verdict is wrong or listed
+    /// twice.
     pub(crate) fn executed(&mut self, validator: u32, executed: &Executed) {
         let height = executed.block.height;
         let ours = (executed.block.hash, executed.result);
@@ -36,6 +42,11 @@ impl Watcher {
         for included in &executed.outcome.transactions {
             let place = *self.transactions.entry(included.hash).or_insert(height);
             assert_eq!(place, height, "transaction {} runs twice", included.hash);
+        }
+        for (audit, verdict) in &executed.block.verdicts {
+            assert_eq!(*verdict, truth(*audit), "audit {audit} at {height}");
+            let place = *self.verdicts.entry(*audit).or_insert(height);
+            assert_eq!(place, height, "audit {audit} is judged twice");
         }
         let head = self.heads.entry(validator).or_default();
         if height > *head {
@@ -53,6 +64,21 @@ impl Watcher {
     /// The height that a validator has executed; 0 if it never ran.
     pub(crate) fn head(&self, validator: u32) -> u64 {
         self.heads.get(&validator).copied().unwrap_or(0)
+    }
+
+    /// A validator has judged an answer.
+    pub(crate) fn judged(&mut self, validator: u32) {
+        *self.judged.entry(validator).or_default() += 1;
+    }
+
+    /// Answers that each of so many validators has judged.
+    pub(crate) fn judged_by(&self, validators: u32) -> Vec<u64> {
+        let judged = |validator| self.judged.get(&validator).copied().unwrap_or(0);
+        (0..validators).map(judged).collect()
+    }
+
+    pub(crate) fn verdicts(&self) -> u64 {
+        self.verdicts.len() as u64
     }
 
     pub(crate) fn transactions(&self) -> u64 {

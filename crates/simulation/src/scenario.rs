@@ -11,8 +11,19 @@ pub struct Scenario {
     pub height: u64,
     /// How messages travel between any two of them.
     pub link: Link,
+    /// What there is to judge.
+    pub audits: Audits,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+}
+
+/// Answered audits that are there from the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Audits {
+    /// How many; their verdicts fall due one after another.
+    pub count: u64,
+    /// Milliseconds that a validator takes for one.
+    pub judging_ms: u64,
 }
 
 /// How messages travel.
@@ -41,6 +52,13 @@ pub enum Fault {
         /// The height.
         height: u64,
     },
+    /// The last validator finds something wrong about every answer, and says so.
+    WrongVerdicts,
+    /// The last validator takes this long for an answer.
+    SlowJudge {
+        /// Milliseconds.
+        judging_ms: u64,
+    },
     /// At this height all validators stop at once, and what they had not synced is lost.
     PowerFailure {
         /// The height.
@@ -66,6 +84,24 @@ impl Scenario {
             Fault::Crashes { every_ms, down_ms } => Some((*every_ms, *down_ms)),
             _ => None,
         })
+    }
+
+    /// Whether a validator lies about answers.
+    pub(crate) fn lies(&self, validator: u32) -> bool {
+        self.is_last(validator) && self.faults.contains(&Fault::WrongVerdicts)
+    }
+
+    /// Milliseconds that a validator takes for an answer.
+    pub(crate) fn judging_ms(&self, validator: u32) -> u64 {
+        let slow = self.faults.iter().find_map(|fault| match fault {
+            Fault::SlowJudge { judging_ms } if self.is_last(validator) => Some(*judging_ms),
+            _ => None,
+        });
+        slow.unwrap_or(self.audits.judging_ms)
+    }
+
+    fn is_last(&self, validator: u32) -> bool {
+        validator + 1 == self.validators
     }
 
     /// Heights at which a phase of the run ends: at power failures, and at the end.

@@ -1,6 +1,7 @@
 //! Starts and stops validators, and lets time pass until everybody has executed far enough.
 
 use crate::{
+    audit::{self, Model},
     property::{Watcher, flt_is_conserved, marketplace_is_sound},
     scenario::Scenario,
     workload::Workload,
@@ -42,6 +43,10 @@ pub struct Report {
     pub executions: u64,
     /// Transactions executed.
     pub transactions: u64,
+    /// Verdicts that blocks list.
+    pub verdicts: u64,
+    /// Answers that each validator judged, the same one again after a restart.
+    pub judged: Vec<u64>,
     /// Events of the marketplace.
     pub events: u64,
     /// Transactions in blocks that turned out to be invalid, counted on every validator.
@@ -90,6 +95,8 @@ pub fn run(scenario: &Scenario) -> Report {
         state_root: watcher.result(scenario.height).state_root.to_string(),
         executions: watcher.executions(),
         transactions: watcher.transactions(),
+        verdicts: watcher.verdicts(),
+        judged: watcher.judged_by(scenario.validators),
         events: watcher.events(),
         skipped: watcher.skipped(),
         crashes,
@@ -228,9 +235,16 @@ impl World {
         }
         let genesis = self.workload.genesis(0);
         let scheme = self.validators.signer(&genesis.hash().0.into(), key);
-        let world = self.clone();
+        let mut rows = execution::genesis::rows(&genesis).expect("a sound genesis");
+        rows.extend(audit::rows(self.scenario.audits.count));
+        let (world, judging) = (self.clone(), self.clone());
+        let judge = Model::new(context.child("judge"), &self.scenario, index, move || {
+            judging.watcher.lock().judged(index);
+        });
         let config = engine::Config {
             genesis,
+            rows,
+            judges: vec![Box::new(judge)],
             public_key,
             scheme: scheme.expect("a member"),
             partition: format!("validator-{index}"),

@@ -3,6 +3,7 @@
 mod bench;
 mod checks;
 mod ethereum;
+mod sanitize;
 mod suite;
 mod tidy;
 
@@ -14,11 +15,13 @@ usage: cargo xtask <command>
 
   test             run every test; needs only cargo and a C++ compiler
   test ethereum    run cast, viem and ethers against a node; needs npm
+  test capacity    build whole datasets and compare them with light mode; needs 3 GiB and some minutes
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
                    make so many random calls with every invariant checked, 1,000,000 if it is not said
-  bench [NAME]     measure finality, transfers, offers, clearing, settle or serving, or all; takes long to build
+  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving or capacity, or all; takes long to build
+  sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself
   tidy             check the arrows between crates and the habits of the tree
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run().map(|tally| tally.report()),
         ["test", "ethereum"] => ethereum::run().map(|tally| tally.report()),
+        ["test", "capacity"] => suite::capacity().map(|tally| tally.report()),
         ["fuzz"] => suite::fuzz("60").map(|tally| tally.report()),
         ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),
         ["kills"] => suite::kills("20").map(|tally| tally.report()),
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
             suite::market(steps).map(|tally| tally.report())
         }
         ["ci"] => checks::ci().map(|tally| tally.report()),
+        ["sanitize"] => sanitize::run().map(|tally| tally.report()),
         ["fix"] => checks::fix(),
         ["tidy"] => tidy::run(),
         ["bench"] => bench::run(None),

@@ -47,6 +47,21 @@ pub(crate) fn market(steps: &str) -> Result<Tally> {
     run_long(cargo(&build), tests, "MP_STEPS", steps)
 }
 
+/// Whole datasets of `capacity`: 2.3 GiB, some minutes of processor time.
+pub(crate) fn capacity() -> Result<Tally> {
+    let arguments = [
+        "test",
+        "--profile=slow",
+        "--package=capacity",
+        "--features=full",
+        "--test=full",
+        "--",
+        // One dataset in memory at a time.
+        "--test-threads=1",
+    ];
+    count(cargo(&arguments))
+}
+
 fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {
     run_long(cargo(&TESTS), tests, variable, value)
 }

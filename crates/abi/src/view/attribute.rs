@@ -18,6 +18,11 @@ pub enum Value {
         /// Major, minor, patch.
         version: [u32; 3],
     },
+    /// What somebody else vouches for: `{"attested": true}`; not supported yet.
+    Attested {
+        /// Whether it is that.
+        attested: bool,
+    },
 }
 
 /// A claim about an object.
@@ -51,6 +56,7 @@ impl From<domain::Value> for Value {
                 version: [major, minor, patch],
             },
             domain::Value::Set(members) => Self::Set(members),
+            domain::Value::Attested => Self::Attested { attested: true },
         }
     }
 }

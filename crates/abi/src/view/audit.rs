@@ -36,6 +36,10 @@ pub struct Audit {
     pub challenge: B256,
     /// The root that the peer committed to for the window.
     pub root: B256,
+    /// How many of the units in that root have a lower index.
+    pub seat: u16,
+    /// How many units are in that root.
+    pub seats: u16,
     /// What the asked leaves are drawn from.
     pub seed: B256,
     /// How many leaves are asked for.
@@ -71,6 +75,8 @@ impl Audit {
             key: audit.key.into(),
             challenge: audit.challenge.into(),
             root: audit.root.0.into(),
+            seat: audit.seat,
+            seats: audit.seats,
             seed: audit.seed.into(),
             leaves: audit.leaves,
             answer_by: moment(audit.answer_by),

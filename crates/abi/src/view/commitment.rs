@@ -1,7 +1,9 @@
 //! Capacity commitments, what they owe, and where peers stand with them.
 
 use super::decimal;
+use super::window::Window;
 use alloy_primitives::{Address, B256};
+use marketplace::Params;
 use marketplace::commitment::{self as domain, Due, View};
 use marketplace::units::{self, CommitmentId, PeerId, Time};
 use serde::{Deserialize, Serialize};
@@ -327,13 +329,17 @@ pub struct Proving {
     /// The peer.
     pub peer: B256,
     /// The window.
-    pub window: super::window::Window,
+    pub window: Window,
     /// Under which commitment.
     pub commitment: u64,
     /// Whose peer it is.
     pub provider: u64,
     /// Class of its units.
     pub class: u8,
+    /// Leaves that each chain of a unit computes, for each class.
+    pub leaves_per_class: u64,
+    /// RandomX hashes one after another for a leaf.
+    pub steps_per_leaf: u64,
     /// Who earns the provider's part.
     pub payout: Address,
     /// Indices of the units that may prove in it, ascending.
@@ -348,14 +354,19 @@ pub struct Proving {
 pub struct Committed {
     /// Root over the roots of its units.
     pub root: B256,
-    /// Indices of the units, ascending; those that were void are not here.
+    /// Indices of the units whose roots are in it, ascending.
+    pub seats: Vec<u16>,
+    /// Of those, the ones that count: they did not serve.
     pub units: Vec<u16>,
 }
 
-impl From<(PeerId, super::window::Window, domain::Proving)> for Proving {
-    fn from((peer, window, proving): (PeerId, super::window::Window, domain::Proving)) -> Self {
+impl Proving {
+    /// What a peer is to do in a window.
+    #[must_use]
+    pub fn new(params: &Params, peer: PeerId, window: Window, proving: domain::Proving) -> Self {
         let committed = |row: marketplace::window::Committed| Committed {
             root: row.root.0.into(),
+            seats: row.seats,
             units: row.units,
         };
         Self {
@@ -364,6 +375,8 @@ impl From<(PeerId, super::window::Window, domain::Proving)> for Proving {
             commitment: proving.commitment.0,
             provider: proving.provider.0,
             class: proving.class,
+            leaves_per_class: params.leaves_per_class,
+            steps_per_leaf: params.steps_per_leaf,
             payout: proving.payout.0.into(),
             units: proving.units,
             committed: proving.committed.map(committed),

@@ -16,6 +16,16 @@ pub struct Source {
     pub endpoint: String,
 }
 
+/// What the bytes of an artifact are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ArtifactKind {
+    /// One `wasi:http` component.
+    Component,
+    /// A bundle of several; not supported yet.
+    Bundle,
+}
+
 /// How far workers must lie apart. Zero: no limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,6 +60,8 @@ pub struct Artifact {
     pub hash: B256,
     /// Size in bytes.
     pub size: u64,
+    /// What the bytes are.
+    pub kind: ArtifactKind,
     /// Who holds the bytes.
     pub sources: Vec<Source>,
 }
@@ -62,6 +74,8 @@ pub struct Demand {
     pub artifact: B256,
     /// Its size in bytes.
     pub artifact_size: u64,
+    /// What its bytes are.
+    pub artifact_kind: ArtifactKind,
     /// Who holds its bytes.
     pub sources: Vec<Source>,
     /// Units of each worker.
@@ -93,11 +107,30 @@ pub struct Demand {
     pub monitor: Option<Address>,
 }
 
+impl From<domain::ArtifactKind> for ArtifactKind {
+    fn from(kind: domain::ArtifactKind) -> Self {
+        match kind {
+            domain::ArtifactKind::Component => Self::Component,
+            domain::ArtifactKind::Bundle => Self::Bundle,
+        }
+    }
+}
+
+impl From<ArtifactKind> for domain::ArtifactKind {
+    fn from(kind: ArtifactKind) -> Self {
+        match kind {
+            ArtifactKind::Component => Self::Component,
+            ArtifactKind::Bundle => Self::Bundle,
+        }
+    }
+}
+
 impl From<domain::Artifact> for Artifact {
     fn from(artifact: domain::Artifact) -> Self {
         Self {
             hash: artifact.hash.0.into(),
             size: artifact.size,
+            kind: artifact.kind.into(),
             sources: artifact.sources.into_iter().map(Into::into).collect(),
         }
     }
@@ -112,6 +145,7 @@ impl From<Artifact> for domain::Artifact {
         Self {
             hash: Hash(artifact.hash.0),
             size: artifact.size,
+            kind: artifact.kind.into(),
             sources: artifact.sources.into_iter().map(source).collect(),
         }
     }
@@ -124,6 +158,7 @@ impl Demand {
         Artifact {
             hash: self.artifact,
             size: self.artifact_size,
+            kind: self.artifact_kind,
             sources: self.sources.clone(),
         }
     }
@@ -151,6 +186,7 @@ impl From<domain::Terms> for Demand {
         Self {
             artifact: terms.artifact.hash.0.into(),
             artifact_size: terms.artifact.size,
+            artifact_kind: terms.artifact.kind.into(),
             sources: terms.artifact.sources.into_iter().map(Into::into).collect(),
             units_per_worker: terms.units_per_worker,
             min_workers: terms.min_workers,

@@ -3,6 +3,7 @@
 use abi::sol::*;
 use std::fmt::Write as _;
 
+/// (X9)
 #[test]
 fn selectors_and_topics_stay() {
     let mut all = String::new();

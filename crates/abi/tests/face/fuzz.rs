@@ -16,6 +16,7 @@ fn decode_calldata(data: &[u8]) {
     let _ = refusal::explain(data);
 }
 
+/// (X5)
 #[test]
 fn mutated_calldata_never_panics_and_has_one_meaning() {
     let samples: Vec<Vec<u8>> = calls().iter().map(calldata::encode).collect();

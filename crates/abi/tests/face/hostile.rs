@@ -3,6 +3,7 @@
 use abi::calldata;
 use abi::sol::IErrors::IErrorsErrors as Errors;
 
+/// (X5)
 #[test]
 fn overlapping_offsets_do_not_multiply_bytes() {
     // report(bytes32, uint64[]) and setPeerEndpoints(bytes32, string[]) with every string at the same place.

@@ -4,7 +4,7 @@ use abi::view::explain::{Explanation, Question};
 use abi::{Request, calldata, usdc};
 use marketplace::attribute::{Attribute, Predicate, Subject, Test, Value};
 use marketplace::change::{self, Change};
-use marketplace::demand::{Artifact, Pricing, Providers, Source, Spread};
+use marketplace::demand::{Artifact, ArtifactKind, Pricing, Providers, Source, Spread};
 use marketplace::matching::{
     Reason,
     explain::{self, What},
@@ -182,6 +182,7 @@ fn demand_terms() -> demand::Terms {
         artifact: Artifact {
             hash: Hash([5; 32]),
             size: 10,
+            kind: ArtifactKind::Bundle,
             sources: vec![source],
         },
         units_per_worker: 2,
@@ -376,6 +377,7 @@ fn every_call_survives_the_way_there_and_back() {
     assert_eq!(selectors.len(), count, "each call has its own selector");
 }
 
+/// (U2)
 #[test]
 fn accounts_of_the_ledger_and_their_addresses_belong_together() {
     use marketplace::ledger::Account;
@@ -561,6 +563,7 @@ fn views_of_capacity_survive_json() {
             commitment: CommitmentId(8),
             root: Hash([3; 32]),
             before: 5,
+            seats: vec![0, 1],
             units: vec![0],
         }),
     };
@@ -595,6 +598,8 @@ fn views_of_capacity_survive_json() {
         key: [2; 32],
         challenge: [1; 32],
         root: Hash([3; 32]),
+        seat: 1,
+        seats: 2,
         seed: [4; 32],
         leaves: 16,
         answer_by: Time::NEVER,
@@ -625,7 +630,7 @@ fn views_of_capacity_survive_json() {
         Commitment: (CommitmentId(8), committed()).into(),
         Pledge: pledge.clone().into(),
         Vec<unit::Unit>: unit::all(&units, Some(&pledge)),
-        Proving: (PEER, window, proving).into(),
+        Proving: Proving::new(&Params::default(), PEER, window, proving),
         Audit: Audit::new(&now, AuditId(4), &audit),
         Pool: pool.into(),
     };

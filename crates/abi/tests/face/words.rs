@@ -103,6 +103,7 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
+/// (X3)
 #[test]
 fn a_refusal_reads_the_same_after_the_way_through_solidity() {
     for refusal in refusals() {

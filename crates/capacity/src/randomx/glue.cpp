@@ -14,6 +14,7 @@
 #include "superscalar.hpp"
 
 #include <cstdint>
+#include <mutex>
 #include <new>
 #include <string>
 #include <sys/mman.h>
@@ -48,6 +49,9 @@ bool may_have(int rights) {
   (void)munmap(page, Page);
   return may;
 }
+
+// Whoever makes a machine holds this: RandomX tries an AES instruction then, on one variable for all.
+std::mutex making;
 
 // Frees what a view owns: never the memory, which is another cache's.
 void release_view(randomx_cache* view) { delete view->jit; }
@@ -152,6 +156,7 @@ bool mp_view_seed(randomx_cache* view, const randomx_cache* cache, const uint8_t
 // A machine that makes each item it reads of the dataset itself, from a cache or a seeded view.
 randomx_vm* mp_vm_light(int flags, randomx_cache* cache) noexcept {
   try {
+    const std::lock_guard<std::mutex> guard(making);
     return randomx_create_vm(static_cast<randomx_flags>(flags), cache, nullptr);
   } catch (...) {
     return nullptr;
@@ -161,6 +166,7 @@ randomx_vm* mp_vm_light(int flags, randomx_cache* cache) noexcept {
 // A machine that reads a dataset that somebody has filled.
 randomx_vm* mp_vm_full(int flags, randomx_dataset* dataset) noexcept {
   try {
+    const std::lock_guard<std::mutex> guard(making);
     return randomx_create_vm(static_cast<randomx_flags>(flags | RANDOMX_FLAG_FULL_MEM), nullptr, dataset);
   } catch (...) {
     return nullptr;

@@ -46,6 +46,7 @@ mod tests {
         assert_eq!(terms, expected, "good.json should hold:\n{terms}");
     }
 
+    /// (P1)
     #[test]
     fn everything_wrong_with_a_plan_is_found_at_once() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");

@@ -143,13 +143,13 @@ impl Draft {
     /// The plan, if nothing that it needs is missing.
     pub(crate) fn finish(self) -> Option<Plan> {
         let artifact = Artifact {
-            hash: Hash::default(),
-            size: 0,
             sources: self
                 .sources
                 .into_iter()
                 .map(|source| source.value)
                 .collect(),
+            // What they are is known when the file is read.
+            ..Artifact::new(Hash::default(), 0)
         };
         let terms = Terms {
             artifact,

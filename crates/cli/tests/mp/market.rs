@@ -138,6 +138,7 @@ fn micro(value: &Value) -> u128 {
     value.as_str().unwrap().parse().unwrap()
 }
 
+/// (P3, P4, P6)
 #[test]
 fn a_provider_offers_a_developer_deploys_and_both_get_what_is_theirs() {
     let mut market = Market::open();
@@ -377,6 +378,7 @@ fn governance_proposes_and_cancels(market: &Market) {
     );
 }
 
+/// (K6)
 #[tokio::main(flavor = "current_thread")]
 async fn many_calls_of_one_account_at_once(market: &Market) {
     let client = Client::new(market.network.rpc(0)).unwrap();

@@ -163,6 +163,7 @@ fn micro(millionths: &Value) -> u128 {
     millionths.as_str().unwrap().parse().unwrap()
 }
 
+/// (P9)
 #[test]
 fn a_plan_that_cannot_be_matched_is_told_why_and_what_to_change() {
     let market_of_three = Market::open();

@@ -39,6 +39,7 @@ fn run(market: &Market, workers: u64) -> bool {
     status["running"] == workers && status["assigned"] == 0
 }
 
+/// (P5, P7, P8, P10)
 #[test]
 fn a_deal_that_is_served_changes_to_another_function_and_back() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);

@@ -10,6 +10,7 @@ use execution::call::End;
 use marketplace::Call;
 use std::fmt::Write as _;
 
+/// (X6, X9)
 #[test]
 fn every_call_costs_what_it_cost() {
     let rows = market(SMALL);

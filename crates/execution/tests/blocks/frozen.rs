@@ -44,6 +44,7 @@ fn digest(rows: &Rows) -> B256 {
     keccak256(bytes)
 }
 
+/// (X9)
 #[test]
 fn tables_keep_their_ids() {
     let lines: Vec<String> = state::table::ALL
@@ -54,6 +55,7 @@ fn tables_keep_their_ids() {
     insta::assert_snapshot!("tables", lines.join("\n"));
 }
 
+/// (B10)
 #[test]
 fn a_genesis_file_gives_the_same_rows_and_hash_everywhere() {
     let genesis = example();

@@ -109,6 +109,7 @@ pub(crate) fn next(rows: &Rows, transactions: Vec<Bytes>) -> Block {
         time_ms: head.time_ms + 1_000,
         beacon: keccak256([head.hash.as_slice(), b"beacon"].concat()),
         fee_account: FEE_ACCOUNT,
+        verdicts: Vec::new(),
         transactions,
     }
 }

@@ -1,5 +1,6 @@
 //! Blocks over rows, from the outside.
 
+mod audits;
 #[path = "../../../marketplace/tests/it/calls.rs"]
 mod calls;
 mod capacity;
@@ -13,6 +14,7 @@ mod harness;
 mod market;
 #[path = "../../../marketplace/tests/it/names.rs"]
 mod names;
+mod proofs;
 mod system;
 mod transfers;
 #[path = "../../../marketplace/tests/it/typical.rs"]

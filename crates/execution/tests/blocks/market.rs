@@ -154,6 +154,7 @@ fn deal(chain: &Chain) -> IDeal::DealRecord {
     IDeal::getDealCall::abi_decode_returns(&called.output).expect("a record")
 }
 
+/// (X8)
 #[test]
 fn a_demand_is_matched_served_and_paid() {
     let [owner, operator, developer] = people();
@@ -235,6 +236,7 @@ fn a_demand_is_matched_served_and_paid() {
     assert!(violations.is_empty(), "{violations:?}");
 }
 
+/// (B2)
 #[test]
 fn a_silent_peer_is_replaced_by_the_clock_in_a_system_transaction() {
     let [_, operator, developer] = people();

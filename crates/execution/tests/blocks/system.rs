@@ -57,6 +57,7 @@ fn through(opcode: u8, to: Address, data: Vec<u8>) -> Bytes {
     chain.call(Address::ZERO, OUTER, Bytes::new()).output
 }
 
+/// (X4)
 #[test]
 fn a_caller_that_reverts_takes_its_marketplace_calls_with_it() {
     let inner = contract(&[(CALL, MARKETPLACE, register("inner"))], End::Revert);
@@ -126,6 +127,7 @@ fn nested_calls_keep_what_succeeded() {
     assert_eq!((owner(1), owner(2)), (OUTER, INNER));
 }
 
+/// (X2)
 #[test]
 fn a_static_call_may_only_read() {
     let output = through(STATICCALL, MARKETPLACE, register("x"));
@@ -152,6 +154,7 @@ fn a_static_call_may_only_read() {
     assert_eq!((time.time, time.epoch, time.epochSeconds), (0, 1, 86_400));
 }
 
+/// (X2)
 #[test]
 fn nobody_delegates_to_a_system_contract() {
     for opcode in [DELEGATECALL, CALLCODE] {
@@ -213,6 +216,7 @@ fn a_deposit_is_taken_its_surplus_comes_back_and_all_of_it_on_removal() {
     assert_eq!(all(&chain), before);
 }
 
+/// (X7)
 #[test]
 fn flt_sent_along_comes_back() {
     let mut chain = with_contracts(&[]);
@@ -248,6 +252,7 @@ fn flt_sent_along_comes_back() {
     }
 }
 
+/// (X5)
 #[test]
 fn what_is_no_call_is_refused_in_words() {
     let chain = with_contracts(&[]);
@@ -261,6 +266,7 @@ fn what_is_no_call_is_refused_in_words() {
     }
 }
 
+/// (X3)
 #[test]
 fn a_refusal_reverts_with_its_values() {
     let chain = with_contracts(&[]);
@@ -272,6 +278,7 @@ fn a_refusal_reverts_with_its_values() {
     assert!(!words.hint.is_empty());
 }
 
+/// (X6)
 #[test]
 fn work_beyond_the_gas_is_out_of_gas_and_leaves_nothing() {
     let mut chain = with_contracts(&[]);
@@ -285,6 +292,7 @@ fn work_beyond_the_gas_is_out_of_gas_and_leaves_nothing() {
     assert_eq!(provider(&chain, 1), None);
 }
 
+/// (X1)
 #[test]
 fn the_marker_survives_transactions_that_touch_it() {
     let mut chain = with_contracts(&[]);
@@ -339,6 +347,7 @@ fn an_estimate_suffices_and_is_not_far_above_what_is_needed() {
     assert!(matches!(error, call::CallError::Failed(called) if called.end == call::End::Reverted));
 }
 
+/// (B9)
 #[test]
 fn a_call_ends_when_its_caller_loses_patience() {
     // An endless loop, called by a contract that would go on after it.

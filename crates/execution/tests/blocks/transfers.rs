@@ -22,6 +22,7 @@ fn chain_of_alice() -> Chain {
     Chain::new(&genesis_for(&[alice()]))
 }
 
+/// (B5)
 #[test]
 fn a_transfer_moves_flt_burns_the_base_fee_and_tips_the_proposer() {
     let mut chain = chain_of_alice();
@@ -39,6 +40,7 @@ fn a_transfer_moves_flt_burns_the_base_fee_and_tips_the_proposer() {
     assert_eq!(before - chain.flt(), U256::from(burned));
 }
 
+/// (B6)
 #[test]
 fn all_flt_is_genesis_less_burned_over_full_blocks() {
     let keys: Vec<Key> = (0..8).map(|i| Key::new(&format!("key {i}"))).collect();
@@ -84,6 +86,7 @@ fn flt_destroyed_with_a_contract_counts_as_burned() {
     assert_eq!(genesis - chain.flt(), U256::from(burned));
 }
 
+/// (B3)
 #[test]
 fn every_supported_type_of_transaction_gets_in() {
     let mut chain = chain_of_alice();
@@ -125,6 +128,7 @@ fn every_supported_type_of_transaction_gets_in() {
     assert_eq!(chain.balance(BOB), U256::from(3));
 }
 
+/// (B3, B4)
 #[test]
 fn an_invalid_transaction_is_skipped_reported_and_pays_nothing() {
     let mut chain = chain_of_alice();
@@ -252,6 +256,7 @@ fn what_does_not_fit_into_the_blocks_gas_is_skipped_and_what_follows_still_fits(
     assert_eq!(outcome.receipts[1].cumulative_gas_used, 30_000_000);
 }
 
+/// (B8)
 #[test]
 fn receipts_hash_and_bloom_as_ethereum_has_them() {
     // LOG1 of topic 7 over no data, then store the contract's empty code.
@@ -285,6 +290,7 @@ fn receipts_hash_and_bloom_as_ethereum_has_them() {
     assert!(outcome.receipts[1].bloom.is_zero());
 }
 
+/// (B7)
 #[test]
 fn a_contract_keeps_its_storage_and_sees_block_hashes_and_the_beacon() {
     // sstore(0, blockhash(number - 1)); sstore(1, prevrandao); sstore(2, timestamp)
@@ -330,6 +336,7 @@ fn a_created_contract_can_be_called_from_the_next_block_on() {
     assert_eq!(code, Ok(bytes!("33ff")), "since EIP-6780 it stays");
 }
 
+/// (B1)
 #[test]
 fn the_same_block_over_the_same_rows_gives_the_same_differences() {
     let chain = chain_of_alice();
@@ -341,6 +348,7 @@ fn the_same_block_over_the_same_rows_gives_the_same_differences() {
     assert_eq!(first.transactions_root, second.transactions_root);
 }
 
+/// (B1)
 #[test]
 fn a_block_that_is_not_next_is_a_fault() {
     let chain = chain_of_alice();

@@ -61,6 +61,7 @@ fn sign(key: Key, message: &impl SolStruct, chain_id: u64) -> (u8, B256, B256) {
     )
 }
 
+/// (U1)
 #[test]
 fn a_transfer_moves_usdc_and_logs_it() {
     let mut chain = two();
@@ -83,6 +84,7 @@ fn a_transfer_moves_usdc_and_logs_it() {
     assert_eq!(read(&chain, &i::decimalsCall {}), 6);
 }
 
+/// (U3)
 #[test]
 fn nobody_sends_more_than_they_have_or_to_where_nobody_could_spend_it() {
     let chain = two();
@@ -102,6 +104,7 @@ fn nobody_sends_more_than_they_have_or_to_where_nobody_could_spend_it() {
     }
 }
 
+/// (U1)
 #[test]
 fn an_allowance_is_used_up_unless_it_is_unlimited() {
     let mut chain = two();
@@ -157,6 +160,7 @@ fn permit(chain: &Chain, nonce: u64, chain_id: u64) -> i::permitCall {
     }
 }
 
+/// (U4, U5)
 #[test]
 fn a_permit_works_once_and_only_as_it_was_signed() {
     let mut chain = two();
@@ -205,6 +209,7 @@ fn a_permit_works_once_and_only_as_it_was_signed() {
     assert!(matches!(error, Errors::InvalidSignature(_)), "{error:?}");
 }
 
+/// (U4)
 #[test]
 fn a_malleable_signature_is_refused() {
     let chain = two();
@@ -246,6 +251,7 @@ fn authorization(chain: &Chain, chain_id: u64) -> i::transferWithAuthorizationCa
     }
 }
 
+/// (U5)
 #[test]
 fn an_authorized_transfer_works_once_within_its_time_and_domain() {
     let mut chain = two();
@@ -288,6 +294,7 @@ fn an_authorized_transfer_works_once_within_its_time_and_domain() {
     assert_eq!(balance(&chain, BOB), U256::from(7));
 }
 
+/// (U6)
 #[test]
 fn only_the_payee_receives_with_authorization() {
     let chain = two();
@@ -349,6 +356,7 @@ fn a_cancelled_authorization_is_never_used() {
     assert!(matches!(error, Errors::AuthorizationUsed(_)), "{error:?}");
 }
 
+/// (U7)
 #[test]
 fn the_faucet_gives_what_genesis_allows_and_nothing_on_a_main_network() {
     let mut chain = two();
@@ -371,6 +379,7 @@ fn the_faucet_gives_what_genesis_allows_and_nothing_on_a_main_network() {
     assert!(matches!(error, Errors::OutOfBounds(_)), "{error:?}");
 }
 
+/// (U4)
 #[test]
 fn the_domain_is_the_one_that_wallets_build() {
     let chain = two();

@@ -1,10 +1,10 @@
 //! Paying out what a commitment owes: to the provider's payout account, and to its delegators.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - K8: anybody's call pays everybody what is due to them; nobody needs another's help.
-//! - K9: collateral goes back pro rata, rounded down, from the end and the holdback on, or from the failure and the
+//! - H8: anybody's call pays everybody what is due to them; nobody needs another's help.
+//! - H9: collateral goes back pro rata, rounded down, from the end and the holdback on, or from the failure and the
 //!   longer of cool-down and holdback on, when no audit is open.
-//! - K10: when nothing is owed any more the commitment is gone; remainders go to the account of dust.
+//! - H10: when nothing is owed any more the commitment is gone; remainders go to the account of dust.
 
 use super::{
     CommitmentNow, DELEGATIONS, Delegation, Event, PROOFS, REWARDS, Status, delegations, known,
@@ -155,7 +155,7 @@ impl CommitmentNow {
         Ok(any)
     }
 
-    /// Gives the collateral back, when its time has come. (K9)
+    /// Gives the collateral back, when its time has come. (H9)
     fn pay_collateral<S: Store>(
         &mut self,
         cx: &mut Cx<'_, S>,

@@ -4,14 +4,14 @@
 //! epochs that are over are counted here, in their order, whoever looks and however late.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - P6: a unit owes the windows that began while it proved, but for the first of an epoch and those that were void.
+//! - V6: a unit owes the windows that began while it proved, but for the first of an epoch and those that were void.
 //!   It is good with `min_pass_ppm` of them passed, rounded down; one that owes few cannot miss.
-//! - P7: a unit is matched when so many units as would then serve have passed one window together, and when it passed
+//! - V7: a unit is matched when so many units as would then serve have passed one window together, and when it passed
 //!   one since its provider let a worker down.
-//! - P8: an entry of a unit that serves at the window's start, or is matched in it, is void.
-//! - K6: a commitment fails at the close of the epoch in which its misses reach `max_failed_per_unit` × units; all
+//! - V8: an entry of a unit that serves at the window's start, or is matched in it, is void.
+//! - H6: a commitment fails at the close of the epoch in which its misses reach `max_failed_per_unit` × units; all
 //!   misses of that epoch are charged, and nothing later counts.
-//! - K7: a unit never loses more than its collateral.
+//! - H7: a unit never loses more than its collateral.
 
 use super::pledge::PLEDGES;
 use super::revenue::Delegated;
@@ -75,7 +75,7 @@ impl Proof {
         }
     }
 
-    /// Whether it may prove in a window. (P8)
+    /// Whether it may prove in a window. (V8)
     pub(super) fn may_prove(&self, window: u64) -> bool {
         let before = self.free_from <= window && window < self.taken_in;
         let after = self.back_in <= window && self.back_in != NEVER;
@@ -164,7 +164,8 @@ impl CommitmentNow {
         match self.commitment.status {
             Status::WaitCollateral => None,
             Status::WaitStart { start } => Some(start),
-            Status::Active { .. } => Some(self.proofs.epoch.plus(1)),
+            // Whoever counted its last epoch before its turn has not ended it.
+            Status::Active { end, .. } => Some(self.proofs.epoch.plus(1).min(end)),
             // The epoch that it ended with counts its last windows; what failed waits for what that does.
             Status::Ended { end } if self.proofs.epoch <= end => Some(self.proofs.epoch.plus(1)),
             Status::Ended { .. } | Status::Failed { .. } => None,
@@ -190,7 +191,7 @@ impl CommitmentNow {
         }
     }
 
-    /// Counts the windows of an epoch whose verdict time has come. (P3)
+    /// Counts the windows of an epoch whose verdict time has come. (V3)
     fn count_windows<S: Store>(&mut self, cx: &Cx<'_, S>, epoch: Epoch) {
         while let Some(first) = self.proofs.entered.first() {
             let window = first.window;
@@ -220,14 +221,14 @@ impl CommitmentNow {
         self.proven = self.proven.max(together);
     }
 
-    /// Closes an epoch: rewards are held back, misses cost. (P6, K6)
+    /// Closes an epoch: rewards are held back, misses cost. (V6, H6)
     fn close<S: Store>(&mut self, cx: &mut Cx<'_, S>, epoch: Epoch) -> Result<(), Error> {
         let next = self.params.first_counted(epoch.plus(1));
         let first = self.params.first_counted(epoch);
         let cost = self.commitment.per_unit.part_up(self.params.missed_ppm);
         let cost = cost.ok_or_else(|| fault("collateral beyond 128 bits"))?;
         let (mut passed, mut missed, mut owing) = (Vec::new(), 0_u16, 0_u64);
-        let (mut all, mut slashed) = (0_u64, Flt::ZERO);
+        let (mut all, mut earning, mut slashed) = (0_u64, 0_u64, Flt::ZERO);
         let mut spans = BTreeMap::new();
         for proof in &mut self.proofs.units {
             let owed = owed_from(cx, &mut spans, proof.owes_from.max(first), next)?;
@@ -247,6 +248,7 @@ impl CommitmentNow {
             }
             let counted = if good { proof.passed } else { 0 };
             all = all.saturating_add(counted.into());
+            earning = earning.saturating_add((counted > 0).into());
             passed.push(counted);
             proof.passed = 0;
             proof.owed = std::mem::take(&mut proof.owed_next);
@@ -261,6 +263,7 @@ impl CommitmentNow {
         let share = pool::Share {
             weight: all.saturating_mul(class),
             owing: owing.saturating_mul(class),
+            earning: earning.saturating_mul(class),
         };
         self.totals.push((epoch, share));
         if all > 0 {
@@ -325,7 +328,7 @@ impl CommitmentNow {
         Ok(())
     }
 
-    /// A peer commits to these units for a window; those that may not prove in it are void. (P8)
+    /// A peer commits to these units for a window; those that may not prove in it are void. (V8)
     ///
     /// # Errors
     /// `NotCommitted`, if that leaves none.
@@ -462,7 +465,7 @@ impl CommitmentNow {
         }
     }
 
-    /// A unit loses so many millionths of its collateral, if there is that much. (K7)
+    /// A unit loses so many millionths of its collateral, if there is that much. (H7)
     pub(crate) fn slash(&mut self, index: u16, ppm: u64, offence: Offence) -> Result<(), Error> {
         if self.commitment.released {
             return Ok(());
@@ -554,7 +557,7 @@ impl CommitmentNow {
         failed && self.before.0.status != self.commitment.status
     }
 
-    /// Tells the peer's pledge which units may be matched. (P7)
+    /// Tells the peer's pledge which units may be matched. (V7)
     fn note_proven<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         if self.proven == 0 {
             return Ok(());

@@ -64,7 +64,7 @@ impl Pledge {
 
 impl Units {
     /// Units that may be matched, lowest index first; those of a peer without an active commitment only where that
-    /// is not required. (P7)
+    /// is not required. (V7)
     #[must_use]
     pub fn matchable(&self, pledge: Option<&Pledge>) -> Vec<u16> {
         let indexed = self.0.iter().zip(0_u16..);
@@ -127,7 +127,7 @@ pub(crate) fn bound<S: Store>(
     Ok(if assigned < over { bound } else { Bound::NONE })
 }
 
-/// Whether units of a peer are neither added nor removed. (K4)
+/// Whether units of a peer are neither added nor removed. (H4)
 pub(crate) fn frozen<S: Store>(
     cx: &mut Cx<'_, S>,
     peer: PeerId,

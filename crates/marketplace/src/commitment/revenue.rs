@@ -1,9 +1,9 @@
 //! The delegators' part of what deals pay for units that serve.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - R7: of what a worker earns while a commitment is active, after the fee, its delegators get `share_ppm`, rounded
+//! - Z7: of what a worker earns while a commitment is active, after the fee, its delegators get `share_ppm`, rounded
 //!   down once over all of it, so that withdrawing often changes nothing.
-//! - R8: a successor's delegators get theirs of what accrues from its start on.
+//! - Z8: a successor's delegators get theirs of what accrues from its start on.
 
 use super::{COMMITMENTS, Event};
 use crate::cx::Cx;
@@ -48,7 +48,7 @@ impl Delegated {
     }
 }
 
-/// Pays the delegators their part, when a worker has been paid `paid` over its life. Gives their part. (R7)
+/// Pays the delegators their part, when a worker has been paid `paid` over its life. Gives their part. (Z7)
 pub(crate) fn charge<S: Store>(
     cx: &mut Cx<'_, S>,
     deal: DealId,
@@ -98,7 +98,7 @@ pub(crate) fn unbind<S: Store>(cx: &mut Cx<'_, S>, done: &[Delegated]) -> Result
     Ok(())
 }
 
-/// A commitment starts on a peer whose units may serve: what its workers earn from then on is shared under it. (R8)
+/// A commitment starts on a peer whose units may serve: what its workers earn from then on is shared under it. (Z8)
 pub(super) fn hand_over<S: Store>(
     cx: &mut Cx<'_, S>,
     peer: PeerId,

@@ -1,9 +1,9 @@
 //! Rewards of a commitment: held back, then credited, then vesting in equal parts.
 //!
 //! Promises (`docs/spec/commitment.md`):
-//! - R5: the rewards of an epoch are held back for `holdback_epochs`; what an offending unit has there goes to the
+//! - Z5: the rewards of an epoch are held back for `holdback_epochs`; what an offending unit has there goes to the
 //!   treasury. Nothing takes what has begun to vest.
-//! - R6: then they vest in `vesting_epochs` equal parts, one an epoch; the sum of all parts is rounded down once.
+//! - Z6: then they vest in `vesting_epochs` equal parts, one an epoch; the sum of all parts is rounded down once.
 
 use super::{CommitmentNow, Event};
 use crate::cx::Cx;
@@ -54,7 +54,7 @@ pub struct Rewards {
 pub const REWARDS: Table<CommitmentId, Rewards> = Table::new(0x3f, "rewards");
 
 impl Rewards {
-    /// What has vested in an epoch, paid out or not. (R6)
+    /// What has vested in an epoch, paid out or not. (Z6)
     #[must_use]
     pub fn vested_in(&self, epoch: Epoch, parts: u64) -> Option<Flt> {
         let mut numerator = 0_u128;
@@ -83,7 +83,7 @@ impl Rewards {
 }
 
 impl CommitmentNow {
-    /// Credits what was held back long enough. Writes. (R5)
+    /// Credits what was held back long enough. Writes. (Z5)
     pub(super) fn credit<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         let (epoch, back) = (cx.epoch(), self.params.holdback_epochs);
         while let Some(held) = self.rewards.held.first() {
@@ -132,5 +132,50 @@ impl CommitmentNow {
             self.rewards.credits.push(Credit { from, amount });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credit, Rewards};
+    use crate::units::{Epoch, Flt};
+
+    const FLT: u128 = 1_000_000_000_000_000_000;
+
+    /// Z6, example 17.
+    #[test]
+    fn rewards_vest_in_equal_parts_and_nothing_is_lost() {
+        let first = Credit {
+            from: Epoch(10),
+            amount: Flt(100 * FLT + 5),
+        };
+        let mut rewards = Rewards {
+            credits: vec![first],
+            ..Rewards::default()
+        };
+        let vested = |rewards: &Rewards, epoch| rewards.vested_in(Epoch(epoch), 6).expect("fits").0;
+        let parts: Vec<_> = (11..=16).map(|epoch| vested(&rewards, epoch)).collect();
+        let expected = [
+            16_666_666_666_666_666_667,
+            33_333_333_333_333_333_335,
+            50_000_000_000_000_000_002,
+            66_666_666_666_666_666_670,
+            83_333_333_333_333_333_337,
+            100_000_000_000_000_000_005,
+        ];
+        assert_eq!(parts, expected);
+        rewards.credits.push(Credit {
+            from: Epoch(12),
+            amount: Flt(50 * FLT + 1),
+        });
+        assert_eq!(vested(&rewards, 13), 58_333_333_333_333_333_336);
+        // What has vested to the end is taken together, and nothing changes.
+        for epoch in 13..=20 {
+            let before = vested(&rewards, epoch);
+            rewards.settle(Epoch(epoch), 6);
+            assert_eq!(vested(&rewards, epoch), before);
+        }
+        assert!(rewards.done());
+        assert_eq!(rewards.vested, Flt(150 * FLT + 6));
     }
 }

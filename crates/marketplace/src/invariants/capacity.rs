@@ -178,7 +178,7 @@ impl Checker<'_> {
             let next = state.capacity.proofs.get(id).map(|proofs| proofs.epoch);
             let at = match (commitment.status, next) {
                 (Status::WaitStart { start }, _) => start,
-                (Status::Active { .. }, Some(next)) => next.plus(1),
+                (Status::Active { end, .. }, Some(next)) => next.plus(1).min(end),
                 (Status::Ended { end }, Some(next)) if next <= end => next.plus(1),
                 _ => continue,
             };

@@ -245,12 +245,14 @@ fn same_type(value: &Value) -> (Bound<Value>, Bound<Value>) {
         Value::Integer(i64::MIN),
         Value::Version(0, 0, 0),
         Value::Set(Vec::new()),
+        Value::Attested,
     ];
     let rank = |value: &Value| match value {
         Value::Text(_) => 0,
         Value::Integer(_) => 1,
         Value::Version(..) => 2,
-        Value::Set(_) => 3_usize,
+        Value::Set(_) => 3,
+        Value::Attested => 4_usize,
     };
     let mut from = first.into_iter().skip(rank(value));
     let bound = |value: Option<Value>, bound: fn(Value) -> Bound<Value>| {

@@ -2,6 +2,7 @@
 //! and compares. Its way is the slow one: every amount is summed from the whole history, as a fraction with
 //! the epoch as its denominator.
 
+mod capacity;
 mod orders;
 
 use crate::world::ReadOnly;
@@ -14,7 +15,9 @@ use marketplace::units::{
     Address, DatacenterId, DealId, Hash, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
 };
 use marketplace::worker::{self, GoneReason};
-use marketplace::{Call, Cx, Event, Params, demand, deposit, governance, offer, provider, usdc};
+use marketplace::{
+    Call, Cx, Event, Params, commitment, demand, deposit, governance, offer, provider, usdc,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
@@ -51,6 +54,8 @@ struct Hired {
     paid: u128,
     /// Of that, to the treasury.
     fees: u128,
+    /// What delegators got of a payment under way.
+    shared: u128,
     /// Seconds in its provider's record.
     served: u64,
     /// Its peer said at this time that it cannot run.
@@ -93,6 +98,7 @@ pub(crate) struct Auditor {
     standing: BTreeMap<PeerId, OfferId>,
     records: BTreeMap<ProviderId, Record>,
     payers: BTreeSet<(ProviderId, Address)>,
+    capacity: capacity::Capacity,
 }
 
 impl Auditor {
@@ -124,11 +130,13 @@ impl Auditor {
             standing: BTreeMap::new(),
             records: BTreeMap::new(),
             payers: BTreeSet::new(),
+            capacity: capacity::Capacity::new(params),
         }
     }
 
     /// Takes note of an accepted call, before its events.
     pub(crate) fn call(&mut self, now: u64, call: &Call) {
+        self.capacity.call(call);
         match call {
             Call::Demand(demand::Call::Post { terms, .. }) => self.posting = Some(terms.clone()),
             Call::Change(call) => self.order(call),
@@ -165,6 +173,7 @@ impl Auditor {
 
     /// Takes note of what happened; `now` is the block's time.
     pub(crate) fn event(&mut self, now: u64, event: &Event) {
+        self.capacity.event(now, event);
         match event {
             Event::Ledger(ledger::Event::Moved { from, to, amount }) => {
                 self.moved(*from, *to, amount.0);
@@ -244,6 +253,12 @@ impl Auditor {
             Event::Deal(event) => self.deal_event(event),
             Event::Change(event) => self.ordered(event),
             Event::Worker(event) => self.worker_event(now, event),
+            Event::Commitment(commitment::Event::RevenueShared { worker, amount, .. }) => {
+                self.workers.get_mut(worker).expect("worker").shared += amount.0;
+            }
+            Event::Commitment(commitment::Event::RevenuePaid { to, amount, .. }) => {
+                self.give(*to, amount.0);
+            }
             _ => {}
         }
     }
@@ -400,6 +415,7 @@ impl Auditor {
                     earned: None,
                     paid: 0,
                     fees: 0,
+                    shared: 0,
                     served: 0,
                     cannot: false,
                     named_stopped: false,
@@ -427,9 +443,13 @@ impl Auditor {
             }
             worker::Event::NoticeGiven { worker, until, .. } => {
                 let worker = self.workers.get_mut(worker).expect("worker");
-                assert!(worker.left, "a notice nobody gave");
                 assert!(worker.ran.is_some() && worker.leaves.is_none());
-                assert_eq!(until.0, now + worker.notice, "the notice of the offer");
+                let ends = self.capacity.ends(&worker.peer);
+                if worker.left {
+                    assert_eq!(until.0, now + worker.notice, "the notice of the offer");
+                } else {
+                    assert_eq!(Some(until.0), ends, "a notice nobody gave");
+                }
                 worker.leaves = Some(until.0);
             }
             worker::Event::Gone {
@@ -453,7 +473,8 @@ impl Auditor {
                 let due = self.due(*worker, now);
                 self.paid(*worker);
                 let hired = self.workers.get_mut(worker).expect("worker");
-                hired.paid += amount.0 + fee.0;
+                let shared = std::mem::take(&mut hired.shared);
+                hired.paid += amount.0 + fee.0 + shared;
                 hired.fees += fee.0;
                 self.treasury += fee.0;
                 assert_eq!(hired.paid, due, "a withdrawal pays all that is due");
@@ -461,7 +482,7 @@ impl Auditor {
                 let deal = self.deals.get_mut(&hired.deal).expect("deal");
                 let fees = hired.paid * deal.fee_ppm / 1_000_000;
                 assert_eq!(hired.fees, fees, "the fee of all that was paid");
-                deal.paid_to_providers += amount.0 + fee.0;
+                deal.paid_to_providers += amount.0 + fee.0 + shared;
                 let owner = *self.owners.get(provider).expect("provider");
                 self.give(owner, amount.0);
             }
@@ -499,7 +520,9 @@ impl Auditor {
             GoneReason::Declined => &mut record.declined,
             GoneReason::Left => &mut record.left,
             GoneReason::NoticeKept => &mut record.notices_kept,
-            GoneReason::CannotRun
+            GoneReason::CommitmentFailed | GoneReason::Fraud => &mut record.failed,
+            GoneReason::CommitmentEnded
+            | GoneReason::CannotRun
             | GoneReason::Evicted
             | GoneReason::Unwanted
             | GoneReason::Stopped
@@ -584,6 +607,8 @@ impl Auditor {
                 self.notice_kept(worker, at);
                 span(at)
             }
+            (GoneReason::CommitmentFailed | GoneReason::Fraud, _) => span(at),
+            (GoneReason::CommitmentEnded, None) => nothing,
             _ => panic!("{reason:?} of a worker that ran: {}", last.is_some()),
         };
         let mut exact = worker.rate * u128::from(seconds);
@@ -723,6 +748,7 @@ impl Auditor {
         assert_eq!(treasury.0, self.treasury, "USDC of the treasury");
         let deposits = deposit::held(cx.store).expect("deposits");
         assert_eq!(deposits.0, self.deposits, "FLT deposited");
+        self.capacity.check(cx);
         self.check_records(cx);
         for (id, deal) in &self.deals {
             let paid = deal.paid_to_providers;

@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use marketplace::datacenter::{TENANTS, Tenants};
 use marketplace::deal::{DEALS, Deal, PREVIOUS, Rollout, Status};
 use marketplace::demand::DEMANDS;
-use marketplace::deposit::DEPOSITS;
+use marketplace::flt::{PURSES, Purse};
 use marketplace::matching::LOOKS;
 use marketplace::offer::{OFFER_PEERS, OFFERS, Offer};
 use marketplace::peer::{LEASES, PEERS, Peer, UNITS};
@@ -168,7 +168,7 @@ static OF_PEERS: Table<PeerId, Peer> = PEERS;
 static OF_OFFERS: Table<OfferId, Offer> = OFFERS;
 static OF_DEALS: Table<DealId, Deal> = DEALS;
 static OF_TENANTS: Table<DatacenterId, Tenants> = TENANTS;
-static OF_DEPOSITS: Table<(), Flt> = DEPOSITS;
+static OF_PURSES: Table<Purse, Flt> = PURSES;
 
 /// F3.
 #[test]
@@ -185,7 +185,10 @@ fn a_deposit_that_is_not_held_is_found() {
     assert!(found("I8 deposits", deal));
     let tenants = with(&OF_TENANTS, DatacenterId(1), |row| more(&mut row.deposit));
     assert!(found("I8 deposits", tenants));
-    assert!(found("I8 deposits", with(&OF_DEPOSITS, (), more)));
+    assert!(found(
+        "I8 deposits",
+        with(&OF_PURSES, Purse::Deposits, more)
+    ));
 }
 
 /// S16, G4.

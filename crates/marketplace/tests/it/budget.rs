@@ -131,7 +131,9 @@ fn a_call_without_budget_is_out_of_work_and_nothing_else() {
 #[test]
 fn a_block_without_budget_is_out_of_work_and_nothing_else() {
     let rows = full().store;
-    enough(&rows, "", |cx| marketplace::begin_block(cx, Seconds(30)));
+    enough(&rows, "", |cx| {
+        marketplace::begin_block(cx, Seconds(30), &[])
+    });
     let book = || Book::rebuild(crate::world::rows(&rows));
     enough(&rows, "", |cx| marketplace::end_block(cx, &mut book()));
 }

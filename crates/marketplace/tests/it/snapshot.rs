@@ -59,9 +59,8 @@ fn demand_terms() -> Terms {
     };
     Terms {
         artifact: Artifact {
-            hash: Hash([7; 32]),
-            size: 9,
             sources: vec![source],
+            ..Artifact::new(Hash([7; 32]), 9)
         },
         units_per_worker: 1,
         min_workers: 1,

@@ -3,10 +3,11 @@
 
 use crate::auditor::Auditor;
 pub(crate) use crate::names::{address, peer_id, registration};
+use marketplace::audit::Verdict;
 use marketplace::store::{MemoryStore, OutOfWork, Row, Store};
-use marketplace::units::{Address, Flt, Hash, Seconds, Usdc};
+use marketplace::units::{Address, AuditId, Flt, Hash, Seconds, Usdc};
 use marketplace::{Book, Call, Cx, Error, Event, Origin, Params, Reply};
-use marketplace::{deposit, invariants, usdc};
+use marketplace::{deposit, flt, invariants, usdc};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -21,6 +22,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     /// What happened, with the block time at which it was found.
     pub(crate) events: Vec<(u64, Event)>,
+    /// What the next block lists.
+    pub(crate) verdicts: Vec<(AuditId, Verdict)>,
     /// Off where the clock's budget is so small that events come late.
     pub(crate) audited: bool,
     auditor: Auditor,
@@ -44,6 +47,7 @@ impl World {
             store,
             now: 0,
             events: Vec::new(),
+            verdicts: Vec::new(),
             audited: params.due_budget == Params::default().due_budget,
             params,
             steps: 0,
@@ -146,8 +150,9 @@ impl World {
     /// Begins a block so many seconds after the last.
     pub(crate) fn begin(&mut self, elapsed: u64) {
         self.now += elapsed.min(self.params.max_step_seconds);
+        let verdicts = std::mem::take(&mut self.verdicts);
         let (result, events, _) = self.within(Origin::default(), |cx| {
-            marketplace::begin_block(cx, Seconds(elapsed), &[])
+            marketplace::begin_block(cx, Seconds(elapsed), &verdicts)
         });
         result.expect("beginning of block");
         self.params = self.read(|cx| Ok(cx.params.clone()));
@@ -329,7 +334,7 @@ fn within<S: Store, T>(
     act: impl FnOnce(&mut Cx<'_, S>) -> Result<T, Error>,
 ) -> (Result<T, Error>, Vec<Event>) {
     let (mut events, mut payouts) = (Vec::new(), Vec::new());
-    let (before, value) = (deposit::held(store), origin.value.0);
+    let (before, value) = (flt::held(store), origin.value.0);
     let result = Cx::open(store, origin, &mut events, &mut payouts).and_then(|mut cx| act(&mut cx));
     if result.is_ok() {
         conserves(&before, store, value, &payouts);
@@ -337,7 +342,7 @@ fn within<S: Store, T>(
     (result, events)
 }
 
-/// What comes in and does not go out is deposited.
+/// What comes in and does not go out is held.
 fn conserves<S: Store>(
     before: &Result<Flt, Error>,
     store: &mut S,
@@ -345,7 +350,7 @@ fn conserves<S: Store>(
     payouts: &[(Address, Flt)],
 ) {
     let before = before.clone().expect("no budget").0;
-    let after = deposit::held(store).expect("no budget").0;
+    let after = flt::held(store).expect("no budget").0;
     let paid: u128 = payouts.iter().map(|(_, amount)| amount.0).sum();
     assert_eq!(before + value, after + paid, "FLT came or went");
 }

@@ -8,7 +8,7 @@ use commonware_runtime::tokio::Context;
 use execution::{Genesis, Outcome, state};
 use node::{
     block::{Checkpoint, Digest},
-    storage::{Storage, journal::Entry},
+    storage::{Storage, block_zero, journal::Entry},
 };
 use std::{error::Error, mem};
 
@@ -20,7 +20,8 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) async fn open(context: Context, genesis: &Genesis) -> Result<Self, Box<dyn Error>> {
-        let (storage, _) = Storage::open(context, "bench", genesis, None).await?;
+        let (first, rows) = block_zero(genesis)?;
+        let (storage, _) = Storage::open(context, "bench", (first, &rows), None).await?;
         let chain = Chain::new(genesis);
         Ok(Self { chain, storage })
     }

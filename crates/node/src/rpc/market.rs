@@ -475,7 +475,7 @@ impl MarketServer for Source {
                 return Ok(None);
             };
             let proving = commitment::proving(cx, peer, window.window)?;
-            Ok(proving.map(|proving| (peer, window, proving).into()))
+            Ok(proving.map(|proving| Proving::new(&cx.params, peer, window, proving)))
         })
     }
 

@@ -17,25 +17,24 @@ mod tests;
 
 use crate::{
     block::{Block, Checkpoint, Digest},
-    chain::Chain,
+    chain::{Chain, Remembered, Results},
 };
 use commonware_runtime::Spawner;
 use commonware_storage::Context;
 use execution::{
     Genesis,
+    audit::Time,
+    chain::time_after,
+    genesis::Invalid,
     state::{Diff, Rows},
 };
 use journal::{Entry, Journal};
 use root::Root;
 use snapshot::Snapshots;
-use std::collections::BTreeMap;
 
 /// Why the disk cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The genesis file.
-    #[error("the genesis file is not valid: {0}")]
-    Genesis(#[from] execution::genesis::Invalid),
     /// The journal of results.
     #[error("the journal of results failed")]
     Journal(#[from] commonware_storage::journal::Error),
@@ -48,6 +47,15 @@ pub enum Error {
     /// A file of a snapshot.
     #[error("a snapshot of the state failed")]
     Snapshot(#[from] commonware_runtime::Error),
+}
+
+/// Result and rows of block 0.
+///
+/// # Errors
+/// A genesis that gives no state.
+pub fn block_zero(genesis: &Genesis) -> Result<(Checkpoint, Diff), Invalid> {
+    let first = Block::genesis(genesis.hash().0.into(), genesis.time_ms).executed;
+    Ok((first, execution::genesis::rows(genesis)?))
 }
 
 /// The executed state on disk and what of it lives in memory.
@@ -69,11 +77,11 @@ pub struct Opened {
     /// All rows at the height of the last entry.
     pub rows: Rows,
     /// Results by height that a future block may still name, and the head's.
-    pub results: BTreeMap<u64, Checkpoint>,
+    pub results: Results,
 }
 
 impl<E: Context + Spawner> Storage<E> {
-    /// Opens what is on disk under `partition`, or starts from `genesis`.
+    /// Opens what is on disk under `partition`, or starts from block 0, with its result and rows.
     ///
     /// Whatever does not fit together (a lost folder, a snapshot without its journal, an index that ends below
     /// the state) is thrown away; the caller then executes the blocks again from the first.
@@ -83,15 +91,13 @@ impl<E: Context + Spawner> Storage<E> {
     pub async fn open(
         context: E,
         partition: &str,
-        genesis: &Genesis,
+        (first, rows): (Checkpoint, &Diff),
         indexed_height: Option<u64>,
     ) -> Result<(Self, Opened), Error> {
-        let first = Block::genesis(genesis.hash().0.into(), genesis.time_ms).executed;
-        let rows = execution::genesis::rows(genesis)?;
         let mut storage = Self::open_parts(&context, partition, 0).await?;
         let (_, end) = storage.journal.heights();
         if indexed_height.is_none_or(|height| height >= end)
-            && let Some(opened) = storage.recover(&rows, first).await?
+            && let Some(opened) = storage.recover(rows, first).await?
         {
             return Ok((storage, opened));
         }
@@ -100,7 +106,7 @@ impl<E: Context + Spawner> Storage<E> {
         storage.root.destroy().await?;
         storage.snapshots.keep_only(None).await?;
         storage = Self::open_parts(&context, partition, 1).await?;
-        let opened = storage.recover(&rows, first).await?;
+        let opened = storage.recover(rows, first).await?;
         let opened = opened.ok_or_else(|| Error::Root("cannot start from an empty disk".into()))?;
         Ok((storage, opened))
     }
@@ -155,13 +161,19 @@ impl<E: Context + Spawner> Storage<E> {
         root_height: u64,
     ) -> Result<Opened, Error> {
         let (start, end) = self.journal.heights();
-        let mut results = BTreeMap::new();
+        let mut results = Results::new();
+        let mut remembered = Remembered {
+            result: first,
+            time: Time::default(), // as at genesis; every block moves the clock
+        };
         if start == 1 {
-            results.insert(0, first);
+            results.insert(0, remembered);
         }
         for height in start..=end {
             let entry = self.journal.read(height).await?;
-            results.insert(height, entry.result);
+            remembered.result = entry.result;
+            remembered.time = time_after(&entry.diff).unwrap_or(remembered.time);
+            results.insert(height, remembered);
             if height > root_height {
                 self.root.commit(height, &entry.diff).await?;
             }

@@ -34,7 +34,8 @@ fn diff(height: u64) -> Diff {
 
 async fn open(context: &Context, attempt: u64, indexed: Option<u64>) -> (Storage<Context>, Opened) {
     let context = context.child("node").with_attribute("attempt", attempt);
-    let opened = Storage::open(context, "test", &genesis(), indexed).await;
+    let (first, rows) = block_zero(&genesis()).expect("a sound genesis");
+    let opened = Storage::open(context, "test", (first, &rows), indexed).await;
     opened.expect("the disk works")
 }
 
@@ -76,7 +77,8 @@ fn a_state_that_was_closed_comes_back_with_its_root() {
         let after = chain(opened);
         assert_eq!(after.executed(), head);
         assert_eq!(*after.rows(), *before.rows());
-        let mut other = Storage::open(context.child("other"), "other", &genesis(), None)
+        let (first, rows) = block_zero(&genesis()).expect("a sound genesis");
+        let mut other = Storage::open(context.child("other"), "other", (first, &rows), None)
             .await
             .expect("opens");
         let fresh = chain(other.1);

@@ -220,6 +220,7 @@ fn values(values: &[Value]) -> String {
         Value::Version {
             version: [major, minor, patch],
         } => format!("{major}.{minor}.{patch}"),
+        Value::Attested { .. } => "attested".to_owned(),
     };
     values.iter().map(each).collect::<Vec<_>>().join(", ")
 }

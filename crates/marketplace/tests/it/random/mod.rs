@@ -45,6 +45,7 @@ struct Run {
     offers: u64,
     deals: u64,
     changes: u64,
+    commitments: u64,
     /// Workers that are not gone, as the first `heard` events say.
     live: Vec<WorkerId>,
     heard: usize,
@@ -69,6 +70,7 @@ impl Run {
             offers: 0,
             deals: 0,
             changes: 0,
+            commitments: 0,
             live: Vec::new(),
             heard: 0,
             peers: Vec::new(),
@@ -147,6 +149,7 @@ impl Run {
             Reply::Offer(id) => self.offers = id.0,
             Reply::Deal(id) => self.deals = id.0,
             Reply::Change(id) => self.changes = id.0,
+            Reply::Commitment(id) => self.commitments = id.0,
             Reply::Done | Reply::Paid(_) => {}
         }
     }

@@ -6,7 +6,7 @@ use super::words::{Words, attributes, known, value};
 use crate::world::{address, peer_id, registration};
 use marketplace::attribute::{Predicate, Subject, Test};
 use marketplace::datacenter::{Country, Datacenter};
-use marketplace::demand::{Artifact, Pricing, Terms};
+use marketplace::demand::{Artifact, ArtifactKind, Pricing, Terms};
 use marketplace::units::{Address, Hash, Price, Seconds, Time, Usdc, WorkerId};
 use marketplace::worker::Obstacle;
 use marketplace::{Call, Event};
@@ -54,6 +54,7 @@ impl Stage {
                 let call = provider::Call::Withdraw { provider, workers };
                 Ok((name, String::new(), Call::Provider(call)))
             }
+            verb if Self::is_capacity(verb) => self.capacity(verb, name, words),
             "transfer" | "approve" | "transfer-from" | "faucet" => coins(verb, name, words),
             _ => self.deal(verb, &name, words),
         }
@@ -234,7 +235,13 @@ impl Stage {
         let workers = words.option("workers").unwrap_or("1..1");
         let (min, target) = workers.split_once("..").ok_or("workers min..target")?;
         let terms = Terms {
-            artifact: Artifact::new(Hash([7; 32]), 1_000),
+            artifact: Artifact {
+                kind: match words.option("kind") {
+                    Some("bundle") => ArtifactKind::Bundle,
+                    _ => ArtifactKind::Component,
+                },
+                ..Artifact::new(Hash([7; 32]), 1_000)
+            },
             units_per_worker: words.number_option("units")?.unwrap_or(1),
             min_workers: min.parse().map_err(|_| "least workers")?,
             target_workers: target.parse().map_err(|_| "target workers")?,

@@ -41,11 +41,10 @@ impl Stage {
                 return Ok(call(change::Call::Offer { deal, to }));
             }
             "accept-deal" => return Ok(call(change::Call::Accept { deal })),
-            "artifact" => Change::Artifact(Artifact {
-                hash: Hash([words.small()?; 32]),
-                size: words.number_option("size")?.unwrap_or(1_000),
-                sources: Vec::new(),
-            }),
+            "artifact" => Change::Artifact(Artifact::new(
+                Hash([words.small()?; 32]),
+                words.number_option("size")?.unwrap_or(1_000),
+            )),
             "target" => Change::Target(words.small()?),
             "limit" => Change::LimitPrice(Price(words.number()?)),
             "require" => Change::Requirements {

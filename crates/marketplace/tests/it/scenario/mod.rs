@@ -1,6 +1,7 @@
 //! Runs the text tables in `tests/scenarios`; their language is explained in the README there.
 
 mod calls;
+mod capacity;
 mod cells;
 mod change;
 mod words;
@@ -8,8 +9,8 @@ mod words;
 use crate::world::{World, address};
 use marketplace::store::Store;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, OfferId, Part, PeerId, ProviderId, Time, Usdc,
-    WorkerId,
+    Address, ChangeId, CommitmentId, DatacenterId, DealId, Flt, OfferId, Part, PeerId, ProviderId,
+    Time, Usdc, WorkerId,
 };
 use marketplace::worker::{BY_PROVIDER, Stage as WorkerStage};
 use marketplace::{Call, Cx, Error, Event, Params, Reply};
@@ -51,7 +52,10 @@ fn message(panic: &dyn std::any::Any) -> String {
 }
 
 fn run(text: &str) -> Result<(), String> {
-    let mut stage = Stage::default();
+    let mut stage = Stage {
+        params: Params::without_commitments(),
+        ..Stage::default()
+    };
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
@@ -77,6 +81,10 @@ struct Stage {
     offers: BTreeMap<String, OfferId>,
     deals: BTreeMap<String, DealId>,
     changes: BTreeMap<String, ChangeId>,
+    commitments: BTreeMap<String, CommitmentId>,
+    provers: Vec<capacity::Prover>,
+    /// Whether audits are answered, and found good.
+    answers: bool,
     /// Workers by deal, in the order of their assignment.
     workers: BTreeMap<DealId, Vec<WorkerId>>,
     heard: usize,
@@ -116,6 +124,14 @@ impl Stage {
                 self.names.insert(address(name), name.to_owned());
                 self.params.governance = address(name);
             }
+            "oracle" => {
+                let name = words.next()?;
+                self.names.insert(address(name), name.to_owned());
+                self.params.oracle = address(name);
+            }
+            "verdict" => self.verdict(&mut words)?,
+            "prover" => self.prover(&mut words)?,
+            "answers" => self.answers = words.next()? == "good",
             "at" => self.reach(words.small()?)?,
             "block" => {
                 let elapsed = words.small()?;
@@ -127,11 +143,11 @@ impl Stage {
                 self.drip(&peer, seconds)?;
             }
             "see" => {
-                self.see(&words.line.join(" "))?;
+                self.see(&words.line.join(" ").replace('_', ""))?;
                 words.line.clear();
             }
             "unseen" => {
-                self.unseen(&words.line.join(" "))?;
+                self.unseen(&words.line.join(" ").replace('_', ""))?;
                 words.line.clear();
             }
             "forget" => {
@@ -139,7 +155,8 @@ impl Stage {
                 self.pending.clear();
             }
             "balance" | "deal" | "worker" | "runs" | "due" | "unpaid" | "look" | "price"
-            | "deposits" | "parameter" | "pending" | "record" => {
+            | "deposits" | "parameter" | "pending" | "record" | "commitment" | "purse" | "unit"
+            | "proven" | "received" => {
                 let what = action.split_whitespace().next().unwrap_or_default();
                 let found = self.read(what, &mut words)?;
                 expect(outcome, &found)?;
@@ -159,10 +176,14 @@ impl Stage {
     /// Blocks until the clock shows `time`.
     fn reach(&mut self, time: u64) -> Result<(), String> {
         let most = self.params.max_step_seconds;
-        let world = self.world();
-        if time < world.now {
-            return Err(format!("it is {} already", world.now));
+        let now = self.world().now;
+        if time < now {
+            return Err(format!("it is {now} already"));
         }
+        if self.params.windows_per_epoch > 0 {
+            return self.reach_through_windows(time);
+        }
+        let world = self.world();
         while world.now < time {
             world.block((time - world.now).min(most));
         }
@@ -216,6 +237,7 @@ impl Stage {
             Some(Reply::Offer(id)) => _ = self.offers.insert(name, id),
             Some(Reply::Deal(id)) => _ = self.deals.insert(name, id),
             Some(Reply::Change(id)) => _ = self.changes.insert(name, id),
+            Some(Reply::Commitment(id)) => _ = self.commitments.insert(name, id),
             Some(Reply::Paid(amount)) => return Ok(format!("paid {amount}")),
             Some(Reply::Done) => {}
         }
@@ -320,7 +342,7 @@ impl Stage {
                 ))
             }
             Event::Change(event) => self.tell_change(event),
-            _ => None,
+            other => self.tell_capacity(other),
         }
     }
 
@@ -328,7 +350,12 @@ impl Stage {
     fn see(&mut self, wanted: &str) -> Result<(), String> {
         match self.pending.iter().position(|words| says(words, wanted)) {
             Some(place) => _ = self.pending.drain(..=place),
-            None => return Err(format!("what happened: {:#?}", self.pending)),
+            None => {
+                return {
+                    let few = self.pending.len().saturating_sub(12);
+                    Err(format!("what happened last: {:#?}", &self.pending[few..]))
+                };
+            }
         }
         Ok(())
     }
@@ -344,10 +371,14 @@ impl Stage {
         let name = words.next()?;
         self.world();
         let world = self.world.as_ref().ok_or("no world")?;
+        if let Some(found) = self.read_capacity(world, what, name, words)? {
+            return Ok(found);
+        }
         match what {
             "balance" => {
                 let account = match name {
                     "treasury" => ledger::Account::Treasury,
+                    "dust" => ledger::Account::Dust,
                     name => match self.deals.get(name) {
                         Some(deal) => ledger::Account::Deal(*deal),
                         None => ledger::Account::User(address(name)),

@@ -59,6 +59,9 @@ pub(super) fn known<V: Copy>(names: &BTreeMap<String, V>, name: &str) -> Result<
 }
 
 pub(super) fn value(text: &str) -> Value {
+    if text == "attested" {
+        return Value::Attested;
+    }
     if let Ok(number) = text.parse() {
         return Value::Integer(number);
     }

@@ -1,0 +1,251 @@
+//! What a check costs, and how fast a unit is, in processor time. One line of JSON.
+//!
+//! Needs 5 GiB and some minutes: the rate of a unit's dataset is compared with that of unmodified RandomX in the same
+//! build, in turns, so that what else the machine does weighs on both alike.
+
+use capacity::{
+    Answer, Audit, Caches, Control, Digest, PeerTree, Seat, Shape, Statement, Unit, Verdict,
+    Verifier, draw,
+    randomx::{Cache, Dataset, FullVm, LightVm, Mode},
+    work::{STEP_BYTES, Shelf, Step},
+};
+use std::{fs, hint::black_box, num::NonZeroUsize, path::Path, sync::Arc, thread, time::Duration};
+
+/// Repetitions of what takes milliseconds.
+const TIMES: u32 = 50;
+/// Repetitions of what takes tenths of a second.
+const FEW: u32 = 7;
+/// Pairs of runs whose rates are compared, and processor time of each run.
+const PAIRS: u32 = 9;
+const RUN: Duration = Duration::from_secs(10);
+/// Leaves of class 1 in a window of half an hour, of four steps each.
+const LEAVES: u32 = 1 << 15;
+const WINDOW: Duration = Duration::from_secs(30 * 60);
+const STEPS: u16 = 4;
+const KEY: Digest = [1; 32];
+
+fn main() {
+    let figures = [light(), full()].concat();
+    let figures: Vec<_> = figures
+        .iter()
+        .map(|(name, figure)| format!(r#""{name}":{figure:.3}"#))
+        .collect();
+    println!(r#"{{"bench":"capacity",{}}}"#, figures.join(","));
+}
+
+type Figures = Vec<(&'static str, f64)>;
+
+/// What verifying costs.
+fn light() -> Figures {
+    let mode = Mode::fastest().secure();
+    let made = |seed: u32| Cache::new(&seed.to_le_bytes(), mode).expect("memory");
+    let cache_init = median(FEW, made);
+    let cache = made(0);
+    let mut vm = LightVm::new(mode).expect("memory");
+    let reseed = median(TIMES, |seed| {
+        vm.load(&cache, &seed.to_le_bytes()).expect("memory");
+    });
+    let fresh_unit = median(TIMES, |seed| {
+        let mut unit = vm.load(&cache, &seed.to_le_bytes()).expect("memory");
+        unit.hash(&[0; STEP_BYTES]);
+    });
+    let mut unit = vm.load(&cache, b"unit").expect("memory");
+    let hash = median(TIMES, |input| unit.hash(&input.to_le_bytes()));
+    let mut vm = LightVm::new(mode).expect("memory");
+    let new_key = median(FEW, |seed| {
+        let (cache, seed) = (made(seed), seed.to_le_bytes());
+        vm.load(&cache, &seed).expect("memory").hash(&seed);
+    });
+    let [inspect, audit, rss] = audit(mode);
+    assert!(fresh_unit < 40.0, "a fresh unit takes {fresh_unit} ms");
+    vec![
+        ("cache_init_ms", cache_init),
+        ("reseed_ms", reseed),
+        ("light_hash_ms", hash),
+        ("check_fresh_unit_ms", fresh_unit),
+        ("check_new_key_ms", new_key),
+        ("new_key_over_fresh_unit", new_key / fresh_unit),
+        ("inspect_us", inspect),
+        ("audit_ms", audit),
+        ("verifier_rss_mib", rss),
+    ]
+}
+
+/// A whole audit, of a unit that the verifier has not seen before: two leaves of a class 1 window. What it answers is
+/// made up, but for its form: the steps are made again all the same.
+fn audit(mode: Mode) -> [f64; 3] {
+    let caches = Arc::new(Caches::new(mode));
+    caches.keep(KEY, None);
+    caches.prepare(&KEY).expect("a cache");
+    let mut verifier = Verifier::new(caches).expect("memory");
+    let folder = std::env::temp_dir().join(format!("capacity-bench-{}", std::process::id()));
+    let cases: Vec<_> = (0..FEW as u16).map(|unit| case(&folder, unit)).collect();
+    fs::remove_dir_all(&folder).expect("it is ours");
+    let (first, answer) = &cases[0];
+    // Microseconds, from milliseconds for a hundred.
+    let inspect = median(TIMES, |_| {
+        for _ in 0..100 {
+            black_box(first.inspect(answer)).expect("the right form");
+        }
+    });
+    let mut cases = cases.iter();
+    let cost = median(FEW, |_| {
+        let (audit, answer) = cases.next().expect("one for each time");
+        let verdict = verifier.judge(audit, answer).expect("a cache");
+        assert_eq!((audit.cost(), verdict), (8, Verdict::BadLeaves(2)));
+    });
+    [inspect * 10.0, cost, resident()]
+}
+
+/// A window of unit `unit` whose steps were not made, and an answer that shows it.
+fn case(folder: &Path, unit: u16) -> (Audit, Vec<u8>) {
+    struct Nothing;
+    impl Step for Nothing {
+        fn step(&mut self, _: &[u8; STEP_BYTES]) -> Digest {
+            [0; 32]
+        }
+    }
+    let statement = statement(unit);
+    let shelf = Shelf::open(&folder.join(unit.to_string())).expect("a folder");
+    for mut chain in shelf.chains(&statement).expect("files") {
+        chain.run(&mut Nothing, &Control::new()).expect("a disk");
+    }
+    let work = shelf
+        .work(statement.window)
+        .expect("files")
+        .expect("finished");
+    let tree = PeerTree::new(&[(unit, work.unit_root())]).expect("a unit");
+    let leaves = draw(&[unit as u8; 32], statement.shape, 2);
+    let answer = Answer::new(&work, Vec::new(), &leaves).expect("leaves");
+    let audit = Audit {
+        statement,
+        peer_root: tree.root(),
+        seat: Seat { index: 0, of: 1 },
+        leaves,
+    };
+    (audit, answer.encode())
+}
+
+fn statement(unit: u16) -> Statement {
+    Statement {
+        chain: 1,
+        epoch: 2,
+        window: 3,
+        challenge: [4; 32],
+        unit: Unit {
+            key: KEY,
+            provider: 5,
+            peer: [6; 32],
+            unit,
+            commitment: 7,
+        },
+        shape: Shape::new(1, LEAVES, STEPS).expect("a shape"),
+        payout: [8; 20],
+    }
+}
+
+/// How fast a unit is with its dataset, beside unmodified RandomX with its own.
+fn full() -> Figures {
+    let mode = Mode::fastest();
+    let cache = Cache::new(&KEY, mode).expect("memory");
+    let seed = statement(0).unit.seed();
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let control = Control::new();
+    // The same memory, twice: what is unmodified differs in its programs only.
+    let plain = Dataset::plain(&cache, threads, &control).expect("memory");
+    let ours = Dataset::build(&cache, &seed, mode, threads, &control).expect("memory");
+    let rss = resident();
+    let [plain, ours] = [plain, ours].map(Arc::new);
+    let mut vms =
+        [&plain, &ours].map(|dataset| FullVm::new(Arc::clone(dataset), mode).expect("memory"));
+    let [plain, ours] = vms.each_mut();
+    let (mut plain_rates, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..PAIRS {
+        // Whoever comes first does so half of the time.
+        let (theirs, ours) = if pair % 2 == 0 {
+            let theirs = rate(plain);
+            (theirs, rate(ours))
+        } else {
+            let ours = rate(ours);
+            (rate(plain), ours)
+        };
+        eprintln!(
+            "{theirs:.1} and {ours:.1} hashes a second: {:.3}",
+            ours / theirs
+        );
+        plain_rates.push(theirs);
+        rates.push(ours);
+        ratios.push(ours / theirs);
+    }
+    let mut light = LightVm::new(mode).expect("memory");
+    let mut light = light.load(&cache, &seed).expect("memory");
+    let light_rate = 1_000.0 / median(TIMES, |input| light.hash(&input.to_le_bytes()));
+    let [plain_rate, rate, ratio] = [plain_rates, rates, ratios].map(middle);
+    assert!(ratio >= 0.97, "{ratio} of the rate of unmodified RandomX");
+    vec![
+        ("full_rate_hps", rate),
+        ("plain_rate_hps", plain_rate),
+        ("full_over_plain", ratio),
+        ("light_rate_hps", light_rate),
+        ("full_over_light", rate / light_rate),
+        (
+            "class_1_needs_hps",
+            f64::from(LEAVES) * f64::from(STEPS) / WINDOW.as_secs_f64(),
+        ),
+        ("rss_mib", rss),
+    ]
+}
+
+/// Hashes in a second of processor time of one thread, each made from the one before.
+fn rate(vm: &mut FullVm) -> f64 {
+    let (mut input, mut hashes) = ([0; STEP_BYTES], 0_u32);
+    let begin = processor_time();
+    loop {
+        for _ in 0..20 {
+            let hash = vm.step(&input);
+            input[40..].copy_from_slice(&hash);
+        }
+        hashes += 20;
+        let spent = processor_time() - begin;
+        if spent >= RUN {
+            return f64::from(hashes) / spent.as_secs_f64();
+        }
+    }
+}
+
+/// Milliseconds of processor time, the median of so many.
+fn median<T>(times: u32, mut run: impl FnMut(u32) -> T) -> f64 {
+    let one = |number| {
+        let begin = processor_time();
+        black_box(run(number));
+        (processor_time() - begin).as_secs_f64() * 1e3
+    };
+    middle((0..times).map(one).collect())
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Processor time of this thread: Linux counts it in nanoseconds, and brings the count up to now when the thread
+/// offers its turn to others.
+fn processor_time() -> Duration {
+    thread::yield_now();
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux says so");
+    let nanoseconds = text
+        .split_whitespace()
+        .next()
+        .and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}
+
+/// MiB of this process in memory.
+fn resident() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux says so");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<f64>().ok())
+        .expect("a number")
+        / 1024.0
+}
