@@ -2,10 +2,12 @@
 pragma solidity ^0.8.20;
 
 /// A kind of object with an id.
-enum ObjectKind { Provider, Datacenter, Peer, Offer, Deal, Worker, Change }
+enum ObjectKind { Provider, Datacenter, Peer, Offer, Deal, Worker, Change, Commitment, Audit }
 
 /// Who may make a call.
-enum Role { ProviderOwner, Operator, ProviderOrOperator, DealOwner, DealOwnerOrMonitor, Heir, Governance }
+enum Role {
+    ProviderOwner, Operator, ProviderOrOperator, DealOwner, DealOwnerOrMonitor, Heir, Governance, Delegator, Oracle
+}
 
 /// Why a call is refused. Ids of peers are their keys, all other ids are numbers.
 interface IErrors {
@@ -34,6 +36,14 @@ interface IErrors {
     error AlreadyLeaving(uint64 worker, uint64 until);
     error NotOfThisPeer(uint64 worker);
     error WrongArtifact();
+    error PeerCommitted(bytes32 peer);
+    error NotCommitted(bytes32 peer);
+    error NoUnits(bytes32 peer);
+    error StalePrice();
+    error TooManyDelegators();
+    error NothingSent();
+    error WrongWindow(uint64 window);
+    error CommittedAlready(bytes32 peer, uint64 window);
 
     /// The calldata is no call of this contract.
     error UnknownCall();

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.20;
 
 /// USDC of this chain: ERC-20 with permit (EIP-2612) and transfers by authorization (EIP-3009). 6 decimals.
-/// The escrow of a deal shows as an address of its own; the marketplace takes and gives it without approval.
+/// The escrow of a deal, and what delegators of a commitment have not taken, show as addresses of their own; the marketplace
+/// takes and gives without approval.
 interface IUSDC {
     event Transfer(address indexed from, address indexed to, uint256 value);
     event Approval(address indexed owner, address indexed spender, uint256 value);

@@ -8,7 +8,7 @@ import {Fault} from "./Types.sol";
 interface IWorker {
     enum GoneReason {
         CannotRun, NeverStarted, Failed, Silent, Evicted, Unwanted, Stopped, Completed, Unfunded, BadArtifact,
-        Declined, Left, NoticeKept
+        Declined, Left, NoticeKept, CommitmentEnded, CommitmentFailed, Fraud
     }
     enum Obstacle { Unavailable, Invalid, Unsupported }
     enum WorkerStage { Assigned, Running, Draining, Gone }

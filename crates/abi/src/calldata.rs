@@ -2,17 +2,21 @@
 
 use crate::refusal::Revert;
 use crate::sol::{
-    IChange::IChangeCalls, IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
+    IAudit::IAuditCalls, IChange::IChangeCalls, ICommitment::ICommitmentCalls,
+    IDatacenter::IDatacenterCalls, IDeal::IDealCalls, IDemand::IDemandCalls,
     IDeposit::IDepositCalls, IErrors::UnknownCall, IGovernance::IGovernanceCalls,
-    IOffer::IOfferCalls, IPeer::IPeerCalls, IProvider::IProviderCalls, ITime::ITimeCalls,
-    IWorker::IWorkerCalls,
+    IOffer::IOfferCalls, IPeer::IPeerCalls, IPool::IPoolCalls, IProvider::IProviderCalls,
+    ITime::ITimeCalls, IWindow::IWindowCalls, IWorker::IWorkerCalls,
 };
 use crate::{
-    change, datacenter, deal, demand, deposit, governance, offer, peer, provider, time, worker,
+    audit, change, commitment, datacenter, deal, demand, deposit, governance, offer, peer, pool,
+    provider, time, window, worker,
 };
 use alloy_sol_types::{SolInterface, SolValue as _, abi::AbiDecoderConfig};
 use marketplace::store::Store;
-use marketplace::units::{ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId};
+use marketplace::units::{
+    AuditId, ChangeId, CommitmentId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId,
+};
 use marketplace::{Call, Cx, Error, Reply};
 
 /// Bytes that decoding one call may take in memory.
@@ -48,6 +52,20 @@ pub enum Query {
     Deal(DealId),
     /// A worker.
     Worker(WorkerId),
+    /// A capacity commitment.
+    Commitment(CommitmentId),
+    /// Who deposited for a commitment.
+    Delegations(CommitmentId),
+    /// Where a peer stands with its commitments.
+    Pledge(PeerId),
+    /// A window; None: the newest.
+    Window(Option<u64>),
+    /// An audit.
+    Audit(AuditId),
+    /// Audits of a peer that are not over.
+    Audits(PeerId),
+    /// The pool of rewards, its fund and the price of FLT.
+    Pool,
     /// The value of a parameter.
     Parameter(String),
     /// The storage deposit of one object.
@@ -83,6 +101,10 @@ pub fn decode(data: &[u8]) -> Result<Request, Revert> {
         IDealCalls => deal::decode,
         IChangeCalls => change::decode,
         IWorkerCalls => worker::decode,
+        ICommitmentCalls => commitment::decode,
+        IWindowCalls => window::decode,
+        IAuditCalls => audit::decode,
+        IPoolCalls => pool::decode,
         ITimeCalls => time::decode,
     }
     Err(Revert::UnknownCall(UnknownCall {}))
@@ -114,6 +136,10 @@ pub fn encode(call: &Call) -> Vec<u8> {
         Call::Deal(call) => deal::encode(call),
         Call::Change(call) => change::encode(call),
         Call::Worker(call) => worker::encode(call),
+        Call::Commitment(call) => commitment::encode(call),
+        Call::Window(call) => window::encode(call),
+        Call::Audit(call) => audit::encode(call),
+        Call::Pool(call) => pool::encode(call),
     }
 }
 
@@ -125,6 +151,7 @@ pub fn reply(reply: Reply) -> Vec<u8> {
         | Reply::Provider(ProviderId(id))
         | Reply::Datacenter(DatacenterId(id))
         | Reply::Offer(OfferId(id))
+        | Reply::Commitment(CommitmentId(id))
         | Reply::Deal(DealId(id)) => id.abi_encode(),
         Reply::Paid(amount) => amount.0.abi_encode(),
     }
@@ -144,6 +171,13 @@ impl Query {
             Self::Demand(id) => demand::answer(cx, id),
             Self::Deal(id) => deal::answer(cx, id),
             Self::Worker(id) => worker::answer(cx, id),
+            Self::Commitment(id) => commitment::answer(cx, id),
+            Self::Delegations(id) => commitment::answer_delegations(cx, id),
+            Self::Pledge(peer) => commitment::answer_pledge(cx, peer),
+            Self::Window(window) => window::answer(cx, window),
+            Self::Audit(id) => audit::answer(cx, id),
+            Self::Audits(peer) => audit::answer_all(cx, peer),
+            Self::Pool => pool::answer(cx),
             Self::Parameter(name) => governance::answer(cx, &name),
             Self::Deposit => Ok(deposit::answer(cx)),
             Self::Time => Ok(time::answer(cx)),

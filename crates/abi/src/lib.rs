@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod attribute;
+pub mod audit;
 pub mod calldata;
 pub mod change;
+pub mod commitment;
 pub mod datacenter;
 pub mod deal;
 pub mod demand;
@@ -12,11 +14,13 @@ pub mod governance;
 pub mod log;
 pub mod offer;
 pub mod peer;
+pub mod pool;
 pub mod provider;
 pub mod refusal;
 pub mod time;
 pub mod usdc;
 pub mod view;
+pub mod window;
 pub mod worker;
 
 use alloy_primitives::{Address, address};

@@ -1,8 +1,8 @@
 //! Events as logs.
 
 use crate::{
-    MARKETPLACE, USDC, change, datacenter, deal, demand, deposit, governance, offer, peer,
-    provider, usdc, worker,
+    MARKETPLACE, USDC, audit, change, commitment, datacenter, deal, demand, deposit, governance,
+    offer, peer, pool, provider, usdc, window, worker,
 };
 use alloy_primitives::Log;
 use marketplace::Event;
@@ -22,6 +22,10 @@ pub fn of(event: &Event) -> Log {
         Event::Deal(event) => (MARKETPLACE, deal::log(event)),
         Event::Change(event) => (MARKETPLACE, change::log(event)),
         Event::Worker(event) => (MARKETPLACE, worker::log(event)),
+        Event::Commitment(event) => (MARKETPLACE, commitment::log(event)),
+        Event::Window(event) => (MARKETPLACE, window::log(event)),
+        Event::Audit(event) => (MARKETPLACE, audit::log(event)),
+        Event::Pool(event) => (MARKETPLACE, pool::log(event)),
     };
     Log { address, data }
 }

@@ -137,7 +137,7 @@ impl From<(Peer, Units)> for i::PeerRecord {
             attributes: attribute::encode(peer.attributes),
             offer: peer.offer.unwrap_or(OfferId(0)).0,
             units: units.registered(),
-            idle: units.idle(),
+            idle: units.registered().saturating_sub(units.serving()),
         }
     }
 }

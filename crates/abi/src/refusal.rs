@@ -6,7 +6,8 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolInterface as _;
 use marketplace::refusal::{Object, Role};
 use marketplace::units::{
-    self, ChangeId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    self, AuditId, ChangeId, CommitmentId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Time,
+    Usdc, WorkerId,
 };
 use marketplace::{Error, Refusal};
 
@@ -32,6 +33,8 @@ fn object(object: Object) -> (ObjectKind, B256) {
         Object::Deal(id) => (ObjectKind::Deal, number(id.0)),
         Object::Worker(id) => (ObjectKind::Worker, number(id.0)),
         Object::Change(id) => (ObjectKind::Change, number(id.0)),
+        Object::Commitment(id) => (ObjectKind::Commitment, number(id.0)),
+        Object::Audit(id) => (ObjectKind::Audit, number(id.0)),
     }
 }
 
@@ -45,6 +48,8 @@ fn object_back(kind: ObjectKind, id: B256) -> Option<Object> {
         ObjectKind::Deal => Object::Deal(DealId(number?)),
         ObjectKind::Worker => Object::Worker(WorkerId(number?)),
         ObjectKind::Change => Object::Change(ChangeId(number?)),
+        ObjectKind::Commitment => Object::Commitment(CommitmentId(number?)),
+        ObjectKind::Audit => Object::Audit(AuditId(number?)),
         ObjectKind::__Invalid => return None,
     })
 }
@@ -70,7 +75,9 @@ roles!(
     DealOwner,
     DealOwnerOrMonitor,
     Heir,
-    Governance
+    Governance,
+    Delegator,
+    Oracle
 );
 
 impl From<Refusal> for Revert {
@@ -163,6 +170,23 @@ impl From<Refusal> for Revert {
                 Self::NotOfThisPeer(e::NotOfThisPeer { worker: worker.0 })
             }
             Refusal::WrongArtifact => Self::WrongArtifact(e::WrongArtifact {}),
+            Refusal::PeerCommitted(peer) => Self::PeerCommitted(e::PeerCommitted {
+                peer: peer.0.into(),
+            }),
+            Refusal::NotCommitted(peer) => Self::NotCommitted(e::NotCommitted {
+                peer: peer.0.into(),
+            }),
+            Refusal::NoUnits(peer) => Self::NoUnits(e::NoUnits {
+                peer: peer.0.into(),
+            }),
+            Refusal::StalePrice => Self::StalePrice(e::StalePrice {}),
+            Refusal::TooManyDelegators => Self::TooManyDelegators(e::TooManyDelegators {}),
+            Refusal::NothingSent => Self::NothingSent(e::NothingSent {}),
+            Refusal::WrongWindow { window } => Self::WrongWindow(e::WrongWindow { window }),
+            Refusal::CommittedAlready { peer, window } => {
+                let peer = peer.0.into();
+                Self::CommittedAlready(e::CommittedAlready { peer, window })
+            }
         }
     }
 }
@@ -251,6 +275,17 @@ fn refusal(revert: Revert) -> Option<(Refusal, String)> {
         },
         Revert::NotOfThisPeer(e) => Refusal::NotOfThisPeer(WorkerId(e.worker)),
         Revert::WrongArtifact(_) => Refusal::WrongArtifact,
+        Revert::PeerCommitted(e) => Refusal::PeerCommitted(peer(e.peer)),
+        Revert::NotCommitted(e) => Refusal::NotCommitted(peer(e.peer)),
+        Revert::NoUnits(e) => Refusal::NoUnits(peer(e.peer)),
+        Revert::StalePrice(_) => Refusal::StalePrice,
+        Revert::TooManyDelegators(_) => Refusal::TooManyDelegators,
+        Revert::NothingSent(_) => Refusal::NothingSent,
+        Revert::WrongWindow(e) => Refusal::WrongWindow { window: e.window },
+        Revert::CommittedAlready(e) => Refusal::CommittedAlready {
+            peer: peer(e.peer),
+            window: e.window,
+        },
         Revert::UnknownCall(_)
         | Revert::ReadOnly(_)
         | Revert::NotDelegated(_)

@@ -1,13 +1,13 @@
 //! USDC: calls, events and signed messages of `IUSDC.sol`.
 //!
-//! Accounts of the ledger show as addresses: a user's as itself, a deal's escrow as `Deal` and its id, the
-//! treasury's as `Treasury`; so the `Transfer` logs account for every millionth.
+//! Accounts of the ledger show as addresses: a user's as itself, a deal's escrow as `Deal` and its id, what delegators
+//! of a commitment have not taken as `Commit` and its id, the treasury's as `Treasury`, remainders as `Dust`; so the `Transfer` logs account for every millionth.
 
 use crate::sol::IUSDC as i;
 use alloy_primitives::{Address, B256, LogData, U256, address};
 use alloy_sol_types::{Eip712Domain, SolCall as _, SolEvent as _, SolStruct, sol};
 use marketplace::ledger::{self, Account};
-use marketplace::units::{self, DealId, Usdc};
+use marketplace::units::{self, CommitmentId, DealId, Usdc};
 use marketplace::usdc::{Call, Event, UNLIMITED};
 
 /// Its ERC-20 name, also of the EIP-712 domain.
@@ -19,8 +19,12 @@ pub const DECIMALS: u8 = 6;
 
 /// Where the treasury's account shows.
 pub const TREASURY: Address = address!("0x5472656173757279000000000000000000000001");
+/// Where remainders of what is gone show.
+pub const DUST: Address = address!("0x4475737400000000000000000000000000000001");
 /// The first twelve bytes of an escrow's address; the deal's id follows.
 const DEAL: [u8; 12] = *b"Deal\0\0\0\0\0\0\0\0";
+/// The same of a commitment.
+const COMMITMENT: [u8; 12] = *b"Commit\0\0\0\0\0\0";
 
 sol! {
     /// What the owner signs to set an allowance (EIP-2612).
@@ -83,25 +87,32 @@ pub fn signing_hash(message: &impl SolStruct, chain_id: u64) -> B256 {
 pub fn address_of(account: Account) -> Address {
     match account {
         Account::User(address) => address.0.into(),
-        Account::Deal(DealId(id)) => {
-            let mut address = [0; 20];
-            address[..12].copy_from_slice(&DEAL);
-            address[12..].copy_from_slice(&id.to_be_bytes());
-            address.into()
-        }
+        Account::Deal(DealId(id)) => numbered(DEAL, id),
+        Account::Commitment(CommitmentId(id)) => numbered(COMMITMENT, id),
         Account::Treasury => TREASURY,
+        Account::Dust => DUST,
     }
+}
+
+fn numbered(kind: [u8; 12], id: u64) -> Address {
+    let mut address = [0; 20];
+    address[..12].copy_from_slice(&kind);
+    address[12..].copy_from_slice(&id.to_be_bytes());
+    address.into()
 }
 
 /// The account of the ledger that an address shows.
 pub fn account_at(address: Address) -> Account {
+    let number = |id: &[u8]| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(id);
+        u64::from_be_bytes(bytes)
+    };
     match address.split_first_chunk::<12>() {
-        Some((&DEAL, id)) => {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(id);
-            Account::Deal(DealId(u64::from_be_bytes(bytes)))
-        }
+        Some((&DEAL, id)) => Account::Deal(DealId(number(id))),
+        Some((&COMMITMENT, id)) => Account::Commitment(CommitmentId(number(id))),
         _ if address == TREASURY => Account::Treasury,
+        _ if address == DUST => Account::Dust,
         _ => Account::User(units::Address(address.into_array())),
     }
 }

@@ -175,6 +175,9 @@ fn gone_reason(reason: GoneReason) -> i::GoneReason {
         GoneReason::Declined => i::GoneReason::Declined,
         GoneReason::Left => i::GoneReason::Left,
         GoneReason::NoticeKept => i::GoneReason::NoticeKept,
+        GoneReason::CommitmentEnded => i::GoneReason::CommitmentEnded,
+        GoneReason::CommitmentFailed => i::GoneReason::CommitmentFailed,
+        GoneReason::Fraud => i::GoneReason::Fraud,
     }
 }
 

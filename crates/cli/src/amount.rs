@@ -6,6 +6,8 @@ use std::fmt::Display;
 
 /// Decimals of USDC.
 const USDC_DECIMALS: u32 = 6;
+/// Decimals of a share in per cent.
+const PERCENT_DECIMALS: u32 = 4;
 /// Decimals of FLT.
 const FLT_DECIMALS: u32 = 18;
 
@@ -31,6 +33,41 @@ pub(crate) fn parse_flt(text: &str) -> Result<Flt, String> {
         let text = clip(text);
         format!("{text:?} is no amount of FLT; write a decimal number like 1 or 0.5, with at most 18 decimals")
     })
+}
+
+/// Reads dollars such as `1` or `0.25`, as millionths.
+///
+/// # Errors
+/// In words, if it is none.
+pub(crate) fn parse_dollars(text: &str) -> Result<u64, String> {
+    let amount = parse(text, USDC_DECIMALS).and_then(|amount| amount.try_into().ok());
+    amount.ok_or_else(|| {
+        let text = clip(text);
+        format!("{text:?} is no amount of dollars; write a decimal number like 1 or 0.25, with at most 6 decimals")
+    })
+}
+
+/// Reads per cent such as `25` or `12.5`, as millionths.
+///
+/// # Errors
+/// In words, if it is none, or more than all.
+pub(crate) fn parse_percent(text: &str) -> Result<u32, String> {
+    let share = parse(text, PERCENT_DECIMALS).filter(|share| *share <= 1_000_000);
+    let share = share.and_then(|share| share.try_into().ok());
+    share.ok_or_else(|| {
+        let text = clip(text);
+        format!("{text:?} is no share in per cent; write a decimal number from 0 to 100, like 25 or 12.5, with at most 4 decimals")
+    })
+}
+
+/// Millionths of a dollar as people read them.
+pub(crate) fn dollars(millionths: u64) -> String {
+    format!("{} USD", decimal(millionths.into(), USDC_DECIMALS))
+}
+
+/// Millionths of a whole as people read them.
+pub(crate) fn percent(millionths: u32) -> String {
+    format!("{} %", decimal(millionths.into(), PERCENT_DECIMALS))
 }
 
 /// Millionths of USDC as people read them.
@@ -80,7 +117,9 @@ fn parse(text: &str, decimals: u32) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{counted, flt, parse_flt, parse_usdc, usdc};
+    use super::{
+        counted, dollars, flt, parse_dollars, parse_flt, parse_percent, parse_usdc, percent, usdc,
+    };
 
     /// (P2)
     #[test]
@@ -98,6 +137,10 @@ mod tests {
         assert_eq!(usdc(250_001), "0.250001 USDC");
         assert_eq!(usdc(1_200_000), "1.2 USDC");
         assert_eq!(flt(1_000_000_000_000_000), "0.001 FLT");
+        assert_eq!(parse_dollars("0.25").unwrap(), 250_000);
+        assert_eq!(dollars(1_500_000), "1.5 USD");
+        assert_eq!(parse_percent("12.5").unwrap(), 125_000);
+        assert_eq!(percent(1_000_000), "100 %");
     }
 
     #[test]
@@ -124,5 +167,7 @@ mod tests {
         ] {
             assert!(parse_usdc(text).is_err(), "{text:?}");
         }
+        assert!(parse_percent("100.0001").is_err() && parse_percent("1.00001").is_err());
+        assert!(parse_dollars("18446744073710").is_err());
     }
 }

@@ -12,6 +12,12 @@ pub(crate) fn on_the_wall(now: &Time, time: u64) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + wall).to_string()
 }
 
+/// An epoch and the date with which it begins.
+pub(crate) fn epoch(now: &Time, epoch: u64) -> String {
+    let begins = epoch.saturating_sub(1).saturating_mul(now.epoch_seconds);
+    format!("epoch {epoch} ({})", on_the_wall(now, begins))
+}
+
 /// A length of time in words.
 pub(crate) fn span(seconds: u64) -> String {
     humantime::format_duration(Duration::from_secs(seconds)).to_string()

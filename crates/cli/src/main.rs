@@ -5,6 +5,7 @@ mod amount;
 mod chain;
 mod clock;
 mod command;
+mod commitment;
 mod document;
 mod http;
 mod plan;

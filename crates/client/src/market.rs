@@ -5,20 +5,27 @@
 use crate::{Client, Error};
 use abi::sol::IUSDC;
 use abi::view::{
+    audit::Audit,
+    commitment::{Commitment, Pledge, Proving},
     datacenter::Datacenter,
     deal::{Deal, Member},
     explain::{Explanation, Question},
     offer::Offer,
     params::Parameters,
     peer::Peer,
+    pool::Pool,
     provider::{Provider, Record},
     time::Time,
+    unit::Unit,
+    window::Window,
     worker::Worker,
 };
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
 use marketplace::ledger::Account;
-use marketplace::units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId};
+use marketplace::units::{
+    AuditId, CommitmentId, DatacenterId, DealId, OfferId, PeerId, ProviderId, Usdc, WorkerId,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -249,6 +256,108 @@ impl Client {
     /// If the demand would be refused whatever its escrow is, there is none, or the node does not answer.
     pub async fn explain(&self, question: &Question) -> Result<Explanation, Error> {
         self.read("market_explain", vec![json!(question)]).await
+    }
+
+    /// A capacity commitment with its delegators, its rewards and what its units proved.
+    ///
+    /// # Errors
+    /// If there is none (any more), or the node does not answer.
+    pub async fn commitment(&self, id: CommitmentId) -> Result<Commitment, Error> {
+        self.one("market_commitment", json!(id.0), "commitment", id)
+            .await
+    }
+
+    /// A page of the commitments of a provider, or of all.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn commitments(
+        &self,
+        provider: Option<ProviderId>,
+        after: Option<CommitmentId>,
+        limit: u16,
+    ) -> Result<Vec<Commitment>, Error> {
+        let parameters = vec![
+            json!(provider.map(|id| id.0)),
+            json!(after.map(|id| id.0)),
+            json!(limit),
+        ];
+        self.read("market_commitments", parameters).await
+    }
+
+    /// A page of the commitments that an account deposited for.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn commitments_of(
+        &self,
+        delegator: Address,
+        after: Option<CommitmentId>,
+        limit: u16,
+    ) -> Result<Vec<Commitment>, Error> {
+        let parameters = vec![json!(delegator), json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_commitmentsOf", parameters).await
+    }
+
+    /// Where a peer stands with its commitments; None: it never made one.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn pledge(&self, peer: PeerId) -> Result<Option<Pledge>, Error> {
+        self.read("market_pledge", vec![hex(peer)]).await
+    }
+
+    /// The units of a peer, by index, and where each is.
+    ///
+    /// # Errors
+    /// If there is no such peer, or the node does not answer.
+    pub async fn units(&self, peer: PeerId) -> Result<Vec<Unit>, Error> {
+        self.one("market_units", hex(peer), "peer", peer).await
+    }
+
+    /// A window by its number, or the newest; None: it has not begun, or nobody counts it any more.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn window(&self, window: Option<u64>) -> Result<Option<Window>, Error> {
+        self.read("market_window", vec![json!(window)]).await
+    }
+
+    /// What a peer is to do in a window, or in the newest, with all that its proofs are bound to; None: nothing.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn proving(
+        &self,
+        peer: PeerId,
+        window: Option<u64>,
+    ) -> Result<Option<Proving>, Error> {
+        self.read("market_proving", vec![hex(peer), json!(window)])
+            .await
+    }
+
+    /// An audit that is not over.
+    ///
+    /// # Errors
+    /// If there is none (any more), or the node does not answer.
+    pub async fn audit(&self, id: AuditId) -> Result<Audit, Error> {
+        self.one("market_audit", json!(id.0), "audit", id).await
+    }
+
+    /// The audits of a peer that are not over, answered or not.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn audits(&self, peer: PeerId) -> Result<Vec<Audit>, Error> {
+        self.read("market_audits", vec![hex(peer)]).await
+    }
+
+    /// The pool of rewards, its fund, and the price of FLT.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn pool(&self) -> Result<Pool, Error> {
+        self.read("market_pool", Vec::new()).await
     }
 
     async fn one<T: DeserializeOwned>(

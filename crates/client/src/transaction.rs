@@ -65,6 +65,20 @@ impl Client {
             .await
     }
 
+    /// Makes a call that takes an amount of FLT, collateral or a gift to the fund, and waits until it is done.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn pay(
+        &self,
+        account: &AccountKey,
+        call: &Call,
+        amount: Flt,
+    ) -> Result<Receipt, Error> {
+        self.transact(account, destination(call), amount, encoded(call))
+            .await
+    }
+
     /// FLT that a call deposits, which is sent with it.
     ///
     /// # Errors

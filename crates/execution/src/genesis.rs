@@ -27,6 +27,9 @@ pub struct Genesis {
     /// The account that may change parameters and admit providers; none: nothing ever changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub governance: Option<Address>,
+    /// The account that states the price of FLT and what a unit is to earn; none: nobody, so nobody can commit capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oracle: Option<Address>,
     /// Who has what.
     pub allocations: BTreeMap<Address, Allocation>,
     /// Contracts that are there from the start.
@@ -141,9 +144,9 @@ fn write_marketplace(overlay: &mut Overlay<'_>, genesis: &Genesis) -> Result<(),
         }
     }
     params.chain_id = genesis.chain_id;
-    if let Some(governance) = genesis.governance {
-        params.governance = marketplace::units::Address(governance.into_array());
-    }
+    let address = |account: Address| marketplace::units::Address(account.into_array());
+    params.governance = genesis.governance.map(address).unwrap_or_default();
+    params.oracle = genesis.oracle.map(address).unwrap_or_default();
     let mut balances = Vec::new();
     let allocations = genesis.allocations.iter();
     for (address, allocation) in allocations.filter(|(_, allocation)| allocation.usdc > 0) {

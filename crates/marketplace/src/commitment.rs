@@ -19,6 +19,7 @@ mod now;
 mod pledge;
 mod revenue;
 mod reward;
+mod view;
 
 pub use agenda::AGENDA;
 pub(crate) use agenda::step;
@@ -29,6 +30,7 @@ pub use pledge::{PLEDGES, Pledge};
 pub use revenue::Delegated;
 pub(crate) use revenue::{charge, unbind};
 pub use reward::{Credit, Held, REWARDS, Rewards};
+pub use view::{Due, Proving, Unit, View, current, proving, view};
 
 use crate::call::Reply;
 use crate::cx::Cx;

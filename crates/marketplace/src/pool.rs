@@ -277,6 +277,32 @@ pub fn pool<S: Store>(store: &mut S) -> Result<Option<Flt>, Error> {
     POOL.get(store, &())
 }
 
+/// What rewards are paid from, and by what they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// What is in the fund.
+    pub fund: Flt,
+    /// The pool of the epoch that was closed last; zero before the first.
+    pub pool: Flt,
+    /// What the oracle said last.
+    pub price: Option<Price>,
+    /// Whether that is not stale.
+    pub fresh: bool,
+}
+
+/// The pool, the fund and the price as of now.
+///
+/// # Errors
+/// Out of work.
+pub fn view<S: Store>(cx: &mut Cx<'_, S>) -> Result<View, Error> {
+    Ok(View {
+        fund: flt::purse(cx.store, Purse::Fund)?,
+        pool: pool(cx.store)?.unwrap_or_default(),
+        price: PRICE.get(cx.store, &())?,
+        fresh: fresh_price(cx)?.is_some(),
+    })
+}
+
 /// A creditor of an epoch is done with it: the last one leaves the rest to the fund.
 pub(crate) fn credited<S: Store>(
     cx: &mut Cx<'_, S>,

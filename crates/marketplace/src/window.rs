@@ -280,8 +280,9 @@ fn begin<S: Store>(cx: &mut Cx<'_, S>, next: u64, window: u64) -> Result<(), Err
     WINDOWS.put(cx.store, &window, &row)
 }
 
-/// Whether a window can be owed. (V1, V4)
-fn owable(params: &Params, window: u64, row: &Window) -> bool {
+/// Whether a window can be owed, and committed to. (V1, V4)
+#[must_use]
+pub fn owable(params: &Params, window: u64, row: &Window) -> bool {
     row.challenge.is_some() && !params.builds(window)
 }
 

@@ -3,6 +3,7 @@
 use crate::audit::truth;
 use alloy_primitives::{B256, U256};
 use execution::{Rows, audit::AuditId, state};
+use marketplace::flt;
 use node::{block::Checkpoint, executor::Executed};
 use std::collections::BTreeMap;
 
@@ -117,11 +118,17 @@ pub(crate) fn flt_is_conserved(rows: &Rows, genesis_total: U256) {
     );
 }
 
-/// Every invariant of the marketplace holds.
+/// Every invariant of the marketplace holds, and its account holds all FLT that it owes.
 ///
 /// # Panics
 /// If one does not; names all that do not.
 pub(crate) fn marketplace_is_sound(rows: &Rows) {
     let violations = marketplace::invariants::check(rows.iter());
     assert!(violations.is_empty(), "{violations:#?}");
+    let owed = state::read(rows, |cx| flt::held(cx.store)).expect("rows are sound");
+    let account = state::account(rows, abi::MARKETPLACE).expect("account rows are sound");
+    assert!(
+        U256::from(owed.0) <= account.balance,
+        "the marketplace owes {owed} wei"
+    );
 }

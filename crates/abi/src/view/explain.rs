@@ -116,7 +116,11 @@ pub enum Reason {
     Undefined,
     /// It does not speak the protocol version.
     Version,
-    /// It has fewer idle units than a worker needs.
+    /// Its peer has no active commitment, or one that ends before the worker may.
+    Uncommitted,
+    /// Its ask is below the lowest that its peer's commitment allows.
+    BelowLowest,
+    /// Fewer of its units may be matched than a worker needs.
     Units,
     /// It fits, and spread, the offer's units per deal, the fewest workers or the escrow keep it out.
     NotChosen,
@@ -201,6 +205,8 @@ impl From<matching::Reason> for Reason {
             R::Requirement => Self::Requirement,
             R::Undefined => Self::Undefined,
             R::Version => Self::Version,
+            R::Uncommitted => Self::Uncommitted,
+            R::BelowLowest => Self::BelowLowest,
             R::Units => Self::Units,
             R::NotChosen => Self::NotChosen,
         }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Parameters {
     /// The account that may change them; null: nobody.
     pub governance: Option<Address>,
+    /// The account that states the price of FLT; null: nobody.
+    pub oracle: Option<Address>,
     /// Each of them.
     pub parameters: Vec<Parameter>,
     /// Changes that wait, soonest first.
@@ -54,9 +56,13 @@ pub struct Pending {
 
 impl From<(Params, Vec<Waiting>)> for Parameters {
     fn from((params, pending): (Params, Vec<Waiting>)) -> Self {
-        let governance = Address::from(params.governance.0);
+        let named = |account: marketplace::units::Address| {
+            let account = Address::from(account.0);
+            (!account.is_zero()).then_some(account)
+        };
         Self {
-            governance: (governance != Address::ZERO).then_some(governance),
+            governance: named(params.governance),
+            oracle: named(params.oracle),
             parameters: params.table().into_iter().map(Into::into).collect(),
             pending: pending.into_iter().map(Into::into).collect(),
         }

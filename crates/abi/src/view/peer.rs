@@ -53,7 +53,7 @@ impl From<(PeerId, domain::Peer, domain::Units, domain::Lease)> for Peer {
             attributes: attribute::all(peer.attributes),
             offer: peer.offer.map(|offer| offer.0),
             units: units.registered(),
-            idle: units.idle(),
+            idle: units.registered().saturating_sub(units.serving()),
             reported: lease.reported.0,
             lease_until: lease.until.0,
         }

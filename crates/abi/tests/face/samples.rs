@@ -11,11 +11,14 @@ use marketplace::matching::{
 };
 use marketplace::peer::Registration;
 use marketplace::units::{
-    Address, ChangeId, DatacenterId, DealId, Flt, Hash, OfferId, PeerId, Price, ProviderId, Rate,
-    Seconds, Time, Usdc, WorkerId,
+    Address, AuditId, ChangeId, CommitmentId, DatacenterId, DealId, Epoch, Flt, Hash, OfferId,
+    PeerId, Price, ProviderId, Rate, Seconds, Time, Usdc, WorkerId,
 };
 use marketplace::worker::Obstacle;
-use marketplace::{Call, datacenter, deal, demand, governance, offer, peer, provider, worker};
+use marketplace::{
+    Call, Params, audit, commitment, datacenter, deal, demand, governance, offer, peer, pool,
+    provider, window, worker,
+};
 
 const PEER: PeerId = PeerId([7; 32]);
 
@@ -303,9 +306,60 @@ fn changes() -> Vec<Call> {
     calls.map(Call::Change).collect()
 }
 
+fn capacity() -> Vec<Call> {
+    let (peer, commitment) = (PEER, CommitmentId(8));
+    let new = commitment::New {
+        peer,
+        duration: 30,
+        class: 16,
+        share_ppm: 250_000,
+        min_ask: Price(u128::MAX),
+        delegator: Some(Address([8; 20])),
+        payout: Address([9; 20]),
+    };
+    vec![
+        Call::Commitment(commitment::Call::Create(new)),
+        Call::Commitment(commitment::Call::Deposit { commitment }),
+        Call::Commitment(commitment::Call::TakeBack { commitment }),
+        Call::Commitment(commitment::Call::Cancel { commitment }),
+        Call::Commitment(commitment::Call::Claim { commitment }),
+        Call::Window(window::Call::Commit {
+            peer,
+            window: 7,
+            root: Hash([3; 32]),
+            units: vec![0, 1, 5],
+        }),
+        Call::Audit(audit::Call::Answer {
+            audit: AuditId(4),
+            bytes: vec![1, 2, 3],
+        }),
+        Call::Pool(pool::Call::Fund),
+        Call::Pool(pool::Call::SetPrice {
+            flt_price_micro: 250_000,
+            reward_usd_micro: 1_500_000,
+        }),
+    ]
+}
+
 /// One of every call of the marketplace's address.
 pub(crate) fn calls() -> Vec<Call> {
-    [supply(), deals(), changes()].concat()
+    [supply(), deals(), changes(), capacity()].concat()
+}
+
+#[test]
+fn a_commitment_for_anybody_names_nobody() {
+    let new = commitment::New {
+        peer: PEER,
+        duration: 1,
+        class: 1,
+        share_ppm: 0,
+        min_ask: Price(0),
+        delegator: None,
+        payout: Address([9; 20]),
+    };
+    let call = Call::Commitment(commitment::Call::Create(new));
+    let back = calldata::decode(&calldata::encode(&call));
+    assert_eq!(back, Ok(Request::Call(call)));
 }
 
 #[test]
@@ -331,7 +385,10 @@ fn accounts_of_the_ledger_and_their_addresses_belong_together() {
         Account::User(Address([1; 20])),
         Account::Deal(DealId(u64::MAX)),
         Account::Deal(DealId(0)),
+        Account::Commitment(CommitmentId(u64::MAX)),
+        Account::Commitment(CommitmentId(0)),
         Account::Treasury,
+        Account::Dust,
     ] {
         let address = usdc::address_of(account);
         assert_eq!(usdc::account_at(address), account);
@@ -401,4 +458,181 @@ fn views_survive_json() {
             "{wrong}"
         );
     }
+}
+
+/// An active commitment, with all that it may have.
+fn committed() -> commitment::View {
+    let due = commitment::Due {
+        rewards: Flt(5),
+        revenue: Usdc(6),
+        collateral: Flt(7),
+    };
+    let row = commitment::Commitment {
+        provider: ProviderId(1),
+        peer: PEER,
+        units: 1,
+        class: 2,
+        duration: 30,
+        share_ppm: 250_000,
+        min_ask: Price(u128::MAX),
+        delegator: None,
+        payout: Address([9; 20]),
+        per_unit: Flt(400),
+        staked: Flt(400),
+        version: 0,
+        created: Epoch(3),
+        status: commitment::Status::Active {
+            start: Epoch(4),
+            end: Epoch(34),
+        },
+        missed: 1,
+        flag: 48,
+        audits: 1,
+        workers: 1,
+        released: false,
+        deposit: Flt(5),
+    };
+    let proof = commitment::Proof {
+        owes_from: 4,
+        owed: 1,
+        owed_next: 0,
+        passed: 2,
+        free_from: 0,
+        taken_in: u64::MAX,
+        back_in: u64::MAX,
+        faulted_in: Some(3),
+        slashed: Flt(4),
+        expelled: false,
+    };
+    let unit = commitment::Unit {
+        proof,
+        owed: 3,
+        entered: 1,
+    };
+    let delegation = commitment::Delegation {
+        stake: Flt(400),
+        rewards: Flt(1),
+        revenue: Usdc(2),
+    };
+    commitment::View {
+        commitment: row,
+        epoch: Epoch(5),
+        units: vec![unit],
+        delegators: vec![(Address([8; 20]), delegation, due)],
+        provider: due,
+        held_back: Flt(10),
+        vesting: Flt(11),
+        vested: Flt(12),
+        revenue: Usdc(13),
+        left: Flt(396),
+        closes: Epoch(10),
+        miss_limit: 10,
+    }
+}
+
+#[test]
+fn views_of_capacity_survive_json() {
+    use abi::view::{
+        audit::Audit,
+        commitment::{Commitment, Pledge, Proving},
+        pool::Pool,
+        time, unit,
+        window::{Keys, Window},
+    };
+    let now = time::Time::new(9, 21_000, 1_000_000, 86_400);
+    let row = window::Window {
+        begun: 7,
+        challenge: Some([1; 32]),
+        owed_before: 9,
+        entries: 100,
+        flagged: 1,
+        closed: None,
+    };
+    let keys = Keys {
+        this: Some([2; 32]),
+        next: None,
+    };
+    let window = Window::new(&now, &Params::default(), (11, row), keys);
+    let proving = commitment::Proving {
+        commitment: CommitmentId(8),
+        provider: ProviderId(1),
+        class: 2,
+        payout: Address([9; 20]),
+        units: vec![0, 1],
+        committed: Some(window::Committed {
+            commitment: CommitmentId(8),
+            root: Hash([3; 32]),
+            before: 5,
+            seats: vec![0, 1],
+            units: vec![0],
+        }),
+    };
+    let pledge = commitment::Pledge {
+        current: CommitmentId(8),
+        previous: None,
+        successor: Some(CommitmentId(9)),
+        active: true,
+        since: Time(5),
+        ends: Time::NEVER,
+        failed: None,
+        min_ask: Price(1),
+        proven: 2,
+        unready: vec![1],
+    };
+    let units = peer::Units(vec![
+        peer::Whereabouts::Idle,
+        peer::Whereabouts::Proving,
+        peer::Whereabouts::Cooling(7),
+        peer::Whereabouts::Serving(WorkerId(3)),
+        peer::Whereabouts::Exited,
+    ]);
+    let audit = audit::Audit {
+        window: 11,
+        epoch: Epoch(1),
+        peer: PEER,
+        provider: ProviderId(1),
+        commitment: CommitmentId(8),
+        unit: 1,
+        class: 2,
+        payout: Address([9; 20]),
+        key: [2; 32],
+        challenge: [1; 32],
+        root: Hash([3; 32]),
+        seat: 1,
+        seats: 2,
+        seed: [4; 32],
+        leaves: 16,
+        answer_by: Time::NEVER,
+        answer: Some(audit::Answer {
+            due: Time(22_000),
+            bytes: vec![1],
+        }),
+    };
+    let pool = pool::View {
+        fund: Flt(u128::MAX),
+        pool: Flt(2),
+        price: Some(pool::Price {
+            flt_price_micro: 250_000,
+            reward_usd_micro: 1_500_000,
+            at: Time(3),
+        }),
+        fresh: false,
+    };
+    macro_rules! survives {
+        ($($type:ty: $value:expr,)*) => {[$({
+            let view: $type = $value;
+            let json = serde_json::to_string_pretty(&view).expect("plain data");
+            assert_eq!(serde_json::from_str::<$type>(&json).expect("ours"), view);
+            json
+        },)*]};
+    }
+    let all = survives! {
+        Commitment: (CommitmentId(8), committed()).into(),
+        Pledge: pledge.clone().into(),
+        Vec<unit::Unit>: unit::all(&units, Some(&pledge)),
+        Proving: Proving::new(&Params::default(), PEER, window, proving),
+        Audit: Audit::new(&now, AuditId(4), &audit),
+        Pool: pool.into(),
+    };
+    insta::assert_snapshot!("capacity_json", all.join("\n"));
 }

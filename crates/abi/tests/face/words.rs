@@ -4,7 +4,8 @@ use abi::refusal::{Revert, encode, explain};
 use marketplace::Refusal;
 use marketplace::refusal::{Object, Role};
 use marketplace::units::{
-    Address, ChangeId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc, WorkerId,
+    Address, AuditId, ChangeId, CommitmentId, DealId, Flt, OfferId, PeerId, ProviderId, Time, Usdc,
+    WorkerId,
 };
 
 fn refusals() -> Vec<Refusal> {
@@ -78,6 +79,27 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::NotOfThisPeer(WorkerId(4)),
         Refusal::WrongArtifact,
+        Refusal::PeerCommitted(peer),
+        Refusal::NotCommitted(peer),
+        Refusal::NoUnits(peer),
+        Refusal::StalePrice,
+        Refusal::TooManyDelegators,
+        Refusal::NothingSent,
+        Refusal::WrongWindow { window: 5 },
+        Refusal::CommittedAlready { peer, window: 5 },
+        Refusal::Unknown(Object::Audit(AuditId(5))),
+        Refusal::WrongState {
+            object: Object::Commitment(CommitmentId(5)),
+            state: "active",
+        },
+        Refusal::NotAllowed {
+            caller: Address([1; 20]),
+            needs: Role::Delegator,
+        },
+        Refusal::NotAllowed {
+            caller: Address([1; 20]),
+            needs: Role::Oracle,
+        },
     ]
 }
 

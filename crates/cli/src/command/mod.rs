@@ -1,11 +1,14 @@
 //! Commands by noun, and their arguments.
 
+mod delegate;
 pub(crate) mod deploy;
 mod key;
 mod node;
 mod params;
 mod peer;
 pub(crate) mod provider;
+#[cfg(test)]
+mod reference;
 pub(crate) mod testnet;
 mod up;
 
@@ -46,10 +49,12 @@ pub(crate) enum Command {
     Worker(peer::Worker),
     /// Make and look at key files.
     Key(key::Key),
-    /// Show the network's parameters and changes that wait; change them, as governance.
+    /// Show the network's parameters and changes that wait; change them, as governance; price and fund of rewards.
     Params(params::Params),
     /// Rent out compute units.
     Provider(provider::Provider),
+    /// Deposit collateral for providers' commitments, and share what they earn.
+    Delegate(delegate::Delegate),
     /// Rent compute units for a function.
     Deploy(deploy::Deploy),
 }
@@ -66,6 +71,7 @@ impl Command {
             Self::Key(key) => key.run(printer),
             Self::Params(params) => params.run(chain, printer),
             Self::Provider(provider) => provider.run(chain, printer),
+            Self::Delegate(delegate) => delegate.run(chain, printer),
             Self::Deploy(deploy) => deploy.run(chain, printer),
         }
     }

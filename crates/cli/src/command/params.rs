@@ -1,11 +1,15 @@
-//! `mp params`: what the network's parameters are, what they will be, and how governance changes them.
+//! `mp params`: what the network's parameters are, what they will be, and how governance changes them; and what rewards
+//! are paid from.
 
+mod pool;
+
+use crate::amount::{parse_dollars, parse_flt};
 use crate::chain::{self, Chain};
 use crate::clock::on_the_wall;
 use crate::printer::Printer;
 use alloy_primitives::Address;
 use clap::{Args, Subcommand};
-use client::marketplace::units::ChangeId;
+use client::marketplace::units::{ChangeId, Flt};
 use client::marketplace::{Call, governance};
 use client::sol::IGovernance::ParameterProposed;
 use client::view::{params::Parameters, time::Time};
@@ -42,6 +46,23 @@ enum Command {
         /// The change.
         change: u64,
     },
+    /// Show what rewards are paid from: the fund, the pool of the last epoch, and the price of FLT.
+    Pool,
+    /// State the price of FLT, and what a unit is to earn; only the network's oracle may.
+    Price {
+        /// Dollars for one FLT.
+        #[arg(long, value_name = "USD", value_parser = parse_dollars)]
+        flt: u64,
+        /// Dollars that a CU of class 1 is to earn in an epoch.
+        #[arg(long, value_name = "USD", value_parser = parse_dollars)]
+        reward: u64,
+    },
+    /// Give FLT to the fund that rewards are paid from. It does not come back.
+    Fund {
+        /// How much.
+        #[arg(value_name = "FLT", value_parser = parse_flt)]
+        amount: Flt,
+    },
 }
 
 /// A change that waits now.
@@ -66,12 +87,9 @@ struct Cancelled {
 impl Params {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         let List { pending } = self.list;
-        let changes = matches!(
-            self.command,
-            Some(Command::Propose { .. } | Command::Cancel { .. })
-        );
+        let lists = matches!(self.command, None | Some(Command::List(_)));
         anyhow::ensure!(
-            !(pending && changes),
+            !pending || lists,
             "--pending is about what is shown\nhint: leave it out"
         );
         match &self.command {
@@ -81,6 +99,11 @@ impl Params {
                 chain::wait(propose(chain, printer, name, *value))
             }
             Some(Command::Cancel { change }) => chain::wait(cancel(chain, printer, *change)),
+            Some(Command::Pool) => chain::wait(pool::show(chain, printer)),
+            Some(Command::Price { flt, reward }) => {
+                chain::wait(pool::price(chain, printer, *flt, *reward))
+            }
+            Some(Command::Fund { amount }) => chain::wait(pool::fund(chain, printer, *amount)),
         }
     }
 }
@@ -195,6 +218,9 @@ fn text(all: &Parameters, now: &Time) -> String {
     match all.governance {
         Some(governance) => text += &format!("{governance} may change them"),
         None => text += "nobody may change them",
+    }
+    if let Some(oracle) = all.oracle {
+        text += &format!("\n{oracle} may state the price of FLT");
     }
     text
 }

@@ -43,7 +43,8 @@ pub(crate) struct Testnet {
     /// A parameter of the marketplace that differs from the main network's, such as epoch_seconds=20.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(super) parameters: Vec<(String, u64)>,
-    /// Accounts that begin with a million FLT and a million USDC; the first may change parameters and admit providers.
+    /// Accounts that begin with a million FLT and a million USDC; the first may change parameters, admit providers and
+    /// state the price of FLT.
     #[arg(long = "fund", value_name = "ADDRESS")]
     pub(super) funded: Vec<Address>,
 }
@@ -83,7 +84,13 @@ impl Testnet {
     fn genesis(&self, funds: &Allocation) -> anyhow::Result<Genesis> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.context("the clock stands before 1970")?;
-        let usual = [("faucet_usdc", FAUCET_USDC), ("deposit_gwei", DEPOSIT_GWEI)];
+        let usual = [
+            ("faucet_usdc", FAUCET_USDC),
+            ("deposit_gwei", DEPOSIT_GWEI),
+            // Every idle unit may serve: windows need an oracle that keeps stating the price of FLT.
+            ("windows_per_epoch", 0),
+            ("commitments_required", 0),
+        ];
         let usual = usual.map(|(name, value)| (name.to_owned(), value));
         let allocations = self.funded.iter().map(|account| (*account, funds.clone()));
         Ok(Genesis {
@@ -94,6 +101,7 @@ impl Testnet {
                 .chain(self.parameters.iter().cloned())
                 .collect(),
             governance: self.funded.first().copied(),
+            oracle: self.funded.first().copied(),
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a node says about one call, at most, besides what it repeats of the question.
 const MAX_MESSAGE: usize = 1_000;
 
-const METHODS: [&str; 47] = [
+const METHODS: [&str; 57] = [
     "eth_chainId",
     "eth_blockNumber",
     "eth_syncing",
@@ -74,6 +74,16 @@ const METHODS: [&str; 47] = [
     "market_worker",
     "market_workersOf",
     "market_subnet",
+    "market_commitment",
+    "market_commitments",
+    "market_commitmentsOf",
+    "market_pledge",
+    "market_units",
+    "market_window",
+    "market_proving",
+    "market_audit",
+    "market_audits",
+    "market_pool",
     "market_explain",
 ];
 

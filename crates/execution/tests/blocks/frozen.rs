@@ -18,8 +18,15 @@ fn example() -> Genesis {
     Genesis {
         chain_id: 7,
         time_ms: 1_700_000_000_123,
-        parameters: BTreeMap::from([("epoch_seconds".into(), 20)]),
+        parameters: BTreeMap::from([
+            ("epoch_seconds".into(), 20),
+            ("windows_per_epoch".into(), 5),
+            ("commit_grace_seconds".into(), 2),
+            ("answer_seconds".into(), 4),
+            ("verdict_delay_seconds".into(), 2),
+        ]),
         governance: None,
+        oracle: Some(Address::repeat_byte(3)),
         allocations: BTreeMap::from([(Address::repeat_byte(1), Allocation { flt, usdc })]),
         contracts: BTreeMap::from([(Address::repeat_byte(2), Contract { code, storage })]),
         validators: vec!["validator".into()],
@@ -88,13 +95,29 @@ fn a_genesis_that_cannot_be_is_refused() {
             .to_string()
             .contains("epoch_seconds")
     );
+    assert!(
+        with("windows_per_epoch", 3)
+            .to_string()
+            .contains("multiple")
+    );
+    assert!(
+        with("windows_per_epoch", 0)
+            .to_string()
+            .contains("required")
+    );
     let mut genesis = example();
     let address = Address::repeat_byte(2);
     let contract = genesis.contracts.get_mut(&address).expect("a contract");
     contract.code = bytes!("ef0100");
     assert_eq!(genesis::rows(&genesis), Err(Invalid::NotCode(address)));
     let deal = abi::usdc::address_of(marketplace::ledger::Account::Deal(DealId(1)));
-    for address in [Address::ZERO, USDC, abi::usdc::TREASURY, deal] {
+    for address in [
+        Address::ZERO,
+        USDC,
+        abi::usdc::TREASURY,
+        abi::usdc::DUST,
+        deal,
+    ] {
         let allocate = |flt, usdc| {
             let mut genesis = example();
             let allocation = Allocation { flt, usdc };

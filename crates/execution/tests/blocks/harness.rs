@@ -9,6 +9,7 @@ use execution::{
     call::{self, Called},
     chain, execute, genesis, state,
 };
+use marketplace::flt;
 use std::collections::BTreeMap;
 
 /// One FLT in wei.
@@ -85,8 +86,11 @@ pub(crate) fn genesis_for(keys: &[Key]) -> Genesis {
         parameters: BTreeMap::from([
             ("faucet_usdc".into(), 1_000_000_000),
             ("deposit_gwei".into(), 0),
+            ("windows_per_epoch".into(), 0),
+            ("commitments_required".into(), 0),
         ]),
         governance: None,
+        oracle: None,
         allocations: keys.iter().map(|k| (k.address(), rich.clone())).collect(),
         contracts: BTreeMap::new(),
         validators: Vec::new(),
@@ -140,7 +144,17 @@ impl Chain {
         let outcome = execute(&self.rows, &mut self.book, block).expect("no fault");
         assert_eq!(outcome.faults, [""; 0]);
         state::commit(&mut self.rows, &mut self.book, &outcome.diff);
+        self.covers();
         outcome
+    }
+
+    /// The marketplace's account holds all FLT that the marketplace owes.
+    fn covers(&self) {
+        let owed = state::read(&self.rows, |cx| flt::held(cx.store)).expect("no fault");
+        assert!(
+            U256::from(owed.0) <= self.balance(abi::MARKETPLACE),
+            "{owed}"
+        );
     }
 
     /// Executes a block and forgets it.

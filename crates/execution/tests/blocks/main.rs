@@ -3,6 +3,7 @@
 mod audits;
 #[path = "../../../marketplace/tests/it/calls.rs"]
 mod calls;
+mod capacity;
 mod contract;
 mod costs;
 #[path = "../../../../tests/dice.rs"]

@@ -51,7 +51,7 @@ pub(crate) fn act(chain: &mut Chain, who: Key, call: &Call) -> Receipt {
     receipt
 }
 
-fn acted(chain: &mut Chain, who: Key, call: &Call) -> (Outcome, Receipt) {
+pub(crate) fn acted(chain: &mut Chain, who: Key, call: &Call) -> (Outcome, Receipt) {
     let nonce = chain.nonce(who);
     let data = calldata::encode(call);
     assert!(matches!(calldata::decode(&data), Ok(abi::Request::Call(back)) if back == *call));
@@ -63,7 +63,7 @@ fn acted(chain: &mut Chain, who: Key, call: &Call) -> (Outcome, Receipt) {
     (outcome, receipt)
 }
 
-fn registration() -> peer::Registration {
+pub(crate) fn registration() -> peer::Registration {
     let message = peer::registration_message(CHAIN_ID, ProviderId(1), peer_id());
     let [_, operator, _] = people();
     peer::Registration {
@@ -112,7 +112,7 @@ pub(crate) fn supply_calls() -> Vec<(Key, Call)> {
     ]
 }
 
-fn supply(chain: &mut Chain) {
+pub(crate) fn supply(chain: &mut Chain) {
     let receipts: Vec<Receipt> = supply_calls()
         .iter()
         .map(|(who, call)| act(chain, *who, call))
@@ -131,7 +131,7 @@ pub(crate) fn terms() -> demand::Terms {
     demand::Terms::one_worker(artifact, Price(2_000_000))
 }
 
-fn find<E: SolEvent>(outcome: &Outcome) -> Option<E> {
+pub(crate) fn find<E: SolEvent>(outcome: &Outcome) -> Option<E> {
     let logs = outcome.receipts.iter().flat_map(|receipt| &receipt.logs);
     logs.filter_map(|log| E::decode_log(log).ok())
         .map(|log| log.data)

@@ -76,7 +76,7 @@ impl Proof {
     }
 
     /// Whether it may prove in a window. (V8)
-    fn may_prove(&self, window: u64) -> bool {
+    pub(super) fn may_prove(&self, window: u64) -> bool {
         let before = self.free_from <= window && window < self.taken_in;
         let after = self.back_in <= window && self.back_in != NEVER;
         !self.expelled && (before || after)

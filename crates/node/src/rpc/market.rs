@@ -5,14 +5,19 @@
 
 use super::{Source, error};
 use abi::view::{
+    audit::Audit,
+    commitment::{Commitment, Pledge, Proving},
     datacenter::Datacenter,
     deal::{Deal, Member},
     explain::{Explanation, Question},
     offer::Offer,
     params::Parameters,
     peer::Peer,
+    pool::Pool,
     provider::{Provider, Record},
     time::Time,
+    unit::{self, Unit},
+    window::{Keys, Window},
     worker::{Stage, Worker},
 };
 use alloy_primitives::{Address, B256};
@@ -22,11 +27,13 @@ use execution::{
 };
 use jsonrpsee::{core::RpcResult, proc_macros::rpc};
 use marketplace::{
-    Cx, Error, Refusal, datacenter, deal, governance,
+    Cx, Error, Refusal, audit, commitment, datacenter, deal, governance,
     limits::MAX_PAGE,
-    offer, params, peer, provider, record, time,
-    units::{DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId},
-    worker,
+    offer, params, peer, pool, provider, record,
+    units::{
+        self, AuditId, CommitmentId, DatacenterId, DealId, OfferId, PeerId, ProviderId, WorkerId,
+    },
+    window, worker,
 };
 use std::collections::BTreeMap;
 
@@ -102,6 +109,56 @@ pub(super) trait Market {
     #[method(name = "subnet", blocking)]
     fn subnet(&self, deal: u64) -> RpcResult<Vec<Member>>;
 
+    /// A capacity commitment with its delegators, its rewards and what its units proved.
+    #[method(name = "commitment", blocking)]
+    fn commitment(&self, id: u64) -> RpcResult<Option<Commitment>>;
+
+    /// Commitments of one provider; without one, of all.
+    #[method(name = "commitments", blocking)]
+    fn commitments(
+        &self,
+        provider: Option<u64>,
+        after: Option<u64>,
+        limit: u16,
+    ) -> RpcResult<Vec<Commitment>>;
+
+    /// Commitments that an account deposited for.
+    #[method(name = "commitmentsOf", blocking)]
+    fn commitments_of(
+        &self,
+        delegator: Address,
+        after: Option<u64>,
+        limit: u16,
+    ) -> RpcResult<Vec<Commitment>>;
+
+    /// Where a peer stands with its commitments; null: it never made one.
+    #[method(name = "pledge", blocking)]
+    fn pledge(&self, peer: B256) -> RpcResult<Option<Pledge>>;
+
+    /// The units of a peer, by index.
+    #[method(name = "units", blocking)]
+    fn units(&self, peer: B256) -> RpcResult<Option<Vec<Unit>>>;
+
+    /// A window by its number, or the newest; null: it has not begun, or counted long ago.
+    #[method(name = "window", blocking)]
+    fn window(&self, window: Option<u64>) -> RpcResult<Option<Window>>;
+
+    /// What a peer is to do in a window, or in the newest; null: nothing.
+    #[method(name = "proving", blocking)]
+    fn proving(&self, peer: B256, window: Option<u64>) -> RpcResult<Option<Proving>>;
+
+    /// An audit that is not over.
+    #[method(name = "audit", blocking)]
+    fn audit(&self, id: u64) -> RpcResult<Option<Audit>>;
+
+    /// Audits of a peer that are not over.
+    #[method(name = "audits", blocking)]
+    fn audits(&self, peer: B256) -> RpcResult<Vec<Audit>>;
+
+    /// The pool of rewards, its fund, and the price of FLT.
+    #[method(name = "pool", blocking)]
+    fn pool(&self) -> RpcResult<Pool>;
+
     /// What clearing would do with a demand now, and what to change if it would do nothing: a demand that is posted,
     /// `{ "deal": 5 }`, or one that is not, `{ "owner": "0x…", "call": "0x…" }` with the calldata of posting it.
     #[method(name = "explain", blocking)]
@@ -116,6 +173,21 @@ impl Source {
         query: impl FnOnce(&mut Reading<'_, '_>) -> Result<T, Error>,
     ) -> RpcResult<T> {
         read(&self.node.chain.rows(), query).map_err(|refused| error::refused(refused.to_string()))
+    }
+
+    /// The same for what is shown with times on the wall: of one view, or they could be of different blocks.
+    fn read_now<T>(
+        &self,
+        query: impl FnOnce(&mut Reading<'_, '_>, &Time) -> Result<T, Error>,
+    ) -> RpcResult<T> {
+        let rows = self.node.chain.rows();
+        let head = chain::head(&rows).map_err(error::fault)?;
+        let found = read(&rows, |cx: &mut Reading<'_, '_>| {
+            let epoch_seconds = cx.params.epoch_seconds;
+            let now = Time::new(head.height, cx.now().0, head.time_ms, epoch_seconds);
+            query(cx, &now)
+        });
+        found.map_err(|refused| error::refused(refused.to_string()))
     }
 }
 
@@ -174,22 +246,44 @@ fn deal_views(
     found.into_iter().map(|(id, _)| deal_view(cx, id)).collect()
 }
 
+fn commitment_view(cx: &mut Reading<'_, '_>, id: CommitmentId) -> Result<Commitment, Error> {
+    Ok((id, commitment::view(cx, id)?).into())
+}
+
+fn commitment_views<V>(
+    cx: &mut Reading<'_, '_>,
+    found: Vec<(CommitmentId, V)>,
+) -> Result<Vec<Commitment>, Error> {
+    let ids = found.into_iter().map(|(id, _)| id);
+    ids.map(|id| commitment_view(cx, id)).collect()
+}
+
+/// A window by its number, or the newest.
+fn window_view(
+    cx: &mut Reading<'_, '_>,
+    now: &Time,
+    window: Option<u64>,
+) -> Result<Option<Window>, Error> {
+    let found = match window {
+        Some(number) => window::WINDOWS
+            .get(cx.store, &number)?
+            .map(|row| (number, row)),
+        None => window::newest(cx.store)?,
+    };
+    let Some((number, row)) = found else {
+        return Ok(None);
+    };
+    let period = cx.params.key_period(number);
+    let keys = Keys {
+        this: window::key(cx.store, period)?,
+        next: window::key(cx.store, period.saturating_add(1))?,
+    };
+    Ok(Some(Window::new(now, &cx.params, (number, row), keys)))
+}
+
 impl MarketServer for Source {
     fn time(&self) -> RpcResult<Time> {
-        // One view for both, or height and time could be of different blocks.
-        let rows = self.node.chain.rows();
-        let head = chain::head(&rows).map_err(error::fault)?;
-        let time = read(&rows, |cx: &mut Reading<'_, '_>| {
-            let clock = time::clock(cx.store)?;
-            let epoch_seconds = params::get(cx.store)?.epoch_seconds;
-            Ok(Time::new(
-                head.height,
-                clock.now.0,
-                head.time_ms,
-                epoch_seconds,
-            ))
-        });
-        time.map_err(|refused| error::refused(refused.to_string()))
+        self.read_now(|_, now| Ok(*now))
     }
 
     fn parameters(&self) -> RpcResult<BTreeMap<String, u64>> {
@@ -312,6 +406,99 @@ impl MarketServer for Source {
     fn subnet(&self, deal: u64) -> RpcResult<Vec<Member>> {
         let members = self.read(|cx| deal::subnet(cx.store, DealId(deal)))?;
         Ok(members.into_iter().map(Into::into).collect())
+    }
+
+    fn commitment(&self, id: u64) -> RpcResult<Option<Commitment>> {
+        self.read(|cx| known(commitment_view(cx, CommitmentId(id))))
+    }
+
+    fn commitments(
+        &self,
+        provider: Option<u64>,
+        after: Option<u64>,
+        limit: u16,
+    ) -> RpcResult<Vec<Commitment>> {
+        self.read(|cx| {
+            let page = |after| commitment::list(cx.store, after, MAX_PAGE);
+            let of = |row: &commitment::Commitment| provider.is_none_or(|id| row.provider.0 == id);
+            let found = filtered(after.map(CommitmentId), limit, page, of)?;
+            commitment_views(cx, found)
+        })
+    }
+
+    fn commitments_of(
+        &self,
+        delegator: Address,
+        after: Option<u64>,
+        limit: u16,
+    ) -> RpcResult<Vec<Commitment>> {
+        let account = units::Address(delegator.into_array());
+        self.read(|cx| {
+            let page = |after| {
+                let rows = commitment::list(cx.store, after, MAX_PAGE)?;
+                let mine = |(id, _)| {
+                    let row = commitment::DELEGATIONS.get(cx.store, &(id, account))?;
+                    Ok((id, row))
+                };
+                rows.into_iter().map(mine).collect()
+            };
+            let found = filtered(after.map(CommitmentId), limit, page, Option::is_some)?;
+            commitment_views(cx, found)
+        })
+    }
+
+    fn pledge(&self, peer: B256) -> RpcResult<Option<Pledge>> {
+        let pledge = self.read(|cx| commitment::PLEDGES.get(cx.store, &PeerId(peer.0)))?;
+        Ok(pledge.map(Into::into))
+    }
+
+    fn units(&self, peer: B256) -> RpcResult<Option<Vec<Unit>>> {
+        let id = PeerId(peer.0);
+        self.read(|cx| {
+            if peer::get(cx.store, id)?.is_none() {
+                return Ok(None);
+            }
+            let pledge = commitment::PLEDGES.get(cx.store, &id)?;
+            let units = peer::units(cx.store, id)?;
+            Ok(Some(unit::all(&units, pledge.as_ref())))
+        })
+    }
+
+    fn window(&self, window: Option<u64>) -> RpcResult<Option<Window>> {
+        self.read_now(|cx, now| window_view(cx, now, window))
+    }
+
+    fn proving(&self, peer: B256, window: Option<u64>) -> RpcResult<Option<Proving>> {
+        let peer = PeerId(peer.0);
+        self.read_now(|cx, now| {
+            let Some(window) = window_view(cx, now, window)? else {
+                return Ok(None);
+            };
+            let proving = commitment::proving(cx, peer, window.window)?;
+            Ok(proving.map(|proving| Proving::new(&cx.params, peer, window, proving)))
+        })
+    }
+
+    fn audit(&self, id: u64) -> RpcResult<Option<Audit>> {
+        let id = AuditId(id);
+        self.read_now(|cx, now| {
+            let audit = audit::get(cx.store, id)?;
+            Ok(audit.map(|audit| Audit::new(now, id, &audit)))
+        })
+    }
+
+    fn audits(&self, peer: B256) -> RpcResult<Vec<Audit>> {
+        self.read_now(|cx, now| {
+            let audits = audit::of_peer(cx.store, PeerId(peer.0), MAX_PAGE)?;
+            let audits = audits.iter();
+            Ok(audits
+                .map(|(id, audit)| Audit::new(now, *id, audit))
+                .collect())
+        })
+    }
+
+    fn pool(&self) -> RpcResult<Pool> {
+        Ok(self.read(|cx| pool::view(cx))?.into())
     }
 
     fn explain(&self, question: Question) -> RpcResult<Explanation> {

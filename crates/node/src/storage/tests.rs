@@ -14,6 +14,7 @@ fn genesis() -> Genesis {
         time_ms: 0,
         parameters: Map::new(),
         governance: None,
+        oracle: None,
         allocations: Map::new(),
         contracts: Map::new(),
         validators: Vec::new(),

@@ -17,8 +17,10 @@ use rand_core::Rng;
 const CHAIN_ID: u64 = 31_337;
 const ACCOUNTS: u64 = 8;
 /// Short times, so that much happens in a run.
-const PARAMETERS: [(&str, u64); 5] = [
+const PARAMETERS: [(&str, u64); 7] = [
     ("deposit_gwei", 0),
+    ("windows_per_epoch", 0),
+    ("commitments_required", 0),
     ("epoch_seconds", 20),
     ("min_charge_seconds", 2),
     ("lease_seconds", 10),
@@ -72,6 +74,7 @@ impl Workload {
             time_ms,
             parameters: PARAMETERS.map(|(name, value)| (name.into(), value)).into(),
             governance: None,
+            oracle: None,
             allocations: allocations.collect(),
             contracts: Default::default(),
             validators: Vec::new(),

@@ -74,6 +74,10 @@ fn words(reason: Reason) -> &'static str {
         Reason::Undefined => "a requirement is about an attribute that is not there",
         Reason::Version => "another protocol version is spoken",
         Reason::Units => "fewer idle CUs than a worker needs",
+        Reason::Uncommitted => {
+            "its commitment does not last as long as the worker may, or it has none"
+        }
+        Reason::BelowLowest => "the offer asks less than the peer's commitment allows",
         Reason::NotChosen => {
             "would do, but for the spread, the offer's CUs per deal, the least workers or the funds"
         }

@@ -1,8 +1,11 @@
 //! `mp provider`: what a provider does.
 
+mod capacity;
+mod commit;
 mod leave;
 pub(crate) mod offer;
 pub(crate) mod register;
+mod rewards;
 mod status;
 
 use crate::amount::{parse_usdc, usdc};
@@ -11,7 +14,9 @@ use crate::printer::Printer;
 use alloy_primitives::{Address, B256};
 use clap::{Args, Subcommand};
 use client::marketplace::offer::Curve;
-use client::marketplace::units::{self, DatacenterId, Price, ProviderId, Usdc, WorkerId};
+use client::marketplace::units::{
+    self, CommitmentId, DatacenterId, Price, ProviderId, Usdc, WorkerId,
+};
 use client::marketplace::{Call, provider};
 use client::sol::IWorker::WorkerPaid;
 use client::{AccountKey, Client, view};
@@ -84,6 +89,22 @@ enum Command {
         /// The worker.
         worker: u64,
     },
+    /// Commit all units of a peer to prove themselves while they are idle: it takes collateral, which you or others deposit
+    /// (`mp delegate deposit`), and earns rewards. While a peer's commitment is active, this makes its successor.
+    Commit(commit::Commit),
+    /// Close a commitment whose collateral is not complete; all deposits go back. After a while anybody may.
+    Cancel {
+        /// The commitment.
+        commitment: u64,
+    },
+    /// Show what your commitments earned: held back, vesting, and due.
+    Rewards {
+        /// Have what is due paid out, to your payout accounts and to all delegators.
+        #[arg(long)]
+        claim: bool,
+    },
+    /// Show where the units of your peers are, what they proved in this epoch, and how their commitments stand.
+    Capacity,
     /// Show your providers, their datacenters, offers and peers.
     Status,
 }
@@ -130,6 +151,12 @@ impl Provider {
             Command::Leave { worker } => {
                 chain::wait(leave::leave(chain, printer, WorkerId(*worker)))
             }
+            Command::Commit(commit) => chain::wait(commit.run(chain, printer)),
+            Command::Cancel { commitment } => {
+                chain::wait(commit::cancel(chain, printer, CommitmentId(*commitment)))
+            }
+            Command::Rewards { claim } => chain::wait(rewards::run(chain, printer, *claim)),
+            Command::Capacity => chain::wait(capacity::run(chain, printer)),
             Command::Status => chain::wait(status::run(chain, printer)),
         }
     }
