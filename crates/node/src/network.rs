@@ -234,6 +234,7 @@ mod tests {
             time_ms: 0,
             parameters: Default::default(),
             governance: None,
+            oracle: None,
             allocations: Default::default(),
             contracts: Default::default(),
             validators: Vec::new(),

@@ -74,7 +74,15 @@ impl DealNow {
             let bound = self.bounds.get(&id).copied().unwrap_or(Bound::NONE);
             let outlasted = self.outlasts(bound);
             let over = self.live_worker(id).and_then(|worker| {
-                commitment_over(id, worker, Bound { failed: None, ..bound }, outlasted)
+                commitment_over(
+                    id,
+                    worker,
+                    Bound {
+                        failed: None,
+                        ..bound
+                    },
+                    outlasted,
+                )
             });
             if over.is_some_and(|(at, _)| at <= now) {
                 self.commitment_ends(id, now)?;

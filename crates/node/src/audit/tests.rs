@@ -94,6 +94,7 @@ fn chain(places: &[Place]) -> Chain {
         time_ms: 0,
         parameters: Default::default(),
         governance: None,
+        oracle: None,
         allocations: Default::default(),
         contracts: Default::default(),
         validators: Vec::new(),

@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub(super) use chains::Chains;
 
 /// How often the node is asked what to prove.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(250);
 /// The pause after a failed attempt to reach the node.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Windows whose commits are remembered, for audits of them.
@@ -55,6 +56,9 @@ pub(super) struct Prover {
     folder: PathBuf,
     chain_id: u64,
     rounds: BTreeMap<u64, Round>,
+    /// Audits whose answers are under way, and those answers.
+    answering: BTreeSet<u64>,
+    sending: JoinSet<()>,
 }
 
 /// Why a round of proving is given up; the next one begins soon.
@@ -79,6 +83,8 @@ impl Prover {
             folder,
             chain_id: 0,
             rounds: BTreeMap::new(),
+            answering: BTreeSet::new(),
+            sending: JoinSet::new(),
         }
     }
 
@@ -112,8 +118,8 @@ impl Prover {
         if let Some(proving) = self.client.proving(self.key.id(), None).await? {
             self.begin(&proving)?;
         }
-        self.commit().await?;
-        self.answer().await
+        self.answer().await?;
+        self.commit().await
     }
 
     /// Begins the chains of all units that may prove in a window and have none.
@@ -230,29 +236,40 @@ impl Prover {
         }
     }
 
-    /// Answers the audits that are open.
+    /// Answers the audits that are open, all at a time: each has little time.
     async fn answer(&mut self) -> Result<(), Trouble> {
         let audits = self.client.audits(self.key.id()).await?;
+        let open = |id: &u64| {
+            audits
+                .iter()
+                .any(|audit| audit.id == *id && audit.is_open())
+        };
+        self.answering.retain(open);
+        while self.sending.try_join_next().is_some() {}
         for audit in audits.iter().filter(|audit| audit.is_open()) {
+            if !self.answering.insert(audit.id) {
+                continue;
+            }
             let Some(bytes) = self.open(audit).await? else {
                 tracing::warn!(
                     audit = audit.id,
                     window = audit.window,
-                    "what is asked for is not there"
+                    "its work is not there"
                 );
                 continue;
             };
-            let call = Call::Audit(audit::Call::Answer {
-                audit: AuditId(audit.id),
-                bytes,
+            let (client, operator) = (self.client.clone(), self.key.operator().clone());
+            let (id, window, unit) = (audit.id, audit.window, audit.unit);
+            self.sending.spawn(async move {
+                let call = Call::Audit(audit::Call::Answer {
+                    audit: AuditId(id),
+                    bytes,
+                });
+                match client.send(&operator, &call).await {
+                    Ok(_) => tracing::info!(audit = id, window, unit, "answered"),
+                    Err(error) => tracing::warn!(%error, audit = id, "not answered"),
+                }
             });
-            self.client.send(self.key.operator(), &call).await?;
-            tracing::info!(
-                audit = audit.id,
-                window = audit.window,
-                unit = audit.unit,
-                "answered"
-            );
         }
         Ok(())
     }

@@ -417,6 +417,7 @@ impl World {
                 worker: worker()?,
                 // Not pinned: the machine may have fewer processors.
                 units: vec![Vec::new(); UNITS],
+                prove: peer::daemon::Prove::Light,
                 orphan_seconds: 10,
                 stop_workers: true,
             };

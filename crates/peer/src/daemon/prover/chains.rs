@@ -194,7 +194,7 @@ impl Chains {
         let [first, second] = outcomes;
         Ok(matches!(
             (first?, second?),
-            (Outcome::Finished, Outcome::Finished)
+            (Outcome::Finished(_), Outcome::Finished(_))
         ))
     }
 
@@ -213,8 +213,9 @@ impl Chains {
         }
         // The old one goes before there is a new one: a unit has room for one.
         self.state().datasets.remove(&unit);
+        let mode = self.shared.mode;
         let threads = NonZeroUsize::new(THREADS).unwrap_or(NonZeroUsize::MIN);
-        let dataset = Arc::new(Dataset::build(cache, seed, threads, control)?);
+        let dataset = Arc::new(Dataset::build(cache, seed, mode, threads, control)?);
         let mut state = self.state();
         if !state.held.contains(&unit) {
             let entry = (seed.to_vec(), dataset.clone());
