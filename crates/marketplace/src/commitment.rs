@@ -121,6 +121,33 @@ pub struct Commitment {
 }
 
 impl Commitment {
+    /// One of no units that is over and has nothing, but for so many audits: what made-up audits hang on.
+    #[must_use]
+    pub fn of_no_units(audits: u32) -> Self {
+        Self {
+            provider: ProviderId::default(),
+            peer: PeerId::default(),
+            units: 0,
+            class: 1,
+            duration: 1,
+            share_ppm: 0,
+            min_ask: Price::ZERO,
+            delegator: None,
+            payout: Address::default(),
+            per_unit: Flt::ZERO,
+            staked: Flt::ZERO,
+            version: 0,
+            created: Epoch(1),
+            status: Status::Failed { epoch: Epoch(1) },
+            missed: 0,
+            flag: 0,
+            audits,
+            workers: 0,
+            released: true,
+            deposit: Flt::ZERO,
+        }
+    }
+
     /// All its collateral, when it is complete.
     #[must_use]
     pub fn collateral(&self) -> Flt {

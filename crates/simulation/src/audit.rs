@@ -7,6 +7,8 @@ use execution::{
     Diff,
     audit::{ANSWERED, AUDITS, Answer, Audit, AuditId, Question, Time, Verdict},
 };
+use marketplace::audit::AUDITS_OF;
+use marketplace::commitment::{COMMITMENTS, Commitment, PROOFS, Proofs};
 use marketplace::units::{Address, CommitmentId, Epoch, Hash, PeerId, ProviderId};
 use node::audit::{Judge, Judgement};
 use std::time::Duration;
@@ -29,10 +31,20 @@ pub(crate) fn truth(id: AuditId) -> Verdict {
 
 /// Rows of so many answered audits.
 pub(crate) fn rows(count: u64) -> Diff {
-    (1..=count).flat_map(|id| answered(AuditId(id))).collect()
+    let rows: Diff = (1..=count).flat_map(|id| answered(AuditId(id))).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    let id = CommitmentId(1);
+    let row = Commitment::of_no_units(u32::try_from(count).unwrap_or(u32::MAX));
+    let of = [
+        (COMMITMENTS.key(&id), Some(COMMITMENTS.encode_row(&row))),
+        (PROOFS.key(&id), Some(PROOFS.encode_row(&Proofs::default()))),
+    ];
+    rows.into_iter().chain(of).collect()
 }
 
-fn answered(id: AuditId) -> [(Vec<u8>, Option<Vec<u8>>); 2] {
+fn answered(id: AuditId) -> [(Vec<u8>, Option<Vec<u8>>); 3] {
     let due = Time(FIRST + (id.0 - 1) / PER_SECOND);
     let bytes = match truth(id) {
         Verdict::Opened { bad } => vec![bad as u8],
@@ -60,6 +72,10 @@ fn answered(id: AuditId) -> [(Vec<u8>, Option<Vec<u8>>); 2] {
     [
         (AUDITS.key(&id), Some(AUDITS.encode_row(&audit))),
         (ANSWERED.key(&(due, id)), Some(ANSWERED.encode_row(&()))),
+        (
+            AUDITS_OF.key(&(audit.peer, id)),
+            Some(AUDITS_OF.encode_row(&())),
+        ),
     ]
 }
 

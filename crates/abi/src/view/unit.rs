@@ -51,14 +51,18 @@ impl From<domain::Whereabouts> for Whereabouts {
     }
 }
 
-/// The units of a peer, by index.
+/// The units of a peer, by index, in this window. One that was given back proves again when its time has come.
 #[must_use]
-pub fn all(units: &Units, pledge: Option<&Pledge>) -> Vec<Unit> {
+pub fn all(units: &Units, pledge: Option<&Pledge>, window: Option<u64>) -> Vec<Unit> {
+    let proves = |whereabouts: domain::Whereabouts| match whereabouts {
+        domain::Whereabouts::Cooling(from) if window >= Some(from) => domain::Whereabouts::Proving,
+        other => other,
+    };
     let matchable = units.matchable(pledge);
     let indexed = units.0.iter().zip(0_u16..);
     let view = |(whereabouts, unit): (&domain::Whereabouts, u16)| Unit {
         unit,
-        whereabouts: (*whereabouts).into(),
+        whereabouts: proves(*whereabouts).into(),
         matchable: matchable.contains(&unit),
     };
     indexed.map(view).collect()

@@ -629,7 +629,7 @@ fn views_of_capacity_survive_json() {
     let all = survives! {
         Commitment: (CommitmentId(8), committed()).into(),
         Pledge: pledge.clone().into(),
-        Vec<unit::Unit>: unit::all(&units, Some(&pledge)),
+        Vec<unit::Unit>: unit::all(&units, Some(&pledge), Some(1)),
         Proving: Proving::new(&Params::default(), PEER, window, proving),
         Audit: Audit::new(&now, AuditId(4), &audit),
         Pool: pool.into(),

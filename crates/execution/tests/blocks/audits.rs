@@ -6,6 +6,9 @@ use execution::audit::{
     self, ANSWERED, AUDITS, Answer, Audit, AuditId, MAX_VERDICTS, Place, Time, Verdict,
 };
 use execution::{Block, Diff, Rows};
+use marketplace::audit::AUDITS_OF;
+use marketplace::commitment::{COMMITMENTS, Commitment, PROOFS, Proofs};
+use marketplace::units::CommitmentId;
 use std::collections::BTreeSet;
 
 const FINE: Verdict = Verdict::Opened { bad: 0 };
@@ -42,6 +45,20 @@ fn rows_of((due, id): Place) -> Diff {
     Diff::from([
         (AUDITS.key(&id), Some(AUDITS.encode_row(&audit))),
         (ANSWERED.key(&(due, id)), Some(ANSWERED.encode_row(&()))),
+        (
+            AUDITS_OF.key(&(audit.peer, id)),
+            Some(AUDITS_OF.encode_row(&())),
+        ),
+    ])
+}
+
+/// The commitment that so many audits are of.
+fn commitment(audits: u32) -> Diff {
+    let id = CommitmentId::default();
+    let row = Commitment::of_no_units(audits);
+    Diff::from([
+        (COMMITMENTS.key(&id), Some(COMMITMENTS.encode_row(&row))),
+        (PROOFS.key(&id), Some(PROOFS.encode_row(&Proofs::default()))),
     ])
 }
 
@@ -54,6 +71,8 @@ fn chain(places: &[Place]) -> Chain {
     let open = AUDITS.encode_row(&audit_of(None));
     let open = (AUDITS.key(&AuditId(99)), Some(open));
     chain.rows.apply(&Diff::from([open]));
+    let audits = u32::try_from(places.len()).expect("few");
+    chain.rows.apply(&commitment(audits + 1));
     chain
 }
 

@@ -460,7 +460,8 @@ impl MarketServer for Source {
             }
             let pledge = commitment::PLEDGES.get(cx.store, &id)?;
             let units = peer::units(cx.store, id)?;
-            Ok(Some(unit::all(&units, pledge.as_ref())))
+            let window = cx.params.window_at(cx.now());
+            Ok(Some(unit::all(&units, pledge.as_ref(), window)))
         })
     }
 
