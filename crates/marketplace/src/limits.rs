@@ -60,5 +60,5 @@ pub const AUDIT_LEAVES: u16 = 2;
 pub const SECOND_AUDIT_LEAVES: u16 = 16;
 /// Bad leaves among those of a second audit that are taken for a fault of the hardware; more are fraud.
 pub const MAX_HARDWARE_LEAVES: u16 = 2;
-/// Verdicts that one block lists.
-pub const MAX_VERDICTS: usize = 256;
+/// Verdicts that one block lists: so few that a validator which starts anew has soon found them.
+pub const MAX_VERDICTS: usize = 16;
