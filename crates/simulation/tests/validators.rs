@@ -108,6 +108,7 @@ fn a_validator_that_judges_slowly_stops_nobody() {
     assert!(report.judged[3] < 5, "{report:?}");
 }
 
+/// (B16)
 #[test]
 fn blocks_go_on_without_verdicts_if_nobody_judges_in_time() {
     let audits = Audits {

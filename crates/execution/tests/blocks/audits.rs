@@ -102,6 +102,7 @@ fn a_block_takes_over_the_verdicts_that_it_lists() {
     assert_eq!(audit::question(&chain.rows, place(1, 1)), Ok(None));
 }
 
+/// (B12)
 #[test]
 fn a_verdict_on_nothing_or_on_no_answer_does_nothing_and_a_second_one_neither() {
     let chain = chain(&[place(1, 1), place(1, 2)]);

@@ -170,7 +170,7 @@ static OF_DEALS: Table<DealId, Deal> = DEALS;
 static OF_TENANTS: Table<DatacenterId, Tenants> = TENANTS;
 static OF_PURSES: Table<Purse, Flt> = PURSES;
 
-/// F3.
+/// F3, L7, L8.
 #[test]
 fn a_deposit_that_is_not_held_is_found() {
     let more = |deposit: &mut Flt| *deposit = Flt(deposit.0 + 1);
@@ -189,6 +189,12 @@ fn a_deposit_that_is_not_held_is_found() {
         "I8 deposits",
         with(&OF_PURSES, Purse::Deposits, more)
     ));
+    assert!(found("I10 FLT", with(&OF_PURSES, Purse::Deposits, more)));
+    let empty = |store: &mut MemoryStore| {
+        let none = OF_PURSES.put(store, &Purse::Dust, &Flt::ZERO);
+        none.expect("no budget");
+    };
+    assert!(found("I10 FLT", empty));
 }
 
 /// S16, G4.

@@ -14,7 +14,12 @@ const LARGE: Size = Size {
 fn there_is_a_typical_call_of_each_kind() {
     let calls = calls();
     let made: Vec<_> = calls.iter().map(|(_, call)| name(call)).collect();
-    assert_eq!(made, NAMES, "a call of each kind, in the order of `calls`");
+    // What is about capacity needs a network with windows, and a call that fits in one moment of it: what those calls cost is
+    // found by `execution` on such a network, and that they cost the same when made again by the random runs.
+    let capacity = ["commitment ", "window ", "audit ", "pool "];
+    let about = |name: &&&str| capacity.iter().any(|noun| name.starts_with(noun));
+    let others: Vec<_> = NAMES.iter().filter(|name| !about(name)).copied().collect();
+    assert_eq!(made, others, "a call of each kind, in the order of `calls`");
 }
 
 #[test]

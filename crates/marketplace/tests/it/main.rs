@@ -16,5 +16,6 @@ mod scenario;
 mod snapshot;
 mod twice;
 mod typical;
+mod windows;
 mod work;
 mod world;

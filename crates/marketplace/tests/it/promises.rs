@@ -21,7 +21,14 @@ const SPEC: [&str; 9] = [
 /// Documents of other crates, and where their tests name promises. Those of `peer` and `worker` are left out: the first
 /// uses the letters of others, the second has numbers alone, and the tests of both name none.
 const OTHERS: [(&str, &[&str]); 6] = [
-    ("block", &["execution/tests/blocks"]),
+    (
+        "block",
+        &[
+            "execution/tests/blocks",
+            "node/src/audit",
+            "simulation/tests",
+        ],
+    ),
     ("contract", &["execution/tests/blocks", "abi/tests/face"]),
     ("usdc", &["execution/tests/blocks", "abi/tests/face"]),
     ("client", &["client/tests", "client/src", "cli/tests/mp"]),

@@ -208,9 +208,6 @@ impl World {
             if self.audited {
                 self.auditor.event(self.now, &event);
             }
-            if std::env::var_os("MP_TRACE").is_some() {
-                println!("{}: {event:?}", self.now);
-            }
             self.events.push((self.now, event));
         }
     }

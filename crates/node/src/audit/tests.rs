@@ -134,6 +134,7 @@ fn judge_all(verdicts: &Verdicts, chain: &Chain) -> Vec<Place> {
     judged
 }
 
+/// (B15)
 #[test]
 fn a_proposer_names_its_newest_result_if_it_has_the_verdicts_due_in_it() {
     let (parent, results) = (block(3, 1, Vec::new()), results(&[0, 1, 5, 9]));
@@ -176,6 +177,7 @@ fn a_proposer_far_behind_names_its_newest_result_and_lists_nothing() {
     assert_eq!((named.height.get(), list), (3, Vec::new()));
 }
 
+/// (B13, B14)
 #[test]
 fn a_verifier_wants_exactly_the_verdicts_due_as_it_finds_them() {
     let chain = chain(&[place(1, 8), place(2, 3), place(2, 4), place(3, 1)]);

@@ -197,7 +197,7 @@ fn tell(stage: &mut Stage, state: &str, event: &str) -> Option<String> {
 }
 
 fn deal_cell(state: &str, event: &str) -> String {
-    let mut stage = Stage::default();
+    let mut stage = Stage::plain();
     if let Some(end) = tell(&mut stage, state, event) {
         return end;
     }
@@ -210,7 +210,7 @@ fn deal_cell(state: &str, event: &str) -> String {
 }
 
 fn worker_cell(state: &str, event: &str) -> String {
-    let mut stage = Stage::default();
+    let mut stage = Stage::plain();
     if let Some(end) = tell(&mut stage, state, event) {
         return end;
     }

@@ -52,10 +52,7 @@ fn message(panic: &dyn std::any::Any) -> String {
 }
 
 fn run(text: &str) -> Result<(), String> {
-    let mut stage = Stage {
-        params: Params::without_commitments(),
-        ..Stage::default()
-    };
+    let mut stage = Stage::plain();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
@@ -92,6 +89,14 @@ struct Stage {
 }
 
 impl Stage {
+    /// On a network without proofs of capacity, unless a line says otherwise.
+    fn plain() -> Self {
+        Self {
+            params: Params::without_commitments(),
+            ..Self::default()
+        }
+    }
+
     fn world(&mut self) -> &mut World {
         let (params, money) = (&self.params, &self.money);
         self.world
