@@ -75,7 +75,7 @@ pub const TOTALS: Table<Epoch, Total> = Table::new(0x3d, "epoch_totals");
 pub const POOL: Table<(), Flt> = Table::new(0x3e, "pool");
 
 /// Calls about the pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// The FLT that comes with the call is for rewards.
     Fund,
@@ -319,6 +319,7 @@ pub(crate) fn credited<S: Store>(
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use super::{Price, Share, Total, next_pool};
     use crate::params::Params;

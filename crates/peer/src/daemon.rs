@@ -157,7 +157,6 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let overlay = opening.await?;
     let listens = overlay.listens();
     let (events, heard) = mpsc::channel(EVENTS);
-    let chains = prover::Chains::new(config.prove, config.units.clone());
     let mut executor = Executor::new(
         &config,
         overlay,
@@ -165,7 +164,6 @@ pub async fn run(config: Config) -> Result<(), Error> {
         directory,
         client.clone(),
         &key,
-        chains.clone(),
         events,
     );
     let inventory = executor.inventory().await?;
@@ -184,7 +182,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let folder = config.data.join("proofs");
     executor::make_folder(&folder).map_err(|source| file(&folder, source))?;
     let settings = Settings::new(key.id(), config.units.clone(), report_ms);
-    let proving = tokio::spawn(prover::Prover::new(client, key, chains, folder).run());
+    let proving = tokio::spawn(prover::Prover::new(client, key, executor.chains(), folder).run());
     decide(
         &mut executor,
         Planner::new(settings),

@@ -2,7 +2,7 @@
 
 use crate::amount::{flt, parse_flt, usdc};
 use crate::chain::{self, Chain, all};
-use crate::commitment::{claim, line, open, terms};
+use crate::commitment::{Claimed, claim, line, open, terms};
 use crate::printer::Printer;
 use alloy_primitives::Address;
 use clap::{Args, Subcommand};
@@ -171,7 +171,7 @@ async fn show_claimed(
     for id in ids {
         claimed.push(claim(&client, &account, id).await?);
     }
-    let text: String = claimed.iter().map(|each| each.text()).collect();
+    let text: String = claimed.iter().map(Claimed::text).collect();
     let text = match text.is_empty() {
         true => "nothing is due yet".to_owned(),
         false => text,

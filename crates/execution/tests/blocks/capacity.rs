@@ -73,7 +73,7 @@ fn deposit() -> Call {
     Call::Commitment(commitment::Call::Deposit { commitment: ID })
 }
 
-fn query<C: SolCall>(chain: &Chain, call: C) -> C::Return {
+fn query<C: SolCall>(chain: &Chain, call: &C) -> C::Return {
     let called = chain.call(Address::ZERO, MARKETPLACE, call.abi_encode());
     C::abi_decode_returns(&called.output).expect("an answer")
 }
@@ -108,7 +108,7 @@ fn what_is_deposited_and_given_is_held_until_it_goes_back() {
     assert_eq!(owed(&chain), Flt(4 * FLT + FLT / 2));
     assert_eq!(chain.balance(MARKETPLACE), U256::from(owed(&chain).0));
     let call = ICommitment::getDelegationsCall { commitment: 1 };
-    let stakes: Vec<u128> = query(&chain, call).iter().map(|row| row.stake).collect();
+    let stakes: Vec<u128> = query(&chain, &call).iter().map(|row| row.stake).collect();
     assert_eq!(stakes.iter().sum::<u128>(), FLT + FLT / 2);
 
     let back = Call::Commitment(commitment::Call::TakeBack { commitment: ID });
@@ -122,7 +122,7 @@ fn what_is_deposited_and_given_is_held_until_it_goes_back() {
     act(&mut chain, owner, &cancel);
     assert_eq!(owed(&chain), Flt(3 * FLT), "the fund");
     assert_eq!(chain.balance(MARKETPLACE), U256::from(3 * FLT));
-    let record = query(&chain, IPool::getPoolCall {});
+    let record = query(&chain, &IPool::getPoolCall {});
     assert_eq!((record.fund, record.fltPriceMicro), (3 * FLT, 100_000_000));
     assert!(record.fresh);
 }
@@ -147,7 +147,7 @@ fn active() -> Chain {
     assert!(pay(&mut chain, delegator(), &deposit(), 2 * FLT).succeeded);
     wait::<ICommitment::CommitmentStatusChanged>(&mut chain);
     let call = ICommitment::getCommitmentCall { commitment: 1 };
-    let record = query(&chain, call);
+    let record = query(&chain, &call);
     assert_eq!(record.status, ICommitment::CommitmentStatus::Active);
     chain
 }
@@ -180,7 +180,7 @@ fn a_peer_commits_to_a_window_and_answers_its_audit() {
     let [_, operator, _] = people();
     let mut chain = active();
     let opened = opened(&mut chain);
-    let newest = query(&chain, IWindow::getNewestWindowCall {});
+    let newest = query(&chain, &IWindow::getNewestWindowCall {});
     assert_eq!(
         (newest.window, newest.challenge),
         (opened.window, opened.challenge)
@@ -195,7 +195,7 @@ fn a_peer_commits_to_a_window_and_answers_its_audit() {
 
     let (drawn, _) = wait::<IAudit::AuditDrawn>(&mut chain);
     let peer = peer_id().0.into();
-    let audits = query(&chain, IAudit::getAuditsCall { peer });
+    let audits = query(&chain, &IAudit::getAuditsCall { peer });
     assert_eq!(audits.len(), 2, "both units: the budget is large");
     let ours = &audits[0];
     assert_eq!((ours.audit, ours.window), (drawn.audit, opened.window));

@@ -175,9 +175,10 @@ impl CommitmentNow {
     /// Counts windows and closes epochs that are over, in their order.
     fn bring_up<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         loop {
-            let last = match self.commitment.status {
-                Status::Active { end, .. } | Status::Ended { end } => end,
-                _ => return Ok(()),
+            let (Status::Active { end: last, .. } | Status::Ended { end: last }) =
+                self.commitment.status
+            else {
+                return Ok(());
             };
             let epoch = self.proofs.epoch;
             if epoch > last {

@@ -136,6 +136,7 @@ impl CommitmentNow {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use super::{Credit, Rewards};
     use crate::units::{Epoch, Flt};

@@ -24,12 +24,9 @@ impl DealNow {
 
     /// Its commitment ends when its notice would be over: one that runs serves until then, one that does not is gone.
     pub(super) fn commitment_ends(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
-        let run = match self.loaded(id)?.0.stage {
-            Stage::Running(run) => run,
-            _ => {
-                let reason = GoneReason::CommitmentEnded;
-                return self.gone_at(id, reason, Blame::Nobody, Pay::ToNow, now);
-            }
+        let Stage::Running(run) = self.loaded(id)?.0.stage else {
+            let reason = GoneReason::CommitmentEnded;
+            return self.gone_at(id, reason, Blame::Nobody, Pay::ToNow, now);
         };
         let ends = self.bounds.get(&id).map_or(now, |bound| bound.ends);
         self.drain(id, run, now, ends.max(now))

@@ -499,7 +499,7 @@ impl MarketServer for Source {
     }
 
     fn pool(&self) -> RpcResult<Pool> {
-        Ok(self.read(|cx| pool::view(cx))?.into())
+        self.read(|cx| Ok(pool::view(cx)?.into()))
     }
 
     fn explain(&self, question: Question) -> RpcResult<Explanation> {

@@ -77,7 +77,6 @@ impl Executor {
         directory: watch::Sender<Arc<Directory>>,
         client: Client,
         key: &PeerKey,
-        chains: Chains,
         events: mpsc::Sender<Event>,
     ) -> Self {
         Self {
@@ -88,7 +87,7 @@ impl Executor {
             overlay,
             store,
             directory,
-            chains,
+            chains: Chains::new(config.prove, config.units.clone()),
             seen: None,
             events,
             fetching: BTreeSet::new(),
@@ -96,6 +95,11 @@ impl Executor {
             kept: BTreeMap::new(),
             keepers: JoinSet::new(),
         }
+    }
+
+    /// What units do that have no worker.
+    pub(super) fn chains(&self) -> Chains {
+        self.chains.clone()
     }
 
     /// Adopts every worker that answers, clears away what is left of others, and lists what there is.

@@ -3,7 +3,7 @@
 use super::owned;
 use crate::amount::{flt, usdc};
 use crate::chain::{Chain, all};
-use crate::commitment::{claim, line};
+use crate::commitment::{Claimed, claim, line};
 use crate::printer::Printer;
 use alloy_primitives::Address;
 use client::Client;
@@ -24,7 +24,7 @@ pub(super) async fn run(chain: &Chain, printer: &Printer, claims: bool) -> anyho
     for commitment in commitments.iter().filter(|each| owes(each)) {
         claimed.push(claim(&client, &account, CommitmentId(commitment.id)).await?);
     }
-    let text: String = claimed.iter().map(|each| each.text()).collect();
+    let text: String = claimed.iter().map(Claimed::text).collect();
     let text = match text.is_empty() {
         true => "nothing is due yet".to_owned(),
         false => text,

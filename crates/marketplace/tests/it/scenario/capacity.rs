@@ -409,7 +409,7 @@ fn proof(name: &str, window: u64, units: Vec<u16>) -> Call {
 
 fn units(text: Option<&str>) -> Result<Option<Vec<u16>>, String> {
     let Some(text) = text else { return Ok(None) };
-    let units = text.split(',').map(|unit| unit.parse::<u16>());
+    let units = text.split(',').map(str::parse::<u16>);
     let units = units.collect::<Result<_, _>>();
     units.map(Some).map_err(|_| format!("{text}: units 0,1,2"))
 }
