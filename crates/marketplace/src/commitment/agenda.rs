@@ -91,11 +91,7 @@ fn start<S: Store>(cx: &mut Cx<'_, S>, id: CommitmentId, epoch: Epoch) -> Result
             *unit = Whereabouts::Proving;
         }
     }
-    let serves = units
-        .0
-        .iter()
-        .map(|unit| matches!(unit, Whereabouts::Serving(_)));
-    now.start(epoch, serves);
+    now.start(epoch, &units);
     let ends = over_at(now.commitment.status, &cx.params);
     let min_ask = now.commitment.min_ask;
     UNITS.put(cx.store, &peer, &units)?;

@@ -21,6 +21,7 @@ use crate::cx::Cx;
 use crate::event;
 use crate::flt::{self, Purse};
 use crate::params::Params;
+use crate::peer::{Units, Whereabouts};
 use crate::refusal::{Error, Object, Refusal, fault};
 use crate::store::Store;
 use crate::table::Table;
@@ -58,11 +59,16 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Of a unit that proves, or serves, when its commitment starts with this window.
-    fn starting(window: u64, serves: bool) -> Self {
-        let free = if serves { NEVER } else { window };
+    /// Of a unit when its commitment starts with this window: one that cools down under the commitment before goes on
+    /// doing so.
+    fn starting(window: u64, unit: Whereabouts) -> Self {
+        let (free, owes_from) = match unit {
+            Whereabouts::Serving(_) => (NEVER, NEVER),
+            Whereabouts::Cooling(from) => (window, window.max(from)),
+            _ => (window, window),
+        };
         Self {
-            owes_from: free,
+            owes_from,
             owed: 0,
             owed_next: 0,
             passed: 0,
@@ -309,10 +315,10 @@ impl CommitmentNow {
         );
     }
 
-    /// Starts with an epoch. `serving`: for each unit, whether it serves then.
-    pub(super) fn start(&mut self, epoch: Epoch, serving: impl Iterator<Item = bool>) {
+    /// Starts with an epoch, with units that are there then.
+    pub(super) fn start(&mut self, epoch: Epoch, units: &Units) {
         let window = self.params.first_window(epoch);
-        let units = serving.map(|serves| Proof::starting(window, serves));
+        let units = units.0.iter().map(|unit| Proof::starting(window, *unit));
         self.proofs.units = units.collect();
         self.proofs.epoch = epoch;
         let end = epoch.plus(self.commitment.duration);

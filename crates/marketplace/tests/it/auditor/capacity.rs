@@ -6,6 +6,7 @@ use marketplace::audit::{self, Outcome};
 use marketplace::commitment::{self, Offence, Status};
 use marketplace::flt::{self, Purse};
 use marketplace::units::{Address, AuditId, CommitmentId, Epoch, PeerId, WorkerId};
+use marketplace::worker::GoneReason;
 use marketplace::{Call, Cx, Event, Params, peer, pool, window, worker};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ struct Committed {
     /// Missed epochs.
     missed: u64,
     failed: bool,
+    active: bool,
     /// Windows passed in epochs that are closed and not credited, by unit, and units that lost them.
     held: BTreeMap<u64, (Vec<u128>, BTreeSet<u16>)>,
     /// What missed epochs are to cost.
@@ -48,6 +50,8 @@ pub(super) struct Capacity {
     commitments: BTreeMap<CommitmentId, Committed>,
     service: BTreeMap<(PeerId, u16), Vec<Service>>,
     workers: BTreeMap<WorkerId, (PeerId, Vec<u16>)>,
+    /// Units of workers that have just left in a way that costs, in their order, and when.
+    leaving: Vec<(u64, PeerId, u16)>,
     /// The commit of the call under way.
     entering: Option<(PeerId, u64, Vec<u16>)>,
     entered: BTreeMap<(u64, PeerId), (CommitmentId, BTreeSet<u16>)>,
@@ -74,6 +78,7 @@ impl Capacity {
             commitments: BTreeMap::new(),
             service: BTreeMap::new(),
             workers: BTreeMap::new(),
+            leaving: Vec::new(),
             entering: None,
             entered: BTreeMap::new(),
             audits: BTreeMap::new(),
@@ -160,8 +165,14 @@ impl Capacity {
                     service.push((window, None));
                 }
             }
-            worker::Event::Gone { worker, .. } => {
+            worker::Event::Gone { worker, reason, .. } => {
                 let (peer, units) = self.workers.remove(worker).expect("a worker");
+                self.leaving.retain(|(at, ..)| *at == now);
+                let costs = matches!(reason, GoneReason::NeverStarted | GoneReason::Left);
+                let mut own = self.commitments.values();
+                let costs = costs && own.any(|each| each.peer == peer && each.active);
+                let each = units.iter().filter(|_| costs);
+                self.leaving.extend(each.map(|unit| (now, peer, *unit)));
                 for unit in units {
                     let service = self.service.get_mut(&(peer, unit)).expect("it served");
                     service.last_mut().expect("it served").1 = Some(window);
@@ -295,6 +306,7 @@ impl Capacity {
                     slashed: vec![0; units.into()],
                     missed: 0,
                     failed: false,
+                    active: false,
                     held: BTreeMap::new(),
                     due: Vec::new(),
                     purse: 0,
@@ -323,7 +335,11 @@ impl Capacity {
                 row.purse -= amount.0.cast_signed();
             }
             commitment::Event::StatusChanged { commitment, status } => {
+                if let Status::Active { start, .. } = status {
+                    self.forget_service(*commitment, start.0);
+                }
                 let row = self.of(*commitment);
+                row.active = matches!(status, Status::Active { .. });
                 match status {
                     Status::Active { start, end } => row.span = Some((start.0, end.0)),
                     Status::Failed { .. } => row.failed = true,
@@ -381,6 +397,20 @@ impl Capacity {
                 assert!((0..=32).contains(&row.purse), "only remainders are left");
             }
             commitment::Event::RevenueShared { .. } | commitment::Event::RevenuePaid { .. } => {}
+        }
+    }
+
+    /// A commitment that follows no other knows nothing of what units served before it: they are idle when it starts.
+    fn forget_service(&mut self, id: CommitmentId, start: u64) {
+        let peer = self.commitments[&id].peer;
+        let mut others = self.commitments.values().filter(|each| each.peer == peer);
+        let follows = others.any(|each| {
+            let ended = each.span.is_some_and(|(_, end)| end == start);
+            ended && !each.failed
+        });
+        if !follows {
+            let own = self.service.iter_mut().filter(|((of, _), _)| *of == peer);
+            own.for_each(|(_, service)| service.retain(|(_, to)| to.is_none()));
         }
     }
 
@@ -462,7 +492,8 @@ impl Capacity {
         self.treasury += amount;
         let judged = self.judged;
         let fault = u128::from(self.params.fault_slash_ppm);
-        let row = self.of(id);
+        let leaving = &mut self.leaving;
+        let row = self.commitments.get_mut(&id).expect("commitment");
         row.purse -= amount.cast_signed();
         match offence {
             Offence::Missed => {
@@ -470,13 +501,19 @@ impl Capacity {
                 assert_eq!(amount, row.due.remove(0), "what missed epochs cost");
             }
             Offence::Worker => {
-                // Which of the units it is, the event does not say: the first that has so much to lose.
+                let has = |unit: u16| row.slashed[usize::from(unit)] < row.per_unit;
+                let peer = row.peer;
+                let mut left = leaving.iter();
+                let place = left.position(|(_, of, unit)| *of == peer && has(*unit));
+                let (_, _, unit) = leaving.remove(place.expect("a worker that left"));
+                let slashed = &mut row.slashed[usize::from(unit)];
                 let cost = (row.per_unit * fault).div_ceil(1_000_000);
-                assert!(amount <= cost, "what a worker costs");
-                let per_unit = row.per_unit;
-                let mut units = row.slashed.iter_mut();
-                let unit = units.find(|slashed| per_unit - **slashed >= amount);
-                *unit.expect("collateral") += amount;
+                assert_eq!(
+                    amount,
+                    cost.min(row.per_unit - *slashed),
+                    "what a worker costs"
+                );
+                *slashed += amount;
             }
             Offence::NoAnswer | Offence::Hardware | Offence::Fraud => {
                 let (of, unit, ppm) = judged.expect("a judgement");
