@@ -154,10 +154,10 @@ fn fail<S: Store>(
     id: CommitmentId,
     at: Time,
 ) -> Result<(), Error> {
-    let mut pledge = PLEDGES.must(cx.store, &peer)?;
-    if pledge.current != id {
+    let pledge = PLEDGES.get(cx.store, &peer)?;
+    let Some(mut pledge) = pledge.filter(|pledge| pledge.current == id) else {
         return Ok(());
-    }
+    };
     pledge.active = false;
     pledge.failed = Some(at);
     PLEDGES.put(cx.store, &peer, &pledge)?;

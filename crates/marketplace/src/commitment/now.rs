@@ -291,7 +291,9 @@ impl CommitmentNow {
         );
         let units = u64::from(self.commitment.units);
         let limit = units.saturating_mul(self.params.max_failed_per_unit);
-        if missed > 0 && self.commitment.missed >= limit {
+        // What has ended does not fail in the epoch in which its last windows count.
+        let active = matches!(self.commitment.status, Status::Active { .. });
+        if active && missed > 0 && self.commitment.missed >= limit {
             self.fail(Status::Failed { epoch });
         }
         Ok(())
