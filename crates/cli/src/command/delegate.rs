@@ -12,6 +12,7 @@ use client::marketplace::units::{CommitmentId, Flt};
 use client::sol::ICommitment::CollateralTakenBack;
 use client::view::commitment::{Commitment, Delegation, Status};
 use client::view::{decimal, time::Time};
+use client::{AccountKey, Client};
 use serde::Serialize;
 
 #[derive(Debug, Args)]
@@ -73,7 +74,7 @@ impl Delegate {
             Command::List => chain::wait(list(chain, printer)),
             Command::Deposit { commitment, amount } => {
                 let commitment = CommitmentId(*commitment);
-                chain::wait(deposit(chain, printer, commitment, *amount))
+                chain::wait(show_deposited(chain, printer, commitment, *amount))
             }
             Command::TakeBack { commitment } => {
                 chain::wait(take_back(chain, printer, CommitmentId(*commitment)))
@@ -110,20 +111,14 @@ async fn list(chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn deposit(
+async fn show_deposited(
     chain: &Chain,
     printer: &Printer,
     commitment: CommitmentId,
     amount: Option<Flt>,
 ) -> anyhow::Result<()> {
     let (client, account) = (chain.client()?, chain.account()?);
-    let amount = match amount {
-        Some(amount) => amount,
-        None => Flt(open(&client.commitment(commitment).await?)),
-    };
-    let call = Call::Commitment(Commitments::Deposit { commitment });
-    client.pay(&account, &call, amount).await?;
-    let after = client.commitment(commitment).await?;
+    let (amount, after) = deposit(&client, &account, commitment, amount).await?;
     let deposited = Deposited {
         commitment: commitment.0,
         amount: amount.0,
@@ -133,6 +128,22 @@ async fn deposit(
     let text = format!("{} deposited; {}", flt(amount.0), line(&now, &after));
     printer.result(&deposited, &text);
     Ok(())
+}
+
+/// Deposits so much, or all that is open; gives how much that was, and how the commitment stands with it.
+pub(crate) async fn deposit(
+    client: &Client,
+    account: &AccountKey,
+    commitment: CommitmentId,
+    amount: Option<Flt>,
+) -> anyhow::Result<(Flt, Commitment)> {
+    let amount = match amount {
+        Some(amount) => amount,
+        None => Flt(open(&client.commitment(commitment).await?)),
+    };
+    let call = Call::Commitment(Commitments::Deposit { commitment });
+    client.pay(account, &call, amount).await?;
+    Ok((amount, client.commitment(commitment).await?))
 }
 
 async fn take_back(

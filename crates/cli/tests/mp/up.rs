@@ -34,7 +34,9 @@ fn the_demo_goes_the_whole_way_and_every_unit_is_somebodys() {
         "chain",
         "offer",
         "offer",
+        "committed",
         "processes",
+        "proven",
         "deal",
         "requests",
         "killed",
@@ -43,16 +45,26 @@ fn the_demo_goes_the_whole_way_and_every_unit_is_somebodys() {
         "paused",
         "resumed",
         "stopped",
+        "proves_again",
         "withdrawn",
         "withdrawn",
+        "claimed",
         "done",
     ];
     assert_eq!(names, expected.map(Some));
     let done = &steps[steps.len() - 1];
     let providers = [&done["providers"][0], &done["providers"][1]].map(amount);
     assert!(providers.iter().all(|paid| *paid > 0), "{done}");
-    let all = amount(&done["developer"]) + providers[0] + providers[1] + amount(&done["escrow"]);
-    assert_eq!(all, amount(&done["supply"]), "{done}");
+    let delegator = amount(&done["delegator"]);
+    assert!(delegator > 0, "{done}");
+    let all = amount(&done["developer"]) + providers[0] + providers[1] + delegator;
+    assert_eq!(
+        all + amount(&done["escrow"]),
+        amount(&done["supply"]),
+        "{done}"
+    );
+    let claimed = &steps[steps.len() - 2];
+    assert!(amount(&claimed["rewards"]) > 0, "{claimed}");
     assert_eq!(told.matches("ERROR").count(), 0, "{told}");
 }
 

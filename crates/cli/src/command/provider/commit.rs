@@ -24,24 +24,31 @@ pub(super) struct Commit {
     /// The peer, by its key; or the TOML file of `mp provider register`, for all its peers that have no commitment.
     #[arg(value_name = "PEER|FILE")]
     target: Target,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// What is committed to.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
     /// How long it lasts.
     #[arg(long, value_name = "EPOCHS")]
-    duration: u64,
+    pub(crate) duration: u64,
     /// How many times the basic work each unit does in a window, 1 to 16; collateral and rewards are in proportion.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    class: u8,
+    pub(crate) class: u8,
     /// Per cent of the rewards, and of what deals pay, that delegators get.
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, default_value = "0")]
-    share: u32,
+    pub(crate) share: u32,
     /// The lowest price in USDC per CU and epoch at which its units may be matched.
     #[arg(long, value_name = "USDC", value_parser = parse_usdc, default_value = "0")]
-    min_ask: Usdc,
+    pub(crate) min_ask: Usdc,
     /// The only account that may deposit; without one, anybody.
     #[arg(long, value_name = "ADDRESS")]
-    delegator: Option<Address>,
+    pub(crate) delegator: Option<Address>,
     /// Who gets the provider's part of the rewards; without one, your account.
     #[arg(long, value_name = "ADDRESS")]
-    payout: Option<Address>,
+    pub(crate) payout: Option<Address>,
 }
 
 /// Whose units.
@@ -64,37 +71,23 @@ impl FromStr for Target {
 
 /// A commitment of a peer, made now or before.
 #[derive(Serialize)]
-struct Committed {
+pub(crate) struct Committed {
     /// Whether it was made now.
-    made: bool,
+    pub(crate) made: bool,
     #[serde(flatten)]
-    commitment: Commitment,
+    pub(crate) commitment: Commitment,
 }
 
 impl Commit {
     pub(super) async fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         let (client, account) = (chain.client()?, chain.account()?);
         require_windows(&client).await?;
-        let mut all = Vec::new();
-        match &self.target {
-            Target::Peer(peer) => all.push(self.commit(&client, &account, *peer).await?),
+        let all = match &self.target {
+            Target::Peer(peer) => vec![commit(&client, &account, *peer, &self.terms).await?],
             Target::File(file) => {
-                for peer in Supply::load(file)?
-                    .datacenters
-                    .iter()
-                    .flat_map(|d| &d.peers)
-                {
-                    let peer = PeerKey::load(&peer.key)?.id();
-                    all.push(match standing(&client, peer).await? {
-                        Some(commitment) => Committed {
-                            made: false,
-                            commitment,
-                        },
-                        None => self.commit(&client, &account, peer).await?,
-                    });
-                }
+                commit_all(&client, &account, &Supply::load(file)?, &self.terms).await?
             }
-        }
+        };
         let now = client.time().await?;
         let text = |each: &Committed| {
             let mut text = line(&now, &each.commitment);
@@ -107,31 +100,52 @@ impl Commit {
         printer.result(&all, &all.iter().map(text).collect::<String>());
         Ok(())
     }
+}
 
-    async fn commit(
-        &self,
-        client: &Client,
-        account: &AccountKey,
-        peer: PeerId,
-    ) -> anyhow::Result<Committed> {
-        let address = |account: Address| units::Address(account.into_array());
-        let new = New {
-            peer,
-            duration: self.duration,
-            class: self.class,
-            share_ppm: self.share,
-            min_ask: Price(self.min_ask.0),
-            delegator: self.delegator.map(address),
-            payout: address(self.payout.unwrap_or(account.address())),
-        };
-        let call = Call::Commitment(Commitments::Create(new));
-        let receipt = client.send(account, &call).await?;
-        let id = receipt.first::<CommitmentCreated>()?.commitment;
-        Ok(Committed {
-            made: true,
-            commitment: client.commitment(CommitmentId(id)).await?,
-        })
+/// Commits the units of every peer that is described, unless it has a commitment.
+pub(crate) async fn commit_all(
+    client: &Client,
+    account: &AccountKey,
+    supply: &Supply,
+    terms: &Terms,
+) -> anyhow::Result<Vec<Committed>> {
+    let mut all = Vec::new();
+    for described in supply.datacenters.iter().flat_map(|each| &each.peers) {
+        let peer = PeerKey::load(&described.key)?.id();
+        all.push(match standing(client, peer).await? {
+            Some(commitment) => Committed {
+                made: false,
+                commitment,
+            },
+            None => commit(client, account, peer, terms).await?,
+        });
     }
+    Ok(all)
+}
+
+async fn commit(
+    client: &Client,
+    account: &AccountKey,
+    peer: PeerId,
+    terms: &Terms,
+) -> anyhow::Result<Committed> {
+    let address = |account: Address| units::Address(account.into_array());
+    let new = New {
+        peer,
+        duration: terms.duration,
+        class: terms.class,
+        share_ppm: terms.share,
+        min_ask: Price(terms.min_ask.0),
+        delegator: terms.delegator.map(address),
+        payout: address(terms.payout.unwrap_or(account.address())),
+    };
+    let call = Call::Commitment(Commitments::Create(new));
+    let receipt = client.send(account, &call).await?;
+    let id = receipt.first::<CommitmentCreated>()?.commitment;
+    Ok(Committed {
+        made: true,
+        commitment: client.commitment(CommitmentId(id)).await?,
+    })
 }
 
 /// Says at once what would be refused for every peer.

@@ -1,7 +1,7 @@
 //! `mp provider`: what a provider does.
 
 mod capacity;
-mod commit;
+pub(crate) mod commit;
 mod leave;
 pub(crate) mod offer;
 pub(crate) mod register;

@@ -1,18 +1,22 @@
-//! The whole way once: a function is served by two providers, one of its peers is killed and replaced, the deal runs out
-//! of money, goes on and is stopped, and everybody withdraws.
+//! The whole way once: idle units prove themselves, a function is served by two providers, one of its peers is killed and
+//! replaced, the deal runs out of money, goes on and is stopped, its units prove themselves again, and everybody withdraws.
 
 use super::world::{FAUCET, World};
-use crate::amount::usdc;
+use crate::amount::{counted, flt, usdc};
 use crate::command::deploy;
 use crate::command::provider;
+use crate::commitment::{Claimed, claim, owes};
 use crate::http::{self, Answer, Message};
 use crate::printer::Printer;
 use anyhow::Context as _;
-use client::marketplace::units::{DealId, Usdc, WorkerId};
+use client::marketplace::units::{CommitmentId, DealId, PeerId, Usdc, WorkerId};
 use client::marketplace::{Call, deal};
 use client::sol::IDeal::{DealStatus, DealStatusChanged};
+use client::sol::IWindow::WindowCommitted;
 use client::sol::IWorker::{GoneReason, WorkerGone};
+use client::view::commitment::Commitment;
 use client::view::deal::{Deal, Status};
+use client::view::unit::Whereabouts;
 use client::view::worker::{Stage, Worker};
 use client::{AccountKey, Client};
 use serde_json::json;
@@ -55,6 +59,8 @@ pub(super) async fn run(world: &mut World, printer: &Printer) -> anyhow::Result<
     demo.top_up().await?;
     demo.pause().await?;
     demo.resume().await?;
+    let workers = demo.stop().await?;
+    demo.prove_again(&workers).await?;
     demo.settle().await
 }
 
@@ -114,6 +120,10 @@ impl Demo<'_> {
             providers.len() == 2 && providers[0] != providers[1],
             "not two providers"
         );
+        for worker in &deal.workers {
+            let proves = self.proves(worker).await?;
+            anyhow::ensure!(!proves, "a unit proves itself while it serves");
+        }
         let text = answers
             .iter()
             .map(|(worker, count)| format!("{count} by worker {worker}"));
@@ -285,12 +295,57 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// The deal is stopped, the rest comes back, everybody withdraws, and every unit is somebody's.
-    async fn settle(&self) -> anyhow::Result<()> {
+    /// The deal is stopped, and the rest comes back; gives its last workers.
+    async fn stop(&self) -> anyhow::Result<Vec<Worker>> {
+        let workers = self.deal().await?.workers;
         let refund = deploy::stop(&self.client, &self.developer, self.deal).await?;
         let text = format!("{} came back at once", usdc(refund.0));
         self.step("stopped", json!({ "refund": refund.0.to_string() }), &text);
+        Ok(workers)
+    }
 
+    /// Whether a unit of that worker proves itself.
+    async fn proves(&self, worker: &Worker) -> anyhow::Result<bool> {
+        let units = self.client.units(PeerId(worker.peer.0)).await?;
+        let mut theirs = units
+            .iter()
+            .filter(|unit| worker.units.contains(&unit.unit));
+        Ok(theirs.any(|unit| matches!(unit.whereabouts, Whereabouts::Proving)))
+    }
+
+    /// Units that served go back to proving themselves.
+    async fn prove_again(&self, workers: &[Worker]) -> anyhow::Result<()> {
+        let window = self.client.window(None).await?;
+        let window = window.context("there are no windows")?.window;
+        let began = Instant::now();
+        for worker in workers {
+            while !self.proves(worker).await? || !self.committed_after(window, worker).await? {
+                anyhow::ensure!(
+                    began.elapsed() < PATIENCE,
+                    "a unit that served does not prove itself again"
+                );
+                sleep(LOOK).await;
+            }
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let text = format!(
+            "{} that served proved themselves again after {seconds:.1} s",
+            counted(workers.len(), "CU"),
+        );
+        let value = json!({ "units": workers.len(), "afterMs": (seconds * 1e3) as u64 });
+        self.step("proves_again", value, &text);
+        Ok(())
+    }
+
+    /// Whether the worker's peer committed to a window after this one.
+    async fn committed_after(&self, window: u64, worker: &Worker) -> anyhow::Result<bool> {
+        let commits = self.client.events::<WindowCommitted>(0).await?;
+        let mut commits = commits.into_iter();
+        Ok(commits.any(|commit| commit.peer == worker.peer && commit.window > window))
+    }
+
+    /// All that was earned is withdrawn, and every unit of money is somebody's.
+    async fn settle(&self) -> anyhow::Result<()> {
         let mut paid = Vec::new();
         for number in [1, 2] {
             let account = self.world.provider(number)?;
@@ -305,25 +360,30 @@ impl Demo<'_> {
             let balance = self.client.usdc(account.address()).await?;
             paid.push(balance);
         }
+        let delegator = self.claim().await?;
         let developer = self.client.usdc(self.developer.address()).await?;
         let escrow = self.client.escrow(self.deal).await?;
         let supply = self.client.usdc_supply().await?;
         let all = paid
             .iter()
-            .fold(developer.0 + escrow.0, |sum, paid| sum + paid.0);
+            .fold(developer.0 + delegator.0 + escrow.0, |sum, paid| {
+                sum + paid.0
+            });
         let value = json!({
             "supply": supply.0.to_string(),
             "developer": developer.0.to_string(),
             "providers": paid.iter().map(|paid| paid.0.to_string()).collect::<Vec<_>>(),
+            "delegator": delegator.0.to_string(),
             "escrow": escrow.0.to_string(),
             "conserved": all == supply.0,
         });
         let text = format!(
-            "of {} from the faucet the developer has {}, the providers {} and {}, the marketplace {}",
+            "of {} from the faucet the developer has {}, the providers {} and {}, the delegator {}, the marketplace {}",
             usdc(FAUCET.0),
             usdc(developer.0),
             usdc(paid[0].0),
             usdc(paid[1].0),
+            usdc(delegator.0),
             usdc(escrow.0),
         );
         anyhow::ensure!(
@@ -332,6 +392,46 @@ impl Demo<'_> {
         );
         self.step("done", value, &text);
         Ok(())
+    }
+
+    /// Rewards of units that proved themselves are paid out, and the delegator's part of what the deal paid; gives the
+    /// delegator's USDC.
+    async fn claim(&self) -> anyhow::Result<Usdc> {
+        let delegator = self.world.delegator()?;
+        let commitments = self.vested().await?;
+        let mut claimed = Vec::new();
+        for commitment in commitments.iter().filter(|each| owes(each)) {
+            let id = CommitmentId(commitment.id);
+            claimed.push(claim(&self.client, &delegator, id).await?);
+        }
+        let rewards = claimed.iter().map(Claimed::rewards);
+        let rewards = rewards.fold(0, u128::saturating_add);
+        let revenue = self.client.usdc(delegator.address()).await?;
+        let text = format!(
+            "{} of rewards by providers and delegator, {} of what the deal paid by the delegator",
+            flt(rewards),
+            usdc(revenue.0)
+        );
+        let value = json!({
+            "rewards": rewards.to_string(),
+            "revenue": revenue.0.to_string(),
+            "commitments": claimed,
+        });
+        self.step("claimed", value, &text);
+        Ok(revenue)
+    }
+
+    /// All commitments, as soon as rewards of each have vested: all units proved themselves before they served.
+    async fn vested(&self) -> anyhow::Result<Vec<Commitment>> {
+        let began = Instant::now();
+        loop {
+            let all = self.client.commitments(None, None, 256).await?;
+            if all.iter().all(|each| each.rewards.claimable > 0) {
+                return Ok(all);
+            }
+            anyhow::ensure!(began.elapsed() < PATIENCE, "no rewards vest: {all:?}");
+            sleep(LOOK).await;
+        }
     }
 }
 

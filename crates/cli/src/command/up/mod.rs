@@ -21,7 +21,7 @@ pub(crate) struct Up {
     /// Validators of the chain; 4 go on when one fails.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     validators: u16,
-    /// Go the whole way once, from registration to withdrawal, in a temporary folder with epochs of 5 seconds, and exit.
+    /// Go the whole way once, from registration to withdrawal, in a temporary folder with epochs of 15 seconds, and exit.
     #[arg(long)]
     demo: bool,
     /// Where everything is kept; another `mp up` goes on from there. By default marketplace-plus in the user's data folder.
@@ -77,7 +77,7 @@ impl Up {
             validators: self.validators,
             rpc_port: self.rpc_port,
             http_port: self.http_port,
-            parameters: &world::PARAMETERS,
+            parameters: &world::DEALS,
             funds: "100",
         })
     }
@@ -123,6 +123,20 @@ fn welcome(world: &World, printer: &Printer, deal: u64) -> anyhow::Result<()> {
                 world.path("keys/provider-1.json").display()
             ),
             "a provider takes its earnings",
+        ),
+        (
+            format!(
+                "mp provider capacity --key {}",
+                world.path("keys/provider-1.json").display()
+            ),
+            "where its units are, and what they proved",
+        ),
+        (
+            format!(
+                "mp delegate status --key {}",
+                world.path("keys/delegator.json").display()
+            ),
+            "what idle units earn in FLT, and a delegator of it",
         ),
     ];
     let mut text = format!(

@@ -1,8 +1,9 @@
-//! Two providers in four countries, a developer, a chain and a gateway: their folder, and their processes.
+//! Two providers in four countries, a delegator, a developer, a chain and a gateway: their folder, and their processes.
+//! What is done on the chain is in `market`.
 //!
 //! ```text
 //! network/                        the chain's network folder
-//! keys/                           developer, provider-1, provider-2, and peer-1 to peer-4
+//! keys/                           oracle, developer, delegator, provider-1, provider-2, and peer-1 to peer-4
 //! provider-1.toml, provider-2.toml   what the providers registered
 //! peer-1.toml to peer-4.toml      the configuration of each peer, with its data in peer-1/ and so on
 //! gateway.toml                    the same for the gateway
@@ -12,20 +13,17 @@
 //!
 //! Files that are there are left as they are, but for addresses, which may change with each start.
 
+mod market;
+
 use super::children::{self, Child};
-use super::{oversubscribed, rate};
-use crate::amount::{counted, parse_usdc, usdc};
-use crate::command::deploy::apply::{self, Applied, Apply, Give};
-use crate::command::provider::{offer, register};
+use super::oversubscribed;
+use crate::amount::counted;
 use crate::command::testnet::Testnet;
 use crate::printer::Printer;
-use crate::supply::Supply;
 use anyhow::Context as _;
-use client::marketplace::offer::Curve;
-use client::marketplace::units::{DatacenterId, DealId, Price, Usdc};
-use client::marketplace::{Call, deal};
-use client::view::deal::Status;
-use client::{AccountKey, Client, PeerKey};
+use client::{AccountKey, Client};
+pub(super) use market::FAUCET;
+use market::{PEERS, UNITS};
 use node::network::{Allocation, NodeFile};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -43,9 +41,30 @@ const CHAIN_ID: u64 = 31_337;
 /// Distance of looks at the processes.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The usual times: an epoch of 20 seconds, reports every 2.
-pub(super) const PARAMETERS: [(&str, u64); 5] = [
-    ("epoch_seconds", 20),
+/// Epochs of 15 seconds with windows of 3, in which each chain of a unit makes two hashes: little enough for a few
+/// processors to prove all units in light mode.
+const PARAMETERS: [(&str, u64); 15] = [
+    ("epoch_seconds", 15),
+    ("windows_per_epoch", 5),
+    ("commit_grace_seconds", 3),
+    ("answer_seconds", 4),
+    ("verdict_delay_seconds", 1),
+    ("leaves_per_class", 2),
+    ("steps_per_leaf", 1),
+    ("key_epochs", 240),
+    ("commitments_required", 1),
+    ("open_commitment_epochs", 0),
+    ("max_commitment_epochs", market::COMMITMENT),
+    ("holdback_epochs", 1),
+    ("vesting_epochs", 2),
+    // Stated once, at the start.
+    ("price_max_age_seconds", 31_536_000),
+    // Proofs, reports and leases go on where they were when all of this was stopped for a while.
+    ("max_step_seconds", 2),
+];
+
+/// The usual times of deals: reports every 2 seconds.
+pub(super) const DEALS: [(&str, u64); 4] = [
     ("min_charge_seconds", 10),
     ("report_seconds", 2),
     ("lease_seconds", 5),
@@ -53,46 +72,18 @@ pub(super) const PARAMETERS: [(&str, u64); 5] = [
 ];
 
 /// Shorter ones, so that everything happens while one looks on.
-const DEMO: [(&str, u64); 5] = [
-    ("epoch_seconds", 5),
+const DEMO: [(&str, u64); 4] = [
     ("min_charge_seconds", 2),
     ("report_seconds", 1),
     ("lease_seconds", 4),
     ("start_timeout_seconds", 15),
 ];
 
-/// What each account begins with: FLT for fees. USDC come from the faucet.
+/// What each account begins with: 100,000 FLT. USDC come from the faucet.
 const FUNDS: Allocation = Allocation {
-    flt: 1_000_000_000_000_000_000_000,
+    flt: 100_000_000_000_000_000_000_000,
     usdc: 0,
 };
-
-/// What the developer takes from the faucet: 1,000 USDC.
-pub(super) const FAUCET: Usdc = Usdc(1_000_000_000);
-
-/// A provider of this world: name, price in millionths of USDC, and the datacenters as country, city, name and the
-/// number of the peer there.
-type Described = (
-    &'static str,
-    u128,
-    [(&'static str, &'static str, &'static str, usize); 2],
-);
-const PROVIDERS: [Described; 2] = [
-    (
-        "Alpine Compute",
-        4_000,
-        [("CH", "ZRH", "Zurich", 1), ("DE", "FRA", "Frankfurt", 2)],
-    ),
-    (
-        "Atlantic Compute",
-        4_500,
-        [("PT", "LIS", "Lisbon", 3), ("IE", "DUB", "Dublin", 4)],
-    ),
-];
-const PEERS: usize = 4;
-
-/// Units of each peer.
-const UNITS: usize = 1;
 
 /// How this world is to be.
 #[derive(Debug)]
@@ -103,6 +94,7 @@ pub(super) struct Settings {
     pub(super) validators: u16,
     pub(super) rpc_port: u16,
     pub(super) http_port: u16,
+    /// Parameters of the network, beside those that all have.
     pub(super) parameters: &'static [(&'static str, u64)],
     /// USDC that the plan pays in.
     pub(super) funds: &'static str,
@@ -197,6 +189,15 @@ impl World {
         account(&self.path("keys/developer.json"))
     }
 
+    pub(super) fn delegator(&self) -> anyhow::Result<AccountKey> {
+        account(&self.path("keys/delegator.json"))
+    }
+
+    /// Who states the price of FLT, and may change the network's parameters.
+    fn oracle(&self) -> anyhow::Result<AccountKey> {
+        account(&self.path("keys/oracle.json"))
+    }
+
     pub(super) fn provider(&self, number: usize) -> anyhow::Result<AccountKey> {
         account(&self.path(&format!("keys/provider-{number}.json")))
     }
@@ -229,7 +230,7 @@ impl World {
         );
     }
 
-    /// Everything but the deal: chain, accounts, supply, peers, gateway.
+    /// Everything but the deal: chain, accounts, supply, commitments, peers, gateway, and the first proofs.
     pub(super) async fn start(&mut self, printer: &Printer) -> anyhow::Result<()> {
         let last = self
             .settings
@@ -242,10 +243,8 @@ impl World {
         self.start_chain(printer).await?;
         let developer = self.developer()?;
         self.fund(&developer).await?;
-        let mut units = 0;
-        for number in 1..=PROVIDERS.len() {
-            units += self.supply(number, printer).await?;
-        }
+        let units = self.supply(printer).await?;
+        self.commit(printer).await?;
         self.start_peers().await?;
         self.start_gateway().await?;
         let gateway = self.gateway()?;
@@ -258,7 +257,7 @@ impl World {
         if let Some(note) = oversubscribed(units) {
             printer.note(&note);
         }
-        Ok(())
+        self.prove(printer).await
     }
 
     async fn start_chain(&mut self, printer: &Printer) -> anyhow::Result<()> {
@@ -327,8 +326,14 @@ impl World {
     }
 
     fn testnet(&self, folder: PathBuf) -> anyhow::Result<Testnet> {
-        let accounts = [self.developer()?, self.provider(1)?, self.provider(2)?];
-        let parameters = self.settings.parameters.iter();
+        let accounts = [
+            self.oracle()?,
+            self.developer()?,
+            self.delegator()?,
+            self.provider(1)?,
+            self.provider(2)?,
+        ];
+        let parameters = PARAMETERS.iter().chain(self.settings.parameters);
         Ok(Testnet {
             folder,
             validators: self.settings.validators,
@@ -340,69 +345,6 @@ impl World {
                 .collect(),
             funded: accounts.iter().map(AccountKey::address).collect(),
         })
-    }
-
-    /// Fills the developer's USDC up.
-    pub(super) async fn fund(&self, developer: &AccountKey) -> anyhow::Result<()> {
-        let has = self.client.usdc(developer.address()).await?;
-        if has < FAUCET {
-            self.client
-                .faucet(developer, Usdc(FAUCET.0 - has.0))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Registers a provider and posts its offers; gives its units.
-    async fn supply(&self, number: usize, printer: &Printer) -> anyhow::Result<usize> {
-        let (name, price, datacenters) = &PROVIDERS[number - 1];
-        let mut text = format!("# What `mp provider register` was given.\nname = \"{name}\"\n");
-        for (country, city, place, peer) in datacenters {
-            let key = format!("keys/peer-{peer}.json");
-            if !self.path(&key).exists() {
-                PeerKey::generate().save(&self.path(&key))?;
-            }
-            text += &format!(
-                "\n[[datacenters]]\ncountry = \"{country}\"\ncity = \"{city}\"\nname = \"{place}\"\n\
-                 [[datacenters.peers]]\nkey = \"{key}\"\nunits = {UNITS}\n\
-                 attributes = {{ \"cpu.arch\" = \"{}\" }}\n",
-                std::env::consts::ARCH
-            );
-        }
-        let file = self.write_new(&format!("provider-{number}.toml"), text.as_bytes())?;
-        let account = self.provider(number)?;
-        let supply = Supply::load(&file)?;
-        let registered = register::register(&self.client, &account, &supply).await?;
-        let mut units = 0;
-        let mut countries = Vec::new();
-        for datacenter in &registered.datacenters {
-            let id = DatacenterId(datacenter.datacenter);
-            let curve = Curve::flat(Price(*price));
-            offer::offer(&self.client, &account, id, curve, None).await?;
-            countries.push(datacenter.country.clone());
-            units += datacenter
-                .peers
-                .iter()
-                .map(|peer| usize::from(peer.units))
-                .sum::<usize>();
-        }
-        let value = json!({
-            "provider": registered.provider,
-            "name": registered.name,
-            "countries": countries,
-            "units": units,
-            "price": price.to_string(),
-        });
-        let text = format!(
-            "provider {} {}: {} in {} at {}",
-            registered.provider,
-            registered.name,
-            counted(units, "CU"),
-            countries.join(" and "),
-            rate(*price)
-        );
-        self.step(printer, "offer", value, &text);
-        Ok(units)
     }
 
     async fn start_peers(&mut self) -> anyhow::Result<()> {
@@ -449,71 +391,6 @@ impl World {
         write(&file, config)?;
         let log = self.path(&format!("logs/{name}.log"));
         Child::start(name, &[noun.as_ref(), file.as_ref()], log).await
-    }
-
-    /// Deploys the function, or goes on with its deal; gives the deal.
-    pub(super) async fn deploy(&self, printer: &Printer) -> anyhow::Result<u64> {
-        let plan = format!(
-            "# What `mp deploy apply` was given.\n\
-             name = \"hello\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 2\n\
-             limit_price = \"0.005\"\nfunds = \"{}\"\n\n\
-             [function]\npath = \"hello.wasm\"\n\n\
-             [spread]\nmax_per_provider = 1\n",
-            self.settings.funds
-        );
-        self.write_new("hello.wasm", functions::HELLO)?;
-        let file = self.write_new("hello.toml", plan.as_bytes())?;
-        let developer = self.developer()?;
-        self.wake(&developer).await?;
-        let apply = Apply {
-            file,
-            another: false,
-            detach: false,
-            wait: Duration::from_secs(120),
-            give: Give {
-                listen: local(0),
-                announce: None,
-            },
-            gateway: self.gateway()?,
-        };
-        let applied = apply::apply(&self.client, &developer, printer, &apply).await?;
-        self.deployed(printer, &applied);
-        Ok(applied.deal)
-    }
-
-    /// A deal that ran out of money while nobody looked goes on.
-    async fn wake(&self, developer: &AccountKey) -> anyhow::Result<()> {
-        let amount = parse_usdc(self.settings.funds).map_err(anyhow::Error::msg)?;
-        for each in self.client.deals_of(developer.address(), None, 256).await? {
-            if each.status == Status::Paused {
-                let deal = DealId(each.id);
-                let call = Call::Deal(deal::Call::TopUp { deal, amount });
-                self.client.send(developer, &call).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn deployed(&self, printer: &Printer, applied: &Applied) {
-        let value = serde_json::to_value(applied).unwrap_or_default();
-        let answer = match &applied.answer {
-            Some(first) => format!("HTTP {} from worker {}", first.status, first.worker),
-            None => "no answer yet".to_owned(),
-        };
-        let how = match (applied.posted, &applied.answer) {
-            (true, Some(first)) => format!(
-                "{} paid in, {answer} after {:.1} s",
-                usdc(applied.funds),
-                first.after_ms as f64 / 1_000.0
-            ),
-            _ => answer,
-        };
-        self.step(
-            printer,
-            "deal",
-            value,
-            &format!("deal {}: {how}", applied.deal),
-        );
     }
 
     /// Says which process ends, until none is left.
