@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub use marketplace::audit::{ANSWERED, AUDITS, Answer, Audit, Verdict};
 pub use marketplace::limits::MAX_VERDICTS;
 pub use marketplace::units::{AuditId, Time};
-pub use verifier::{Trouble, Verifier};
+pub use verifier::{Trouble, Verifier, verdict};
 
 /// Where an answered audit stands in the order of verdicts: by when its verdict is due. An audit that is answered a
 /// second time has another place.

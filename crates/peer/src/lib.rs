@@ -12,5 +12,6 @@ pub mod observer;
 #[cfg(feature = "daemon")]
 pub mod overlay;
 pub mod planner;
+pub mod prover;
 #[cfg(feature = "daemon")]
 pub mod source;

@@ -1,11 +1,11 @@
 //! Audits whose answers wait from the first block on, and a model of those who judge them: an answer says by its
 //! bytes what is wrong with it, and looking at it takes as long as is declared.
 
-use crate::scenario::Scenario;
+use crate::{scenario::Scenario, toy::Toy};
 use commonware_runtime::Clock;
 use execution::{
     Diff,
-    audit::{ANSWERED, AUDITS, Answer, Audit, AuditId, Question, Time, Verdict},
+    audit::{ANSWERED, AUDITS, Answer, Audit, AuditId, Question, Time, Verdict, verdict},
 };
 use marketplace::audit::AUDITS_OF;
 use marketplace::commitment::{COMMITMENTS, Commitment, PROOFS, Proofs};
@@ -117,6 +117,54 @@ impl<E: Clock> Judge for Model<E> {
         Box::pin(async move {
             self.clock.sleep(self.takes).await;
             (self.judged)();
+            Some(found)
+        })
+    }
+}
+
+/// Judges real answers, with a step that is not slow; what it finds takes as long as is declared.
+pub(crate) struct Examiner<E> {
+    clock: E,
+    takes: Duration,
+    /// Told of every answer when it is taken, and of what is found.
+    tell: Box<dyn Fn(Found) + Send>,
+}
+
+/// What an examiner tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    /// It takes an answer.
+    Begun,
+    /// It has a verdict on the answer whose leaves were drawn from this.
+    Verdict([u8; 32], Verdict),
+}
+
+impl<E: Clock> Examiner<E> {
+    /// The judge of a validator.
+    pub(crate) fn new(
+        clock: E,
+        scenario: &Scenario,
+        validator: u32,
+        tell: impl Fn(Found) + Send + 'static,
+    ) -> Self {
+        Self {
+            clock,
+            takes: Duration::from_millis(scenario.judging_ms(validator)),
+            tell: Box::new(tell),
+        }
+    }
+}
+
+impl<E: Clock> Judge for Examiner<E> {
+    fn judge(&mut self, question: &Question) -> Judgement<'_> {
+        let audit = question.audit().expect("a shape of this network");
+        let mut toy = Toy::new(audit.statement.unit.seed());
+        let found = verdict(audit.judge(&question.answer.bytes, &mut toy));
+        let seed = question.audit.seed;
+        (self.tell)(Found::Begun);
+        Box::pin(async move {
+            self.clock.sleep(self.takes).await;
+            (self.tell)(Found::Verdict(seed, found));
             Some(found)
         })
     }

@@ -1,11 +1,18 @@
 //! What must hold after every block on every validator, whatever goes wrong.
 
-use crate::audit::truth;
+use crate::{
+    audit::{Found, truth},
+    tally::Proved,
+};
 use alloy_primitives::{B256, U256};
-use execution::{Rows, audit::AuditId, state};
-use marketplace::flt;
+use execution::{
+    Rows,
+    audit::{AUDITS, AuditId, Verdict},
+    state,
+};
+use marketplace::{Event, flt, window};
 use node::{block::Checkpoint, executor::Executed};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What all validators have executed so far.
 #[derive(Debug, Default)]
@@ -15,6 +22,17 @@ pub(crate) struct Watcher {
     transactions: BTreeMap<B256, u64>,
     /// Where each verdict stands.
     verdicts: BTreeMap<AuditId, u64>,
+    /// Whether answers are real.
+    examines: bool,
+    /// Validators that judge an answer now.
+    judging: BTreeSet<u32>,
+    /// What the leaves of an audit were drawn from.
+    seeds: BTreeMap<AuditId, [u8; 32]>,
+    /// What validators found about answers, by what their leaves were drawn from.
+    found: BTreeMap<[u8; 32], Verdict>,
+    /// The newest window that each validator saw open.
+    windows: BTreeMap<u32, u64>,
+    proved: Proved,
     /// Answers that each validator has judged.
     judged: BTreeMap<u32, u64>,
     heads: BTreeMap<u32, u64>,
@@ -25,6 +43,14 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
+    /// One that has seen nothing. Answers are real, or made up.
+    pub(crate) fn new(examines: bool) -> Self {
+        Self {
+            examines,
+            ..Self::default()
+        }
+    }
+
     /// Checks what a validator has just executed.
     ///
     /// # Panics
@@ -43,10 +69,14 @@ impl Watcher {
             let place = *self.transactions.entry(included.hash).or_insert(height);
             assert_eq!(place, height, "transaction {} runs twice", included.hash);
         }
-        for (audit, verdict) in &executed.block.verdicts {
-            assert_eq!(*verdict, truth(*audit), "audit {audit} at {height}");
-            let place = *self.verdicts.entry(*audit).or_insert(height);
-            assert_eq!(place, height, "audit {audit} is judged twice");
+        if !self.examines {
+            self.listed(executed);
+        }
+        for event in &executed.outcome.events {
+            if let Event::Window(window::Event::Opened { window, .. }) = event {
+                let newest = self.windows.entry(validator).or_default();
+                *newest = (*newest).max(*window);
+            }
         }
         let head = self.heads.entry(validator).or_default();
         if height > *head {
@@ -55,10 +85,78 @@ impl Watcher {
         if height > self.highest {
             self.highest = height;
             self.events += executed.outcome.events.len() as u64;
+            self.proved.note(executed);
+            if self.examines {
+                self.examined(executed);
+            }
         }
         assert_eq!(executed.outcome.faults, [""; 0], "at {height}");
         self.executions += 1;
         self.skipped += executed.outcome.skipped.len() as u64;
+    }
+
+    /// Verdicts on audits that were made up are true, and listed once.
+    fn listed(&mut self, executed: &Executed) {
+        let height = executed.block.height;
+        for (audit, verdict) in &executed.block.verdicts {
+            assert_eq!(*verdict, truth(*audit), "audit {audit} at {height}");
+            let place = *self.verdicts.entry(*audit).or_insert(height);
+            assert_eq!(place, height, "audit {audit} is judged twice");
+        }
+    }
+
+    /// Verdicts on real answers are what validators found.
+    fn examined(&mut self, executed: &Executed) {
+        for (audit, verdict) in &executed.block.verdicts {
+            let seed = self.seeds[audit];
+            let height = executed.block.height;
+            assert_eq!(self.found[&seed], *verdict, "audit {audit} at {height}");
+            self.verdicts.insert(*audit, height);
+        }
+        let (from, to) = (vec![AUDITS.id], vec![AUDITS.id + 1]);
+        for (key, row) in executed.outcome.diff.range(from..to) {
+            let row = row.as_ref().and_then(|row| AUDITS.decode_row(row));
+            if let Some((id, audit)) = AUDITS.decode_key(key).zip(row) {
+                self.seeds.insert(id, audit.seed);
+            }
+        }
+    }
+
+    /// A validator judges an answer.
+    ///
+    /// # Panics
+    /// If validators differ.
+    pub(crate) fn found(&mut self, validator: u32, found: Found) {
+        match found {
+            Found::Begun => {
+                self.judging.insert(validator);
+            }
+            Found::Verdict(seed, verdict) => {
+                self.judging.remove(&validator);
+                self.judged(validator);
+                let first = *self.found.entry(seed).or_insert(verdict);
+                assert_eq!(first, verdict, "validator {validator} judges differently");
+            }
+        }
+    }
+
+    /// Validators that judge an answer now.
+    pub(crate) fn judging(&self) -> Vec<u32> {
+        self.judging.iter().copied().collect()
+    }
+
+    /// A validator dies.
+    pub(crate) fn dies(&mut self, validator: u32) {
+        self.judging.remove(&validator);
+    }
+
+    /// The newest window that a validator saw open.
+    pub(crate) fn window(&self, validator: u32) -> u64 {
+        self.windows.get(&validator).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn proved(&self) -> &Proved {
+        &self.proved
     }
 
     /// The height that a validator has executed; 0 if it never ran.

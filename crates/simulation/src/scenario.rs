@@ -13,8 +13,22 @@ pub struct Scenario {
     pub link: Link,
     /// What there is to judge.
     pub audits: Audits,
+    /// Who proves.
+    pub proving: Option<Proving>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+}
+
+/// Peers whose units prove in windows of twelve seconds with a grace of six. Each has a node of its own, as long as
+/// there are so many validators.
+#[derive(Clone, Copy, Debug)]
+pub struct Proving {
+    /// How many peers.
+    pub peers: u32,
+    /// Units of each.
+    pub units: u16,
+    /// The run goes on until every validator has seen so many windows open.
+    pub windows: u64,
 }
 
 /// Answered audits that are there from the start.
@@ -59,6 +73,18 @@ pub enum Fault {
         /// Milliseconds.
         judging_ms: u64,
     },
+    /// Again and again provers die, their links to their nodes are cut, and validators die, preferably while they judge
+    /// an answer; each for a random time. A peer that was cut off in any of these ways has peace for a while.
+    Deaths {
+        /// Milliseconds of the longest.
+        longest_ms: u64,
+        /// Milliseconds of peace.
+        peace_ms: u64,
+    },
+    /// The last peer finds an empty disk whenever its prover starts again.
+    LostWork,
+    /// The last peer's units compute something else.
+    WrongWork,
     /// At this height all validators stop at once, and what they had not synced is lost.
     PowerFailure {
         /// The height.
@@ -84,6 +110,22 @@ impl Scenario {
             Fault::Crashes { every_ms, down_ms } => Some((*every_ms, *down_ms)),
             _ => None,
         })
+    }
+
+    /// Milliseconds of the longest death, and of the peace after one.
+    pub(crate) fn deaths(&self) -> Option<(u64, u64)> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::Deaths {
+                longest_ms,
+                peace_ms,
+            } => Some((*longest_ms, *peace_ms)),
+            _ => None,
+        })
+    }
+
+    /// Windows that every validator sees.
+    pub(crate) fn windows(&self) -> u64 {
+        self.proving.map_or(0, |proving| proving.windows)
     }
 
     /// Whether a validator lies about answers.

@@ -1,24 +1,29 @@
 //! Starts and stops validators, and lets time pass until everybody has executed far enough.
 
+mod validator;
+
 use crate::{
-    audit::{self, Model},
+    fleet::{Deaths, Fleet, Validating},
     property::{Watcher, flt_is_conserved, marketplace_is_sound},
     scenario::Scenario,
+    tally::Proved,
     workload::Workload,
 };
-use commonware_p2p::simulated::{self, Network, Oracle};
 use commonware_runtime::{
-    Clock as _, Handle as Task, Spawner as _, Supervisor as _,
+    Clock as _, Handle as Task,
     deterministic::{Checkpoint as Disks, Config, Context, Runner},
 };
-use commonware_utils::{NZUsize, Probability, TestRng, channel::oneshot, sync::Mutex};
+use commonware_utils::{TestRng, sync::Mutex};
 use node::{
     consensus::Pacing,
-    engine::{self, CHANNELS, Handle, max_message},
-    validators::{PublicKey, ValidatorKey, Validators},
+    engine::Handle,
+    validators::{ValidatorKey, Validators},
 };
 use rand_core::Rng as _;
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 const PACING: Pacing = Pacing {
     interval_ms: 250,
@@ -31,13 +36,17 @@ const TICK_MS: u64 = 100;
 /// Ticks between two checks of every invariant of the marketplace.
 const SOUND_EVERY: u64 = 20;
 
-/// A run that takes longer than this in simulated time is stuck.
+/// A run that takes longer than this in simulated time, and this for each window, is stuck.
 const MAX_RUN: Duration = Duration::from_secs(4 * 3600);
+const MAX_WINDOW: Duration = Duration::from_secs(15);
+
+/// Ticks between two transactions of the workload where peers prove: most blocks have the time of an idle chain.
+const SPARSE: u64 = 20;
 
 /// How a run went. Equal scenarios give equal reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// State root at the scenario's height, hexadecimal.
+    /// State root at the last height that all validators executed, hexadecimal.
     pub state_root: String,
     /// Blocks executed by all validators together.
     pub executions: u64,
@@ -53,6 +62,10 @@ pub struct Report {
     pub skipped: u64,
     /// Crashes of single validators.
     pub crashes: u64,
+    /// What came of proving.
+    pub proved: Proved,
+    /// Who died meanwhile.
+    pub deaths: Deaths,
     /// Simulated seconds.
     pub seconds: u64,
     /// Hash over everything that happened in the runtime.
@@ -71,15 +84,16 @@ pub fn run(scenario: &Scenario) -> Report {
         scenario: scenario.clone(),
         validators,
         keys,
-        workload: Workload::new(),
-        watcher: Mutex::default(),
+        workload: Workload::new(scenario.proving.as_ref()),
+        watcher: Mutex::new(Watcher::new(scenario.proving.is_some())),
+        fleet: Mutex::new(Fleet::new(scenario)),
     });
     let mut disks: Option<Disks> = None;
     let (mut crashes, mut seconds) = (0, 0);
     for height in scenario.phases() {
         let config = Config::new()
             .with_seed(scenario.seed)
-            .with_timeout(Some(MAX_RUN));
+            .with_timeout(Some(MAX_RUN + MAX_WINDOW * scenario.windows() as u32));
         let runner = disks
             .take()
             .map_or_else(|| Runner::new(config), Runner::from);
@@ -91,8 +105,10 @@ pub fn run(scenario: &Scenario) -> Report {
         disks = Some(after);
     }
     let watcher = world.watcher.lock();
+    let heads = (0..scenario.validators).map(|index| watcher.head(index));
+    let height = heads.min().expect("there are validators");
     Report {
-        state_root: watcher.result(scenario.height).state_root.to_string(),
+        state_root: watcher.result(height).state_root.to_string(),
         executions: watcher.executions(),
         transactions: watcher.transactions(),
         verdicts: watcher.verdicts(),
@@ -100,6 +116,8 @@ pub fn run(scenario: &Scenario) -> Report {
         events: watcher.events(),
         skipped: watcher.skipped(),
         crashes,
+        proved: watcher.proved().clone(),
+        deaths: world.fleet.lock().deaths(),
         seconds,
         audit: disks
             .map(|disks| disks.auditor().state())
@@ -113,6 +131,7 @@ struct World {
     keys: Vec<ValidatorKey>,
     workload: Workload,
     watcher: Mutex<Watcher>,
+    fleet: Mutex<Fleet>,
 }
 
 /// A validator's process.
@@ -144,23 +163,25 @@ impl World {
         for tick in 1.. {
             context.sleep(Duration::from_millis(TICK_MS)).await;
             let time = tick * TICK_MS;
-            if (0..self.scenario.validators).all(|index| self.watcher.lock().head(index) >= height)
-            {
+            if (0..self.scenario.validators).all(|index| self.is_done(index, height)) {
                 break;
             }
             let random = context.next_u64() as usize % nodes.len();
             if let Some(running) = &nodes[random] {
-                self.workload.send(&mut context, &running.node);
+                if self.scenario.proving.is_none() || tick.is_multiple_of(SPARSE) {
+                    self.workload.send(&mut context, &running.node);
+                }
                 if tick.is_multiple_of(SOUND_EVERY) {
                     marketplace_is_sound(&running.node.chain.rows());
                 }
             }
-            if let Some((every, down)) = self.scenario.crashes()
-                && time.is_multiple_of(every)
-                && nodes.iter().all(Option::is_some)
-                && let Some(running) = nodes[random].take()
+            let by_plan = self.crashes(time, random, &nodes);
+            let by_chance = self.prove(&mut context, &nodes);
+            if let Some((victim, down)) = by_plan.or(by_chance)
+                && let Some(running) = nodes[victim].take()
             {
                 running.task.abort();
+                self.watcher.lock().dies(victim as u32);
                 crashes += 1;
                 down_until = time + down;
             }
@@ -183,92 +204,42 @@ impl World {
         }
     }
 
+    /// The validator that crashes because it is time, and for how many milliseconds.
+    fn crashes(&self, time: u64, random: usize, nodes: &[Option<Running>]) -> Option<(usize, u64)> {
+        let (every, down) = self.scenario.crashes()?;
+        let all_up = nodes.iter().all(Option::is_some);
+        (all_up && time.is_multiple_of(every)).then_some((random, down))
+    }
+
+    /// Lets peers prove; says which validator dies, and for how many milliseconds.
+    fn prove(&self, context: &mut Context, nodes: &[Option<Running>]) -> Option<(usize, u64)> {
+        self.scenario.proving?;
+        let since = context.current().duration_since(UNIX_EPOCH);
+        let now_ms = since.unwrap_or_default().as_millis() as u64;
+        let mut fleet = self.fleet.lock();
+        let handles: Vec<_> = nodes
+            .iter()
+            .map(|node| node.as_ref().map(|running| &running.node))
+            .collect();
+        fleet.act(&self.workload, &handles, now_ms);
+        let validators = Validating {
+            all: nodes.len(),
+            up: handles.iter().all(Option::is_some),
+            judging: &self.watcher.lock().judging(),
+        };
+        fleet.strike(context, &validators, now_ms)
+    }
+
+    /// Whether a validator has come as far as the scenario goes.
+    fn is_done(&self, index: u32, height: u64) -> bool {
+        let watcher = self.watcher.lock();
+        watcher.head(index) >= height && watcher.window(index) >= self.scenario.windows()
+    }
+
     /// Whether a validator takes part already: the last one may join late.
     fn joined(&self, index: u32) -> bool {
         index + 1 < self.scenario.validators
             || self.watcher.lock().head(index) > 0
             || self.watcher.lock().head(0) >= self.scenario.late_height()
-    }
-
-    async fn network(&self, context: &Context) -> Oracle<PublicKey, Context> {
-        let keys = self.validators.participants();
-        let config = simulated::Config {
-            max_size: max_message(self.scenario.validators),
-            max_peers_per_set: NZUsize!(keys.len()),
-            disconnect_on_block: true,
-            tracked_peer_sets: NZUsize!(1),
-        };
-        let (network, oracle) =
-            Network::new_with_peers(context.child("network"), config, keys.iter().cloned()).await;
-        network.start();
-        let link = self.scenario.link;
-        for from in keys {
-            for to in keys.iter().filter(|to| *to != from) {
-                let link = simulated::Link {
-                    latency: Duration::from_millis(link.latency_ms),
-                    jitter: Duration::from_millis(link.jitter_ms),
-                    success_rate: Probability::new(100 - link.loss_percent, 100)
-                        .expect("at most 1"),
-                };
-                let linked = oracle.add_link(from.clone(), to.clone(), link).await;
-                linked.expect("distinct validators");
-            }
-        }
-        oracle
-    }
-
-    async fn start(
-        self: Arc<Self>,
-        context: &Context,
-        oracle: &Oracle<PublicKey, Context>,
-        index: u32,
-        tick: u64,
-    ) -> Running {
-        let key = &self.keys[index as usize];
-        let participants = self.validators.participants();
-        let public_key = participants.get(index as usize).expect("a member").clone();
-        let control = oracle.control(public_key.clone());
-        let mut channels = Vec::new();
-        for (channel, quota) in CHANNELS {
-            let registered = control.register(channel, quota).await;
-            channels.push(registered.expect("a channel of this network"));
-        }
-        let genesis = self.workload.genesis(0);
-        let scheme = self.validators.signer(&genesis.hash().0.into(), key);
-        let mut rows = execution::genesis::rows(&genesis).expect("a sound genesis");
-        rows.extend(audit::rows(self.scenario.audits.count));
-        let (world, judging) = (self.clone(), self.clone());
-        let judge = Model::new(context.child("judge"), &self.scenario, index, move || {
-            judging.watcher.lock().judged(index);
-        });
-        let config = engine::Config {
-            genesis,
-            rows,
-            judges: vec![Box::new(judge)],
-            public_key,
-            scheme: scheme.expect("a member"),
-            partition: format!("validator-{index}"),
-            pacing: PACING,
-            fee_account: [index as u8 + 1; 20],
-            peers: oracle.manager(),
-            blocker: control,
-            indexed_height: None,
-            observer: Arc::new(move |executed| world.watcher.lock().executed(index, executed)),
-        };
-        let (sender, receiver) = oneshot::channel();
-        let context = context
-            .child("validator")
-            .with_attribute("index", index)
-            .with_attribute("tick", tick);
-        let task = context.spawn(move |context| async move {
-            let node = engine::start(context.child("node"), config, channels).await;
-            let _ = sender.send(node);
-            pending::<()>().await;
-        });
-        let node = receiver.await.expect("a validator starts");
-        Running {
-            task,
-            node: node.expect("a validator's disk can be used"),
-        }
     }
 }

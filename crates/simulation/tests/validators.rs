@@ -21,6 +21,7 @@ fn everything_goes_wrong(seed: u64) -> Scenario {
         height: 80,
         link: LOSSY,
         audits: AUDITS,
+        proving: None,
         faults: vec![
             Fault::Crashes {
                 every_ms: 3000,
@@ -40,6 +41,7 @@ fn one_validator_alone_makes_blocks() {
         height: 40,
         link: LOSSY,
         audits: AUDITS,
+        proving: None,
         faults: vec![],
     });
     assert_eq!(report.verdicts, AUDITS.count, "{report:?}");
@@ -70,6 +72,7 @@ fn with_audits(audits: Audits, faults: Vec<Fault>) -> Scenario {
         height: 60,
         link: LOSSY,
         audits,
+        proving: None,
         faults,
     }
 }

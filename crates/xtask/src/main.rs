@@ -20,6 +20,8 @@ usage: cargo xtask <command>
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
                    make so many random calls with every invariant checked, 1,000,000 if it is not said
+  simulate faults [--windows WINDOWS]
+                   let peers prove for so many windows while everybody dies now and then, 1,000 if it is not said
   bench [NAME]     measure finality, transfers, offers, clearing, settle, serving or capacity, or all; takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
@@ -41,6 +43,10 @@ fn main() -> ExitCode {
         ["simulate", "market"] => suite::market("1000000").map(|tally| tally.report()),
         ["simulate", "market", "--steps", steps] => {
             suite::market(steps).map(|tally| tally.report())
+        }
+        ["simulate", "faults"] => suite::faults("1000").map(|tally| tally.report()),
+        ["simulate", "faults", "--windows", windows] => {
+            suite::faults(windows).map(|tally| tally.report())
         }
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["sanitize"] => sanitize::run().map(|tally| tally.report()),

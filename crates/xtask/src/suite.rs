@@ -47,6 +47,21 @@ pub(crate) fn market(steps: &str) -> Result<Tally> {
     run_long(cargo(&build), tests, "MP_STEPS", steps)
 }
 
+/// Peers that prove while everybody dies now and then, over so many windows, in the same way.
+pub(crate) fn faults(windows: &str) -> Result<Tally> {
+    let windows: u64 = windows
+        .parse()
+        .with_context(|| format!("{windows} is no number of windows"))?;
+    let build = [
+        "test",
+        "--profile=slow",
+        "--package=simulation",
+        "--test=faults",
+    ];
+    let tests = "nobody_honest_is_slashed_while_everybody_dies_now_and_then";
+    run_long(cargo(&build), tests, "MP_WINDOWS", windows)
+}
+
 /// Whole datasets of `capacity`: 2.3 GiB, some minutes of processor time.
 pub(crate) fn capacity() -> Result<Tally> {
     let arguments = [

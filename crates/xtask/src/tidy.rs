@@ -19,7 +19,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["node", "peer", "worker", "client", "functions"]),
     (
         "simulation",
-        &["node", "execution", "abi", "marketplace", "client", "peer"],
+        &[
+            "node",
+            "execution",
+            "abi",
+            "capacity",
+            "marketplace",
+            "client",
+            "peer",
+        ],
     ),
     ("xtask", &[]),
 ];

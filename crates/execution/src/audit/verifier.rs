@@ -47,18 +47,13 @@ impl Verifier {
     /// # Errors
     /// What this machine lacks now. It says nothing about the answer.
     pub fn verify(&mut self, question: &Question) -> Result<Verdict, Trouble> {
-        let Some(audit) = audit(question) else {
+        let Some(audit) = question.audit() else {
             return Ok(Verdict::Malformed);
         };
         self.shared.keep(audit.statement.unit.key);
-        let verdict = self.verifier.judge(&audit, &question.answer.bytes)?;
-        Ok(match verdict {
-            capacity::Verdict::Good => Verdict::Opened { bad: 0 },
-            capacity::Verdict::BadLeaves(bad) => Verdict::Opened {
-                bad: u16::try_from(bad).unwrap_or(u16::MAX),
-            },
-            capacity::Verdict::Malformed(_) => Verdict::Malformed,
-        })
+        Ok(verdict(
+            self.verifier.judge(&audit, &question.answer.bytes)?,
+        ))
     }
 
     /// Caches in memory now.
@@ -78,33 +73,46 @@ impl Shared {
     }
 }
 
-/// The question in the words of `capacity`; `None` if parameters or audit are of a shape that no work has.
-fn audit(question: &Question) -> Option<capacity::Audit> {
-    let audit = &question.audit;
-    let leaves_per_class = u32::try_from(question.leaves_per_class).ok()?;
-    let steps = u16::try_from(question.steps_per_leaf).ok()?;
-    let shape = Shape::new(audit.class, leaves_per_class, steps).ok()?;
-    Some(capacity::Audit {
-        statement: Statement {
-            chain: question.chain_id,
-            epoch: audit.epoch.0,
-            window: audit.window,
-            challenge: audit.challenge,
-            unit: Unit {
-                key: audit.key,
-                provider: audit.provider.0,
-                peer: audit.peer.0,
-                unit: audit.unit,
-                commitment: audit.commitment.0,
+impl Question {
+    /// The question in the words of `capacity`; `None` if parameters or audit are of a shape that no work has.
+    pub fn audit(&self) -> Option<capacity::Audit> {
+        let audit = &self.audit;
+        let leaves_per_class = u32::try_from(self.leaves_per_class).ok()?;
+        let steps = u16::try_from(self.steps_per_leaf).ok()?;
+        let shape = Shape::new(audit.class, leaves_per_class, steps).ok()?;
+        Some(capacity::Audit {
+            statement: Statement {
+                chain: self.chain_id,
+                epoch: audit.epoch.0,
+                window: audit.window,
+                challenge: audit.challenge,
+                unit: Unit {
+                    key: audit.key,
+                    provider: audit.provider.0,
+                    peer: audit.peer.0,
+                    unit: audit.unit,
+                    commitment: audit.commitment.0,
+                },
+                shape,
+                payout: audit.payout.0,
             },
-            shape,
-            payout: audit.payout.0,
+            peer_root: audit.root.0,
+            seat: Seat {
+                index: audit.seat,
+                of: audit.seats,
+            },
+            leaves: draw(&audit.seed, shape, audit.leaves.into()),
+        })
+    }
+}
+
+/// What `capacity` found, in the words of the marketplace.
+pub fn verdict(found: capacity::Verdict) -> Verdict {
+    match found {
+        capacity::Verdict::Good => Verdict::Opened { bad: 0 },
+        capacity::Verdict::BadLeaves(bad) => Verdict::Opened {
+            bad: u16::try_from(bad).unwrap_or(u16::MAX),
         },
-        peer_root: audit.root.0,
-        seat: Seat {
-            index: audit.seat,
-            of: audit.seats,
-        },
-        leaves: draw(&audit.seed, shape, audit.leaves.into()),
-    })
+        capacity::Verdict::Malformed(_) => Verdict::Malformed,
+    }
 }

@@ -5,14 +5,14 @@
 
 mod chains;
 
-use super::file;
-use capacity::{Answer, PeerTree, Shape, Statement, Unit, draw, work::Shelf};
+use crate::prover::desk::{self, Desk, Question};
+use crate::prover::{self, Action, Asked, Event, Seen, Window};
+use capacity::Shape;
 use client::view::{audit::Audit, commitment::Proving};
 use client::{Client, PeerKey};
 use marketplace::units::{AuditId, Hash};
 use marketplace::{Call, audit, window};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
@@ -24,8 +24,6 @@ pub(super) use chains::Chains;
 const POLL: Duration = Duration::from_millis(250);
 /// The pause after a failed attempt to reach the node.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Windows whose commits are remembered, for audits of them.
-const REMEMBERED: usize = 32;
 
 /// How a peer proves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,27 +36,17 @@ pub enum Prove {
     Light,
 }
 
-/// What the peer committed to for a window: units and their roots, in ascending order.
-type Committed = Vec<(u16, [u8; 32])>;
-
-/// A window in which units prove.
-#[derive(Default)]
-struct Round {
-    begun: BTreeSet<u16>,
-    finished: BTreeSet<u16>,
-    committed: bool,
-}
-
 pub(super) struct Prover {
     client: Client,
     key: PeerKey,
     chains: Chains,
-    folder: PathBuf,
+    desk: Desk,
     chain_id: u64,
-    rounds: BTreeMap<u64, Round>,
-    /// Audits whose answers are under way, and those answers.
-    answering: BTreeSet<u64>,
-    sending: JoinSet<()>,
+    decides: prover::Prover,
+    /// The audits of the last look.
+    audits: Vec<Audit>,
+    /// Calls under way, and how they end.
+    sending: JoinSet<Event>,
 }
 
 /// Why a round of proving is given up; the next one begins soon.
@@ -67,9 +55,7 @@ enum Trouble {
     #[error(transparent)]
     Client(#[from] client::Error),
     #[error(transparent)]
-    File(#[from] super::Error),
-    #[error(transparent)]
-    Work(#[from] capacity::work::Error),
+    Desk(#[from] desk::Error),
     #[error("the network's shape of proofs is none that this program knows\nhint: update it")]
     Shape,
 }
@@ -80,10 +66,10 @@ impl Prover {
             client,
             key,
             chains,
-            folder,
+            desk: Desk::new(folder),
             chain_id: 0,
-            rounds: BTreeMap::new(),
-            answering: BTreeSet::new(),
+            decides: prover::Prover::new(),
+            audits: Vec::new(),
             sending: JoinSet::new(),
         }
     }
@@ -103,226 +89,183 @@ impl Prover {
     }
 
     async fn round(&mut self) -> Result<(), Trouble> {
+        for (unit, window, finished) in self.chains.reap() {
+            self.tell(Event::Over {
+                unit,
+                window,
+                finished,
+            });
+        }
+        while let Some(ended) = self.sending.try_join_next() {
+            match ended {
+                Ok(event) => self.tell(event),
+                Err(error) => tracing::error!(%error, "a call is lost"),
+            }
+        }
+        let seen = self.look().await?;
+        self.tell(Event::Seen(seen));
+        Ok(())
+    }
+
+    /// What the chain says of all that is to be done.
+    async fn look(&mut self) -> Result<Seen, Trouble> {
         if self.chain_id == 0 {
             self.chain_id = self.client.chain_id().await?;
         }
-        for (unit, window, finished) in self.chains.reap() {
-            if let Some(round) = self.rounds.get_mut(&window) {
-                if finished {
-                    round.finished.insert(unit);
-                } else {
-                    round.begun.remove(&unit);
-                }
-            }
-        }
-        if let Some(proving) = self.client.proving(self.key.id(), None).await? {
-            self.begin(&proving)?;
-        }
-        self.answer().await?;
-        self.commit().await
-    }
-
-    /// Begins the chains of all units that may prove in a window and have none.
-    fn begin(&mut self, proving: &Proving) -> Result<(), Trouble> {
-        let window = proving.window.window;
-        let Some((key, challenge)) = proving.window.key.zip(proving.window.challenge) else {
-            return Ok(());
-        };
-        self.chains
-            .keep(key.0, proving.window.next_key.map(|next| next.0));
-        self.chains.stop_before(window.saturating_sub(1));
-        if !proving.window.owed || proving.committed.is_some() {
-            return Ok(());
-        }
-        let shape = shape(
-            proving.class,
-            proving.leaves_per_class,
-            proving.steps_per_leaf,
-        )?;
-        let round = self.rounds.entry(window).or_default();
-        for unit in &proving.units {
-            if round.committed || round.finished.contains(unit) {
-                continue;
-            }
-            let statement = Statement {
-                chain: self.chain_id,
-                epoch: proving.window.epoch,
-                window,
-                challenge: challenge.0,
-                unit: Unit {
-                    key: key.0,
-                    provider: proving.provider,
-                    peer: self.key.id().0,
-                    unit: *unit,
-                    commitment: proving.commitment,
-                },
-                shape,
-                payout: proving.payout.into_array(),
-            };
-            round.begun.insert(*unit);
-            let shelf = Shelf::open(&self.folder.join(format!("unit-{unit}")))?;
-            self.chains.begin(statement, shelf);
-        }
-        let old = window.saturating_sub(4);
-        self.rounds.retain(|window, _| *window >= old);
-        Ok(())
-    }
-
-    /// Commits to windows whose units are all done, or of which the time is nearly over.
-    async fn commit(&mut self) -> Result<(), Trouble> {
-        let open: Vec<_> = self
-            .rounds
-            .iter()
-            .filter(|(_, round)| !round.committed && !round.finished.is_empty())
-            .map(|(window, _)| *window)
-            .collect();
-        for window in open {
+        let newest = self.client.window(None).await?;
+        let newest = newest.map(|newest| newest.window);
+        let mut windows = Vec::new();
+        for window in self.decides.asks(newest).into_iter().chain(newest) {
             let proving = self.client.proving(self.key.id(), Some(window)).await?;
-            let Some(proving) = proving.filter(|proving| proving.committed.is_none()) else {
-                self.done(window);
-                continue;
-            };
-            let (ends, by) = (
-                proving.window.ends.wall_ms,
-                proving.window.commit_by.wall_ms,
-            );
-            let last_call = ends.saturating_add(by.saturating_sub(ends) / 2);
-            let Some(round) = self.rounds.get(&window) else {
-                continue;
-            };
-            let may = |unit: &&u16| proving.units.contains(unit);
-            let all = round
-                .begun
-                .iter()
-                .filter(may)
-                .all(|unit| round.finished.contains(unit));
-            if !all && now_ms() < last_call {
-                continue;
+            if let Some(proving) = proving {
+                windows.push(self.window(proving)?);
             }
-            let units: Vec<_> = round.finished.iter().filter(may).copied().collect();
-            self.commit_to(window, &units).await?;
+        }
+        self.audits = self.client.audits(self.key.id()).await?;
+        self.audits.retain(Audit::is_open);
+        let audits = self.audits.iter().map(asked).collect();
+        Ok(Seen { windows, audits })
+    }
+
+    fn window(&self, proving: Proving) -> Result<Window, Trouble> {
+        let window = proving.window;
+        Ok(Window {
+            window: window.window,
+            epoch: window.epoch,
+            owed: window.owed,
+            committed: proving.committed.is_some(),
+            challenge: window.challenge.map(Into::into),
+            key: window.key.map(Into::into),
+            next_key: window.next_key.map(Into::into),
+            ends_ms: window.ends.wall_ms,
+            commit_by_ms: window.commit_by.wall_ms,
+            chain: self.chain_id,
+            provider: proving.provider,
+            peer: self.key.id().0,
+            commitment: proving.commitment,
+            shape: shape(
+                proving.class,
+                proving.leaves_per_class,
+                proving.steps_per_leaf,
+            )?,
+            payout: proving.payout.into_array(),
+            units: proving.units,
+        })
+    }
+
+    /// Has decided what follows from an event, and does it. What cannot be done is decided again.
+    fn tell(&mut self, event: Event) {
+        for action in self.decides.handle(event, now_ms()) {
+            let failed = match &action {
+                Action::Commit { window, .. } => Some(Event::Committed {
+                    window: *window,
+                    done: false,
+                }),
+                Action::Answer(asked) => Some(Event::Answered {
+                    asked: *asked,
+                    done: false,
+                }),
+                _ => None,
+            };
+            if let Err(error) = self.carry_out(action) {
+                tracing::warn!(%error, "units are not proven now");
+                // Nothing follows from a failure at once.
+                failed.map(|failed| self.decides.handle(failed, now_ms()));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) -> Result<(), Trouble> {
+        match action {
+            Action::Keep { key, next } => self.chains.keep(key, next),
+            Action::StopBefore(window) => self.chains.stop_before(window),
+            Action::Begin(statement) => {
+                let shelf = self.desk.shelf(statement.unit.unit)?;
+                self.chains.begin(statement, shelf);
+            }
+            Action::Commit { window, units } => self.commit(window, &units)?,
+            Action::Answer(asked) => self.answer(asked)?,
         }
         Ok(())
     }
 
-    async fn commit_to(&mut self, window: u64, units: &[u16]) -> Result<(), Trouble> {
-        let mut committed: Committed = Vec::new();
-        for unit in units {
-            let shelf = Shelf::open(&self.folder.join(format!("unit-{unit}")))?;
-            if let Some(work) = shelf.work(window)? {
-                committed.push((*unit, work.unit_root()));
-            }
-        }
-        let Ok(tree) = PeerTree::new(&committed) else {
-            self.done(window);
+    fn commit(&mut self, window: u64, units: &[u16]) -> Result<(), Trouble> {
+        let Some(commit) = self.desk.commit(window, units)? else {
+            tracing::warn!(window, "its work is not there");
+            let done = true;
+            self.sending
+                .spawn(async move { Event::Committed { window, done } });
             return Ok(());
         };
-        self.remember(window, &committed)?;
+        let (client, operator) = (self.client.clone(), self.key.operator().clone());
+        let units = commit.units.len();
         let call = Call::Window(window::Call::Commit {
             peer: self.key.id(),
             window,
-            root: Hash(tree.root()),
-            units: committed.iter().map(|(unit, _)| *unit).collect(),
+            root: Hash(commit.root),
+            units: commit.units,
         });
-        self.client.send(self.key.operator(), &call).await?;
-        tracing::info!(window, units = committed.len(), "committed");
-        self.done(window);
-        Ok(())
-    }
-
-    fn done(&mut self, window: u64) {
-        if let Some(round) = self.rounds.get_mut(&window) {
-            round.committed = true;
-        }
-    }
-
-    /// Answers the audits that are open, all at a time: each has little time.
-    async fn answer(&mut self) -> Result<(), Trouble> {
-        let audits = self.client.audits(self.key.id()).await?;
-        let open = |id: &u64| {
-            audits
-                .iter()
-                .any(|audit| audit.id == *id && audit.is_open())
-        };
-        self.answering.retain(open);
-        while self.sending.try_join_next().is_some() {}
-        for audit in audits.iter().filter(|audit| audit.is_open()) {
-            if !self.answering.insert(audit.id) {
-                continue;
+        self.sending.spawn(async move {
+            let sent = client.send(&operator, &call).await;
+            match &sent {
+                Ok(_) => tracing::info!(window, units, "committed"),
+                Err(error) => tracing::warn!(%error, window, "not committed"),
             }
-            let Some(bytes) = self.open(audit).await? else {
-                tracing::warn!(
-                    audit = audit.id,
-                    window = audit.window,
-                    "its work is not there"
-                );
-                continue;
-            };
-            let (client, operator) = (self.client.clone(), self.key.operator().clone());
-            let (id, window, unit) = (audit.id, audit.window, audit.unit);
-            self.sending.spawn(async move {
-                let call = Call::Audit(audit::Call::Answer {
-                    audit: AuditId(id),
-                    bytes,
-                });
-                match client.send(&operator, &call).await {
-                    Ok(_) => tracing::info!(audit = id, window, unit, "answered"),
-                    Err(error) => tracing::warn!(%error, audit = id, "not answered"),
-                }
-            });
-        }
+            paused(&sent).await;
+            let done = sent.is_ok();
+            Event::Committed { window, done }
+        });
         Ok(())
     }
 
-    /// The answer to an audit, if the work of its window is still there.
-    async fn open(&self, audit: &Audit) -> Result<Option<Vec<u8>>, Trouble> {
-        let parameters = self.client.parameters().await?;
-        let parameter = |name: &str| parameters.get(name).copied().unwrap_or_default();
-        let leaves = parameter("leaves_per_class");
-        let shape = shape(audit.class, leaves, parameter("steps_per_leaf"))?;
-        let shelf = Shelf::open(&self.folder.join(format!("unit-{}", audit.unit)))?;
-        let tree = self.recall(audit.window)?;
-        let tree = tree.and_then(|committed| PeerTree::new(&committed).ok());
-        let path = tree.and_then(|tree| tree.path(audit.unit));
-        let Some((work, (_, path))) = shelf.work(audit.window)?.zip(path) else {
-            return Ok(None);
+    fn answer(&mut self, question: Asked) -> Result<(), Trouble> {
+        let mut audits = self.audits.iter();
+        let Some(open) = audits.find(|open| asked(open) == question) else {
+            return Ok(());
         };
-        let leaves = draw(&audit.seed.0, shape, audit.leaves.into());
-        Ok(Answer::new(&work, path, &leaves).map(|answer| answer.encode()))
+        let (audit, window, unit) = (open.id, open.window, open.unit);
+        let answer = self.desk.answer(&Question {
+            window,
+            unit,
+            root: open.root.into(),
+            seed: open.seed.into(),
+            leaves: open.leaves,
+        })?;
+        let Some(bytes) = answer else {
+            tracing::warn!(audit, window, unit, "its work is not there");
+            return Ok(());
+        };
+        let (client, operator) = (self.client.clone(), self.key.operator().clone());
+        let call = Call::Audit(audit::Call::Answer {
+            audit: AuditId(audit),
+            bytes,
+        });
+        self.sending.spawn(async move {
+            let sent = client.send(&operator, &call).await;
+            match &sent {
+                Ok(_) => tracing::info!(audit, window, unit, "answered"),
+                Err(error) => tracing::warn!(%error, audit, "not answered"),
+            }
+            paused(&sent).await;
+            let done = sent.is_ok();
+            let asked = question;
+            Event::Answered { asked, done }
+        });
+        Ok(())
     }
+}
 
-    fn memory(&self) -> PathBuf {
-        self.folder.join("commits.json")
+fn asked(audit: &Audit) -> Asked {
+    Asked {
+        audit: audit.id,
+        seed: audit.seed.into(),
     }
+}
 
-    fn memories(&self) -> Result<BTreeMap<u64, Committed>, Trouble> {
-        let path = self.memory();
-        match std::fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::warn!(%error, "what was committed to is forgotten");
-                BTreeMap::new()
-            })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-            Err(source) => Err(file(&path, source).into()),
-        }
-    }
-
-    /// Writes down what is committed to before the chain hears of it.
-    fn remember(&self, window: u64, committed: &Committed) -> Result<(), Trouble> {
-        let mut all = self.memories()?;
-        all.insert(window, committed.clone());
-        while all.len() > REMEMBERED {
-            all.pop_first();
-        }
-        let (path, new) = (self.memory(), self.folder.join("commits.new"));
-        let text = serde_json::to_vec(&all).unwrap_or_default();
-        std::fs::write(&new, text)
-            .and_then(|()| std::fs::rename(&new, &path))
-            .map_err(|source| file(&path, source).into())
-    }
-
-    fn recall(&self, window: u64) -> Result<Option<Committed>, Trouble> {
-        Ok(self.memories()?.remove(&window))
+/// A call that failed is tried again, but not at once.
+async fn paused<T>(sent: &Result<T, client::Error>) {
+    if sent.is_err() {
+        sleep(PAUSE).await;
     }
 }
 
