@@ -14,3 +14,5 @@ pub mod overlay;
 pub mod planner;
 #[cfg(feature = "daemon")]
 pub mod source;
+#[cfg(feature = "daemon")]
+pub mod units;

@@ -4,12 +4,13 @@
 //! files, so a peer that is killed goes on where it was, and opens what it committed to when it is asked.
 
 mod chains;
+pub(super) mod figures;
 
-use super::file;
+use super::{file, replace};
 use capacity::{Answer, PeerTree, Shape, Statement, Unit, draw, work::Shelf};
 use client::view::{audit::Audit, commitment::Proving};
 use client::{Client, PeerKey};
-use marketplace::units::{AuditId, Hash};
+use marketplace::units::{AuditId, CommitmentId, Hash};
 use marketplace::{Call, audit, window};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-pub(super) use chains::Chains;
+pub use chains::Chains;
+pub use figures::{Doing, Figures};
 
 /// How often the node is asked what to prove.
 const POLL: Duration = Duration::from_millis(250);
@@ -47,6 +49,10 @@ struct Round {
     begun: BTreeSet<u16>,
     finished: BTreeSet<u16>,
     committed: bool,
+    /// Units that are to prove in it, as the chain said last, until it is counted who did not.
+    owing: BTreeSet<u16>,
+    /// When it is too late to commit, in milliseconds of the Unix epoch.
+    commit_by: u64,
 }
 
 pub(super) struct Prover {
@@ -59,6 +65,8 @@ pub(super) struct Prover {
     /// Audits whose answers are under way, and those answers.
     answering: BTreeSet<u64>,
     sending: JoinSet<()>,
+    /// The window in which the chain was last asked what it counted.
+    counted: Option<u64>,
 }
 
 /// Why a round of proving is given up; the next one begins soon.
@@ -85,6 +93,7 @@ impl Prover {
             rounds: BTreeMap::new(),
             answering: BTreeSet::new(),
             sending: JoinSet::new(),
+            counted: None,
         }
     }
 
@@ -117,9 +126,43 @@ impl Prover {
         }
         if let Some(proving) = self.client.proving(self.key.id(), None).await? {
             self.begin(&proving)?;
+            self.count(&proving).await?;
         }
+        self.close_rounds();
         self.answer().await?;
         self.commit().await
+    }
+
+    /// Gives up what it is too late for: whose window it was, missed it.
+    fn close_rounds(&mut self) {
+        let now = now_ms();
+        for (window, round) in &mut self.rounds {
+            if round.commit_by >= now {
+                continue;
+            }
+            self.chains.stop_before(window.saturating_add(1));
+            for unit in std::mem::take(&mut round.owing) {
+                tracing::warn!(unit, window, "a window was missed");
+                self.chains
+                    .tally(unit, |figures| figures.windows_missed += 1);
+            }
+        }
+    }
+
+    /// Once a window, learns what the chain counted.
+    async fn count(&mut self, proving: &Proving) -> Result<(), Trouble> {
+        if self.counted == Some(proving.window.window) {
+            return Ok(());
+        }
+        let id = CommitmentId(proving.commitment);
+        for proof in self.client.commitment(id).await?.proofs {
+            self.chains.tally(proof.unit, |figures| {
+                figures.owed_in_epoch = proof.owed;
+                figures.passed_in_epoch = proof.passed.into();
+            });
+        }
+        self.counted = Some(proving.window.window);
+        Ok(())
     }
 
     /// Begins the chains of all units that may prove in a window and have none.
@@ -140,6 +183,10 @@ impl Prover {
             proving.steps_per_leaf,
         )?;
         let round = self.rounds.entry(window).or_default();
+        round.commit_by = proving.window.commit_by.wall_ms;
+        if !round.committed {
+            round.owing = proving.units.iter().copied().collect();
+        }
         for unit in &proving.units {
             if round.committed || round.finished.contains(unit) {
                 continue;
@@ -178,10 +225,14 @@ impl Prover {
             .collect();
         for window in open {
             let proving = self.client.proving(self.key.id(), Some(window)).await?;
-            let Some(proving) = proving.filter(|proving| proving.committed.is_none()) else {
-                self.done(window);
+            let Some(proving) = proving else {
+                self.done(window, &[]);
                 continue;
             };
+            if let Some(committed) = proving.committed {
+                self.done(window, &committed.seats);
+                continue;
+            }
             let (ends, by) = (
                 proving.window.ends.wall_ms,
                 proving.window.commit_by.wall_ms,
@@ -214,25 +265,33 @@ impl Prover {
             }
         }
         let Ok(tree) = PeerTree::new(&committed) else {
-            self.done(window);
+            self.done(window, &[]);
             return Ok(());
         };
+        let units: Vec<_> = committed.iter().map(|(unit, _)| *unit).collect();
         self.remember(window, &committed)?;
         let call = Call::Window(window::Call::Commit {
             peer: self.key.id(),
             window,
             root: Hash(tree.root()),
-            units: committed.iter().map(|(unit, _)| *unit).collect(),
+            units: units.clone(),
         });
         self.client.send(self.key.operator(), &call).await?;
-        tracing::info!(window, units = committed.len(), "committed");
-        self.done(window);
+        tracing::info!(window, units = units.len(), "committed");
+        self.done(window, &units);
         Ok(())
     }
 
-    fn done(&mut self, window: u64) {
-        if let Some(round) = self.rounds.get_mut(&window) {
-            round.committed = true;
+    /// Nothing more is to be committed to in a window; these units are.
+    fn done(&mut self, window: u64, units: &[u16]) {
+        let Some(round) = self.rounds.get_mut(&window) else {
+            return;
+        };
+        round.committed = true;
+        for unit in units {
+            round.owing.remove(unit);
+            self.chains
+                .tally(*unit, |figures| figures.windows_committed += 1);
         }
     }
 
@@ -260,13 +319,17 @@ impl Prover {
             };
             let (client, operator) = (self.client.clone(), self.key.operator().clone());
             let (id, window, unit) = (audit.id, audit.window, audit.unit);
+            let chains = self.chains.clone();
             self.sending.spawn(async move {
                 let call = Call::Audit(audit::Call::Answer {
                     audit: AuditId(id),
                     bytes,
                 });
                 match client.send(&operator, &call).await {
-                    Ok(_) => tracing::info!(audit = id, window, unit, "answered"),
+                    Ok(_) => {
+                        tracing::info!(audit = id, window, unit, "answered");
+                        chains.tally(unit, |figures| figures.audits_answered += 1);
+                    }
                     Err(error) => tracing::warn!(%error, audit = id, "not answered"),
                 }
             });
@@ -314,11 +377,9 @@ impl Prover {
         while all.len() > REMEMBERED {
             all.pop_first();
         }
-        let (path, new) = (self.memory(), self.folder.join("commits.new"));
+        let path = self.memory();
         let text = serde_json::to_vec(&all).unwrap_or_default();
-        std::fs::write(&new, text)
-            .and_then(|()| std::fs::rename(&new, &path))
-            .map_err(|source| file(&path, source).into())
+        replace(&path, &text).map_err(|source| file(&path, source).into())
     }
 
     fn recall(&self, window: u64) -> Result<Option<Committed>, Trouble> {
