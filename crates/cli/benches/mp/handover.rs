@@ -4,12 +4,15 @@
 //! Planner, prover, executor and worker are those of `mp peer`; only what the chain would say is said here. While it is
 //! measured the unit hashes on both threads, and nothing else of ours runs.
 
-use crate::{http::Connection, process::text, rounded};
+use crate::{http::Connection, rounded};
 use anyhow::{Context as _, Result, ensure};
 use capacity::{Shape, Statement, Unit, work::Shelf};
 use client::{
     Client, PeerKey,
-    marketplace::units::{DealId, Hash, WorkerId},
+    marketplace::{
+        demand::Artifact,
+        units::{DealId, Hash, WorkerId},
+    },
 };
 use peer::{
     daemon::{Config, Doing, Machine, Prove, Units},
@@ -18,7 +21,11 @@ use peer::{
     planner::{Event, Planner, Settings},
 };
 use serde_json::{Value, json};
-use std::{fs, path::Path, time::Duration, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 use tokio::{runtime::Runtime, time::sleep};
 
 /// Handovers that count. The first one compiles, and does not.
@@ -134,7 +141,7 @@ impl Peer {
         }
     }
 
-    fn shelf(&self) -> std::path::PathBuf {
+    fn shelf(&self) -> PathBuf {
         let folder = self.config.data.join("proofs");
         folder.join(self.height.to_string())
     }
@@ -164,7 +171,7 @@ impl Peer {
         let assignment = Assignment {
             worker,
             deal: DealId(number),
-            artifact: client::marketplace::demand::Artifact::new(self.artifact.0, self.artifact.1),
+            artifact: Artifact::new(self.artifact.0, self.artifact.1),
             runs: self.artifact.0,
             units: vec![0],
             is_running: false,
