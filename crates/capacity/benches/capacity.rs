@@ -36,6 +36,8 @@ fn main() {
     let figure = |wanted| figures.iter().find(|(name, _)| *name == wanted);
     let (_, fresh_unit) = figure("check_fresh_unit_ms").expect("it is one");
     assert!(*fresh_unit < 40.0, "a fresh unit takes {fresh_unit} ms");
+    let (_, saved) = figure("new_key_over_fresh_unit").expect("it is one");
+    assert!(*saved >= 10.0, "a new key costs {saved} times as much only");
     let (_, ratio) = figure("full_over_plain").expect("it is one");
     assert!(*ratio >= 0.97, "{ratio} of the rate of unmodified RandomX");
 }

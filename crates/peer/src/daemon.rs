@@ -1,42 +1,45 @@
 //! The process of a peer: observer, planner, executor and overlay around one loop.
 //!
 //! `chain` reads and calls the node, `executor` carries actions out, `keeper` keeps one worker, `prover` proves the
-//! units that have none. What a
-//! peer must remember lies in its data folder: artifacts, and for each worker a folder with its
+//! units that have none, on the cores that `units` says; `machine` is all of it but for the chain. What a
+//! peer must remember lies in its data folder: artifacts, cores of units, and for each worker a folder with its
 //! control socket. A peer that is killed is started again and goes on.
 
 mod chain;
 mod executor;
 mod keeper;
+mod machine;
+mod metrics;
 mod prover;
+mod units;
 
 pub(crate) use chain::members;
-pub use prover::Prove;
+pub use machine::Machine;
+pub use prover::{Chains, Doing, Figures, Prove};
+pub use units::Units;
 
 use crate::{
-    overlay::{self, Overlay, Store},
+    overlay,
     planner::{Event, Planner, Settings},
+    units::{Core, TooFew},
 };
 use client::{Client, PeerKey};
-use executor::Executor;
+use metrics::Metrics;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often the planner looks at the time.
 const TICK: Duration = Duration::from_millis(200);
-/// Answers that may wait for the planner.
-const EVENTS: usize = 1024;
 
 /// The configuration file of a peer, in TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,11 +58,25 @@ pub struct Config {
     pub announce: Vec<String>,
     /// The command that runs a worker; the path of its configuration is appended.
     pub worker: Vec<String>,
-    /// For each compute unit, by index, the logical processors it runs on. A unit with none is not pinned.
-    pub units: Vec<Vec<u32>>,
+    /// Its compute units: their number, or for each, by index, the logical processors it runs on.
+    pub units: Units,
+    /// Cores that units of which only the number is said leave to the peer and the system. By default one, if the
+    /// machine has more than two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_cores: Option<u16>,
+    /// The cores that such units are given, each with its logical processors, in place of those of the machine. One
+    /// without processors is virtual: whoever has it is not pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<Vec<Core>>,
+    /// Whether there may be more such units than cores: who has none is not pinned. For trying, not for proving.
+    #[serde(default)]
+    pub oversubscribe: bool,
     /// How idle units prove themselves.
     #[serde(default)]
     pub prove: Prove,
+    /// Where figures of the units are served over HTTP, for whoever watches the machine: `GET /metrics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,
@@ -96,6 +113,23 @@ pub enum Error {
     /// The configuration names no command that runs workers.
     #[error("`worker` names no command\nhint: worker = [\"mp\", \"worker\"]")]
     NoCommand,
+    /// There are more units than cores.
+    #[error(transparent)]
+    TooFew(#[from] TooFew),
+    /// The system does not say what cores there are.
+    #[error("this machine's processors are not known\nhint: list them: cores = [[0], [1]]")]
+    Topology(#[source] io::Error),
+    /// What units had before cannot be read.
+    #[error(
+        "{path} does not say which unit has which core\nhint: delete it, and each gets one anew"
+    )]
+    Memory {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// Nobody would reach it.
     #[error(
         "`listen` is {0}, which others cannot reach by that name\nhint: say in `announce` how they do, such as [\"peer.example:7000\"]"
@@ -129,6 +163,15 @@ fn file(path: &Path, source: io::Error) -> Error {
     Error::File { path, source }
 }
 
+/// Writes a file whole or not at all, such that it is there after a power failure.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut opened = std::fs::File::create(&new)?;
+    opened.write_all(bytes)?;
+    opened.sync_all()?;
+    std::fs::rename(new, path)
+}
+
 /// Runs a peer until SIGTERM or SIGINT. Workers go on without it, unless the configuration says
 /// otherwise. Prints one line of JSON when it serves.
 ///
@@ -136,42 +179,27 @@ fn file(path: &Path, source: io::Error) -> Error {
 /// It cannot begin; later trouble is the world's, and is waited out.
 pub async fn run(config: Config) -> Result<(), Error> {
     let mut stop = Stop::new()?;
-    if config.worker.is_empty() {
-        return Err(Error::NoCommand);
-    }
     if config.announce.is_empty() && config.listen.ip().is_unspecified() {
         return Err(Error::NoAddress(config.listen));
     }
     let key = PeerKey::load(&config.key).map_err(client::Error::from)?;
     let client = Client::new(&config.rpc)?;
-    let folder = config.data.join("artifacts");
-    let store = Store::open(&folder).map_err(|source| file(&folder, source))?;
-    let (directory, served) = watch::channel(Arc::default());
-    let opening = Overlay::open(
-        key.overlay_seed(),
-        config.listen,
-        overlay::Limits::default(),
-        store.clone(),
-        served,
-    );
-    let overlay = opening.await?;
-    let listens = overlay.listens();
-    let (events, heard) = mpsc::channel(EVENTS);
-    let mut executor = Executor::new(
-        &config,
-        overlay,
-        store,
-        directory,
-        client.clone(),
-        &key,
-        events,
-    );
-    let inventory = executor.inventory().await?;
-    announce(&serde_json::json!({
+    let (mut machine, inventory) = Machine::open(&config, &key, client.clone()).await?;
+    let listens = machine.listens();
+    let metrics = match config.metrics {
+        Some(listen) => Some(Metrics::open(listen, machine.chains()).await?),
+        None => None,
+    };
+    let mut ready = serde_json::json!({
         "ready": "peer",
         "peer": key.id().to_string(),
         "overlay": listens,
-    }))?;
+    });
+    if let Some(metrics) = &metrics {
+        ready["metrics"] = metrics.listens()?.to_string().into();
+    }
+    announce(&ready)?;
+    let _serving = metrics.map(|metrics| AbortOnDropHandle::new(tokio::spawn(metrics.run())));
     let endpoints = match config.announce.is_empty() {
         true => listens.iter().map(ToString::to_string).collect(),
         false => config.announce.clone(),
@@ -181,45 +209,26 @@ pub async fn run(config: Config) -> Result<(), Error> {
     };
     let folder = config.data.join("proofs");
     executor::make_folder(&folder).map_err(|source| file(&folder, source))?;
-    let settings = Settings::new(key.id(), config.units.clone(), report_ms);
-    let proving = tokio::spawn(prover::Prover::new(client, key, executor.chains(), folder).run());
-    decide(
-        &mut executor,
-        Planner::new(settings),
-        inventory,
-        heard,
-        &mut stop,
-    )
-    .await;
+    let settings = Settings::new(key.id(), machine.cores().to_vec(), report_ms);
+    let proving = tokio::spawn(prover::Prover::new(client, key, machine.chains(), folder).run());
+    decide(&mut machine, Planner::new(settings), inventory, &mut stop).await;
     proving.abort();
-    executor.close(config.stop_workers).await;
+    machine.close(config.stop_workers).await;
     Ok(())
 }
 
 /// The loop: what is heard goes to the planner, what it says to the executor.
-async fn decide(
-    executor: &mut Executor,
-    mut planner: Planner,
-    inventory: Event,
-    mut heard: mpsc::Receiver<Event>,
-    stop: &mut Stop,
-) {
-    let began = Instant::now();
-    let mut seen = executor.observe();
+async fn decide(machine: &mut Machine, mut planner: Planner, inventory: Event, stop: &mut Stop) {
+    let mut seen = machine.observe();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut event = inventory;
     loop {
-        let now = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        executor.note(&event);
-        for action in planner.handle(event, now) {
-            tracing::info!(?action, "planned");
-            executor.carry_out(action);
-        }
+        machine.handle(&mut planner, event);
         event = tokio::select! {
             () = stop.wait() => return,
-            Some(event) = heard.recv() => event,
-            Some(view) = seen.recv() => executor.look(view),
+            Some(event) = machine.heard() => event,
+            Some(view) = seen.recv() => machine.look(view),
             _ = ticks.tick() => Event::Tick,
         };
     }

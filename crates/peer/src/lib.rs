@@ -15,3 +15,5 @@ pub mod planner;
 pub mod prover;
 #[cfg(feature = "daemon")]
 pub mod source;
+#[cfg(feature = "daemon")]
+pub mod units;

@@ -146,3 +146,40 @@ impl FullVm {
         unsafe { self.vm.hash(input) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Dataset, RawDataset, seeded};
+    use crate::randomx::{Cache, Mode};
+
+    /// A dataset of which only these items are made, each of the seed beside it: the rest takes no memory.
+    fn with(cache: &Cache, items: &[(u64, &[u8])]) -> Dataset {
+        let raw = RawDataset::new().expect("memory");
+        for (item, seed) in items {
+            let view = seeded(cache, seed, Mode::fastest()).expect("memory");
+            // SAFETY: the item is within the dataset, the view was seeded over `cache`, which lives, and nobody else
+            // has the dataset.
+            unsafe { raw.fill(&view, *item, 1) };
+        }
+        Dataset { raw }
+    }
+
+    /// (E3)
+    #[test]
+    fn a_damaged_item_is_found_wherever_it_is() {
+        let cache = Cache::new(b"key", Mode::fastest()).expect("memory");
+        let last = Dataset::items() - 1;
+        let places = [0, 1, Dataset::items() / 2, last];
+        let sound = with(&cache, &places.map(|item| (item, &b"unit"[..])));
+        assert_eq!(sound.wrong_items(&cache, b"unit", places), Ok(0));
+        for damaged in places {
+            let seed = |item| if item == damaged { b"rust" } else { b"unit" };
+            let dataset = with(&cache, &places.map(|item| (item, &seed(item)[..])));
+            assert_eq!(dataset.wrong_items(&cache, b"unit", places), Ok(1));
+            let others = places.into_iter().filter(|item| *item != damaged);
+            assert_eq!(dataset.wrong_items(&cache, b"unit", others), Ok(0));
+            let beyond = [damaged + Dataset::items()];
+            assert_eq!(dataset.wrong_items(&cache, b"unit", beyond), Ok(1));
+        }
+    }
+}

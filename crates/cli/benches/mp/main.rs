@@ -1,10 +1,11 @@
 //! How fast the whole is, as its users see it: real processes of `mp`, real files, real sockets on loopback.
 //!
-//! `cargo xtask bench finality|transfers|serving` prints one line of JSON. Clients run in this process, on the same
-//! processors as what they measure.
+//! `cargo xtask bench finality|transfers|serving` prints one line of JSON, as does the part `handover` of
+//! `cargo xtask bench capacity`. Clients run in this process, on the same processors as what they measure.
 
 mod cpu;
 mod finality;
+mod handover;
 mod http;
 mod process;
 mod serving;
@@ -21,9 +22,10 @@ fn main() -> Result<()> {
         Some("finality") => finality::measure()?,
         Some("transfers") => transfers::measure()?,
         Some("serving") => serving::measure()?,
-        _ => {
-            anyhow::bail!("usage: cargo bench --workspace --bench mp -- finality|transfers|serving")
-        }
+        Some("handover") => handover::measure()?,
+        _ => anyhow::bail!(
+            "usage: cargo bench --workspace --bench mp -- finality|transfers|serving|handover"
+        ),
     };
     println!("{figures}");
     Ok(())

@@ -2,7 +2,11 @@
 
 use crate::support::{Market, Process, amount, run, text, until};
 use serde_json::Value;
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 /// Windows of four seconds in which each chain of a unit makes two hashes, in light mode.
 const PARAMETERS: [&str; 15] = [
@@ -48,7 +52,7 @@ fn committed(market: &Market) -> Process {
     market.run(DELEGATOR, &["delegate", "deposit", "1"]);
     let config = format!(
         "rpc = \"{}\"\nkey = \"{}\"\ndata = \"{}\"\nlisten = \"127.0.0.1:0\"\nworker = [\"{}\", \"worker\"]\n\
-         units = [[], []]\nprove = \"light\"\norphan_seconds = 5\n",
+         units = 2\nsystem_cores = 0\ncores = [[], []]\nmetrics = \"127.0.0.1:0\"\nprove = \"light\"\norphan_seconds = 5\n",
         market.network.rpc(0),
         text(&market.path("peer.json")),
         text(&market.path("p")),
@@ -71,6 +75,19 @@ fn passed(market: &Market) -> u64 {
     let proofs = seen["commitment"]["proofs"].as_array().cloned();
     let passed = proofs.unwrap_or_default().into_iter();
     passed.filter_map(|proof| proof["passed"].as_u64()).sum()
+}
+
+/// A figure that the peer gives of itself.
+fn figure(peer: &Process, name: &str) -> f64 {
+    let address = peer.ready["metrics"].as_str().expect("an address");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = b"GET /metrics HTTP/1.1\r\nhost: peer\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.unwrap_or_else(|| panic!("{name} in {text}"));
+    value.trim().parse().expect("a number")
 }
 
 #[test]
@@ -102,11 +119,22 @@ fn an_idle_unit_proves_itself_earns_serves_and_proves_again() {
     });
     assert_eq!(state(&market, 0), "serving");
     assert_eq!(state(&market, 1), "proving");
+    let doing = "mp_unit_doing{unit=\"0\",what=\"serving\"}";
+    assert!(figure(&peer, doing) == 1.0);
+    assert!(figure(&peer, "mp_unit_handovers_total{unit=\"0\"}") == 1.0);
     until("it answers", || {
         developer(&["invoke", "1", "/", &http])["status"] == 200
     });
 
     until("an epoch is counted", || passed(&market) > 0);
+    until("the peer says so too", || {
+        figure(&peer, "mp_unit_epoch_windows_passed{unit=\"1\"}") > 0.0
+    });
+    until("the peer that was restarted commits", || {
+        figure(&peer, "mp_unit_windows_committed_total{unit=\"1\"}") > 0.0
+    });
+    assert!(figure(&peer, "mp_unit_hashes_per_second{unit=\"1\"}") > 0.0);
+    assert!(figure(&peer, "mp_unit_leaves{unit=\"1\"}") == 4.0);
     until("rewards have vested", || {
         let rewards = market.run(OWNER, &["provider", "rewards"]);
         amount(&rewards[0]["rewards"]["claimable"]) > 0

@@ -11,6 +11,7 @@ use crate::{
     observer::View,
     overlay::{self, Address, Directory, Overlay, ReceiveError, Store},
     planner::{Action, Event, Failure, Process},
+    units::Core,
 };
 use client::{AccountKey, Client, PeerKey};
 use marketplace::{
@@ -22,9 +23,11 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -65,36 +68,53 @@ pub(super) struct Executor {
 
 struct Kept {
     deal: DealId,
+    units: Vec<u16>,
+    /// When it was decided to start it.
+    since: Instant,
     serves: bool,
     stop: mpsc::Sender<()>,
 }
 
 impl Executor {
-    pub(super) fn new(
+    /// Opens the store and the overlay.
+    pub(super) async fn open(
         config: &Config,
-        overlay: Overlay,
-        store: Store,
-        directory: watch::Sender<Arc<Directory>>,
-        client: Client,
         key: &PeerKey,
+        client: Client,
+        cores: Vec<Core>,
         events: mpsc::Sender<Event>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let folder = config.data.join("artifacts");
+        let store = Store::open(&folder).map_err(|source| file(&folder, source))?;
+        let (directory, served) = watch::channel(Arc::default());
+        let opening = Overlay::open(
+            key.overlay_seed(),
+            config.listen,
+            overlay::Limits::default(),
+            store.clone(),
+            served,
+        );
+        Ok(Self {
             config: config.clone(),
             peer: key.id(),
             operator: key.operator().clone(),
             client,
-            overlay,
+            overlay: opening.await?,
             store,
             directory,
-            chains: Chains::new(config.prove, config.units.clone()),
+            chains: Chains::new(config.prove, cores),
             seen: None,
             events,
             fetching: BTreeSet::new(),
             sending: Vec::new(),
             kept: BTreeMap::new(),
             keepers: JoinSet::new(),
-        }
+        })
+    }
+
+    /// Where the overlay listens.
+    pub(super) fn listens(&self) -> Vec<SocketAddr> {
+        self.overlay.listens()
     }
 
     /// What units do that have no worker.
@@ -163,6 +183,7 @@ impl Executor {
             } => {
                 if let Some(kept) = self.kept.get_mut(worker) {
                     kept.serves = true;
+                    self.chains.handed_over(&kept.units, kept.since.elapsed());
                 }
                 self.publish();
             }
@@ -269,9 +290,14 @@ impl Executor {
     }
 
     fn keep(&mut self, process: &Process, stop: mpsc::Sender<()>, serves: bool) {
-        let deal = process.deal;
-        self.kept
-            .insert(process.worker, Kept { deal, serves, stop });
+        let kept = Kept {
+            deal: process.deal,
+            units: process.units.clone(),
+            since: Instant::now(),
+            serves,
+            stop,
+        };
+        self.kept.insert(process.worker, kept);
     }
 
     fn keeper(&self, process: Process, processors: Vec<Vec<u32>>) -> Keeper {

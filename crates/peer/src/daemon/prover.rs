@@ -4,12 +4,15 @@
 //! files, so a peer that is killed goes on where it was, and opens what it committed to when it is asked.
 
 mod chains;
+mod count;
+pub(super) mod figures;
 
 use crate::prover::desk::{self, Desk, Question};
 use crate::prover::{self, Action, Asked, Event, Seen, Window};
 use capacity::Shape;
 use client::view::{audit::Audit, commitment::Proving};
 use client::{Client, PeerKey};
+use count::Count;
 use marketplace::units::{AuditId, Hash};
 use marketplace::{Call, audit, window};
 use serde::{Deserialize, Serialize};
@@ -18,7 +21,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-pub(super) use chains::Chains;
+pub use chains::Chains;
+pub use figures::{Doing, Figures};
 
 /// How often the node is asked what to prove.
 const POLL: Duration = Duration::from_millis(250);
@@ -47,6 +51,7 @@ pub(super) struct Prover {
     audits: Vec<Audit>,
     /// Calls under way, and how they end.
     sending: JoinSet<Event>,
+    count: Count,
 }
 
 /// Why a round of proving is given up; the next one begins soon.
@@ -71,6 +76,7 @@ impl Prover {
             decides: prover::Prover::new(),
             audits: Vec::new(),
             sending: JoinSet::new(),
+            count: Count::default(),
         }
     }
 
@@ -98,7 +104,12 @@ impl Prover {
         }
         while let Some(ended) = self.sending.try_join_next() {
             match ended {
-                Ok(event) => self.tell(event),
+                Ok(event) => {
+                    if let Event::Committed { window, done: true } = event {
+                        self.count.committed(window, &self.chains);
+                    }
+                    self.tell(event);
+                }
                 Err(error) => tracing::error!(%error, "a call is lost"),
             }
         }
@@ -118,9 +129,12 @@ impl Prover {
         for window in self.decides.asks(newest).into_iter().chain(newest) {
             let proving = self.client.proving(self.key.id(), Some(window)).await?;
             if let Some(proving) = proving {
+                self.count.see(&proving, &self.chains);
                 windows.push(self.window(proving)?);
             }
         }
+        self.count.close(now_ms(), &self.chains);
+        self.count.learn(&self.client, &self.chains).await?;
         self.audits = self.client.audits(self.key.id()).await?;
         self.audits.retain(Audit::is_open);
         let audits = self.audits.iter().map(asked).collect();
@@ -198,6 +212,7 @@ impl Prover {
             return Ok(());
         };
         let (client, operator) = (self.client.clone(), self.key.operator().clone());
+        self.count.sent(window, &commit.units);
         let units = commit.units.len();
         let call = Call::Window(window::Call::Commit {
             peer: self.key.id(),
@@ -236,6 +251,7 @@ impl Prover {
             return Ok(());
         };
         let (client, operator) = (self.client.clone(), self.key.operator().clone());
+        let chains = self.chains.clone();
         let call = Call::Audit(audit::Call::Answer {
             audit: AuditId(audit),
             bytes,
@@ -243,7 +259,10 @@ impl Prover {
         self.sending.spawn(async move {
             let sent = client.send(&operator, &call).await;
             match &sent {
-                Ok(_) => tracing::info!(audit, window, unit, "answered"),
+                Ok(_) => {
+                    tracing::info!(audit, window, unit, "answered");
+                    chains.tally(unit, |figures| figures.audits_answered += 1);
+                }
                 Err(error) => tracing::warn!(%error, audit, "not answered"),
             }
             paused(&sent).await;

@@ -357,9 +357,13 @@ impl World {
                 listen: local(0),
                 announce: Vec::new(),
                 worker: worker()?,
-                // Not pinned: the machine may have fewer processors.
-                units: vec![Vec::new(); UNITS],
+                // Virtual cores, not pinned: peers do not know of each other, and the machine may have fewer.
+                units: peer::daemon::Units::Number(UNITS),
+                cores: Some(vec![Vec::new(); UNITS.into()]),
+                system_cores: Some(0),
+                oversubscribe: false,
                 prove: peer::daemon::Prove::Light,
+                metrics: None,
                 orphan_seconds: 10,
                 stop_workers: true,
             };

@@ -1,20 +1,21 @@
 //! The chains of units that prove now: two threads each, which stop within a step when a worker is to have the unit.
 
-use super::Prove;
-use capacity::randomx::{Dataset, FullVm, LightVm, Mode};
-use capacity::{Caches, Control, Statement, work::Outcome, work::Shelf};
-use rustix::thread::{CpuSet, sched_setaffinity};
-use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+mod run;
 
-/// Threads of a unit.
-const THREADS: usize = 2;
+use super::{Doing, Figures, Prove};
+use crate::units::Core;
+use capacity::randomx::{Dataset, Mode};
+use capacity::work::Shelf;
+use capacity::{Caches, Control, Statement};
+use run::Progress;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// A handle to all chains of a peer; clones are the same.
 #[derive(Clone)]
-pub(in crate::daemon) struct Chains {
+pub struct Chains {
     shared: Arc<Shared>,
 }
 
@@ -22,8 +23,8 @@ struct Shared {
     caches: Arc<Caches>,
     mode: Mode,
     prove: Prove,
-    /// For each unit, the logical processors it runs on.
-    processors: Vec<Vec<u32>>,
+    /// Of each unit.
+    cores: Vec<Core>,
     state: Mutex<State>,
 }
 
@@ -35,23 +36,28 @@ struct State {
     held: BTreeSet<u16>,
     /// Whole datasets by unit, with the seed they were made of.
     datasets: BTreeMap<u16, (Vec<u8>, Arc<Dataset>)>,
+    /// Of units that were ever asked about.
+    figures: BTreeMap<u16, Figures>,
 }
 
 struct Running {
     window: u64,
     control: Control,
+    /// How far its chains are, once they have begun.
+    progress: Option<Progress>,
     /// Whether both chains came to their ends; nothing comes if they were stopped.
     over: oneshot::Receiver<bool>,
 }
 
 impl Chains {
-    pub(in crate::daemon) fn new(prove: Prove, processors: Vec<Vec<u32>>) -> Self {
+    /// For units with these cores.
+    pub(in crate::daemon) fn new(prove: Prove, cores: Vec<Core>) -> Self {
         let mode = Mode::fastest();
         let shared = Shared {
             caches: Arc::new(Caches::new(mode)),
             mode,
             prove,
-            processors,
+            cores,
             state: Mutex::default(),
         };
         Self {
@@ -66,12 +72,12 @@ impl Chains {
     }
 
     /// Keeps the caches of these keys, and no others.
-    pub(super) fn keep(&self, key: [u8; 32], next: Option<[u8; 32]>) {
+    pub fn keep(&self, key: [u8; 32], next: Option<[u8; 32]>) {
         self.shared.caches.keep(key, next);
     }
 
     /// Makes the chains of a unit, unless it has some or a worker has it.
-    pub(super) fn begin(&self, statement: Statement, shelf: Shelf) {
+    pub fn begin(&self, statement: Statement, shelf: Shelf) {
         let unit = statement.unit.unit;
         let mut state = self.state();
         if state.held.contains(&unit) || state.running.contains_key(&unit) {
@@ -82,6 +88,7 @@ impl Chains {
         let running = Running {
             window: statement.window,
             control: control.clone(),
+            progress: None,
             over,
         };
         let this = self.clone();
@@ -132,7 +139,7 @@ impl Chains {
     /// Stops all that units do here that a worker is to have, and frees their datasets. They stay away until they are
     /// taken back.
     pub(in crate::daemon) async fn release(&self, units: &[u16]) {
-        let stopped = {
+        let (stopped, datasets) = {
             let mut state = self.state();
             state.held.extend(units);
             let stopped = units.iter().filter_map(|unit| {
@@ -141,11 +148,14 @@ impl Chains {
                 Some(running.over)
             });
             let stopped: Vec<_> = stopped.collect();
-            for unit in units {
-                state.datasets.remove(unit);
-            }
-            stopped
+            let datasets: Vec<_> = units
+                .iter()
+                .filter_map(|unit| state.datasets.remove(unit))
+                .collect();
+            (stopped, datasets)
         };
+        // Giving two GiB back takes some time, in which others may have the lock.
+        drop(datasets);
         for over in stopped {
             // The thread is gone when its end of the channel is.
             let _ = over.await;
@@ -158,105 +168,43 @@ impl Chains {
         state.held.retain(|unit| !units.contains(unit));
     }
 
-    /// Both chains of a unit; whether they came to their ends.
-    fn run(
-        &self,
-        statement: &Statement,
-        shelf: &Shelf,
-        control: &Control,
-    ) -> Result<bool, Trouble> {
-        let unit = statement.unit.unit;
-        self.pin(unit);
-        let chains = shelf.chains(statement)?;
-        // Neither cache nor dataset is needed to see that a peer died when all was done.
-        if chains.iter().all(|chain| chain.root().is_some()) {
-            return Ok(true);
-        }
-        let seed = statement.unit.seed().to_vec();
-        let cache = self.shared.caches.get(&statement.unit.key)?;
-        let dataset = match self.shared.prove {
-            Prove::Full => Some(self.dataset(unit, &seed, &cache, control)?),
-            Prove::Light => None,
-        };
-        let mode = self.shared.mode;
-        let outcomes = std::thread::scope(|scope| {
-            let threads = chains.map(|mut chain| {
-                let (cache, seed, dataset) = (&cache, &seed, dataset.clone());
-                scope.spawn(move || -> Result<Outcome, Trouble> {
-                    self.pin(unit);
-                    Ok(match dataset {
-                        Some(dataset) => chain.run(&mut FullVm::new(dataset, mode)?, control)?,
-                        None => {
-                            let mut vm = LightVm::new(mode)?;
-                            chain.run(&mut vm.load(cache, seed)?, control)?
-                        }
-                    })
-                })
+    /// Notes how long it took until a worker had these units.
+    pub(in crate::daemon) fn handed_over(&self, units: &[u16], took: Duration) {
+        tracing::info!(?units, took_ms = took.as_millis(), "handed over");
+        for unit in units {
+            self.tally(*unit, |figures| {
+                figures.handovers += 1;
+                figures.handover = took;
             });
-            threads.map(|thread| thread.join().unwrap_or(Err(Trouble::Panicked)))
-        });
-        let [first, second] = outcomes;
-        Ok(matches!(
-            (first?, second?),
-            (Outcome::Finished(_), Outcome::Finished(_))
-        ))
+        }
     }
 
-    /// The whole dataset of a unit, built if it has none of this seed.
-    fn dataset(
-        &self,
-        unit: u16,
-        seed: &[u8],
-        cache: &capacity::randomx::Cache,
-        control: &Control,
-    ) -> Result<Arc<Dataset>, Trouble> {
-        if let Some((of, dataset)) = self.state().datasets.get(&unit)
-            && of == seed
-        {
-            return Ok(dataset.clone());
-        }
-        // The old one goes before there is a new one: a unit has room for one.
-        self.state().datasets.remove(&unit);
-        let mode = self.shared.mode;
-        let threads = NonZeroUsize::new(THREADS).unwrap_or(NonZeroUsize::MIN);
-        let dataset = Arc::new(Dataset::build(cache, seed, mode, threads, control)?);
-        let mut state = self.state();
-        if !state.held.contains(&unit) {
-            let entry = (seed.to_vec(), dataset.clone());
-            state.datasets.insert(unit, entry);
-        }
-        Ok(dataset)
+    /// Changes what is known of a unit.
+    pub(super) fn tally(&self, unit: u16, change: impl FnOnce(&mut Figures)) {
+        change(self.state().figures.entry(unit).or_default());
     }
 
-    /// Keeps this thread on the processors of a unit, where it has some.
-    fn pin(&self, unit: u16) {
-        let processors = self.shared.processors.get(usize::from(unit));
-        let Some(processors) = processors.filter(|all| !all.is_empty()) else {
-            return;
-        };
-        let mut set = CpuSet::new();
-        for processor in processors {
-            if let Ok(processor) = usize::try_from(*processor)
-                && processor < CpuSet::MAX_CPU
-            {
-                set.set(processor);
+    /// What is known of each unit.
+    #[must_use]
+    pub fn figures(&self) -> BTreeMap<u16, Figures> {
+        let state = self.state();
+        let units = 0..u16::try_from(self.shared.cores.len()).unwrap_or(u16::MAX);
+        let figures = units.map(|unit| {
+            let mut figures = state.figures.get(&unit).cloned().unwrap_or_default();
+            let running = state.running.get(&unit);
+            let progress = running.and_then(|running| running.progress.as_ref());
+            if let Some(progress) = progress {
+                progress.write(&mut figures);
             }
-        }
-        if let Err(error) = sched_setaffinity(None, &set) {
-            tracing::warn!(%error, unit, "a unit proves unpinned");
-        }
+            figures.has_dataset = state.datasets.contains_key(&unit);
+            figures.doing = match (state.held.contains(&unit), running, progress) {
+                (true, ..) => Doing::Serving,
+                (false, None, _) => Doing::Idle,
+                (false, Some(_), None) => Doing::Preparing,
+                (false, Some(_), Some(_)) => Doing::Proving,
+            };
+            (unit, figures)
+        });
+        figures.collect()
     }
-}
-
-/// Why a window is not proven.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    RandomX(#[from] capacity::randomx::Error),
-    #[error(transparent)]
-    Cache(#[from] capacity::Error),
-    #[error(transparent)]
-    Work(#[from] capacity::work::Error),
-    #[error("a thread of a chain panicked")]
-    Panicked,
 }

@@ -47,7 +47,7 @@ const PROVIDERS: [Described; 2] = [
 pub(super) const PEERS: usize = 4;
 
 /// Units of each peer.
-pub(super) const UNITS: usize = 1;
+pub(super) const UNITS: u16 = 1;
 
 /// A dollar for an FLT, and a cent for a unit and epoch, in millionths of a dollar.
 const FLT_PRICE: u64 = 1_000_000;
