@@ -201,12 +201,13 @@ pub(crate) fn of_window<S: Store>(
     Ok(ends.filter(|ends| begins < *ends).map(|_| id))
 }
 
-/// Units that a fraud expelled come back when the peer's commitment is over and no unit serves.
+/// Units that a fraud expelled come back when the peer's commitment is over and no unit serves; one that waits to follow
+/// changes nothing.
 pub(crate) fn thaw<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
     let mut units = UNITS.must(cx.store, &peer)?;
     let pledge = PLEDGES.get(cx.store, &peer)?;
-    let over = pledge.is_some_and(|pledge| !pledge.active && pledge.since != Time::NEVER);
-    if !over || units.serving() > 0 || !units.0.contains(&Whereabouts::Exited) {
+    let active = pledge.is_some_and(|pledge| pledge.active);
+    if active || units.serving() > 0 || !units.0.contains(&Whereabouts::Exited) {
         return Ok(());
     }
     for unit in &mut units.0 {
