@@ -4,6 +4,7 @@ mod auditor;
 mod broken;
 mod budget;
 mod calls;
+mod committed;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
