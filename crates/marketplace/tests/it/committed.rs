@@ -16,7 +16,7 @@ const ACTIVE: CommitmentId = CommitmentId(1);
 const WAITING: CommitmentId = CommitmentId(2);
 
 /// Epochs of eight windows of 100 seconds.
-fn params() -> Params {
+pub(crate) fn params() -> Params {
     Params {
         epoch_seconds: 800,
         windows_per_epoch: 8,
@@ -43,15 +43,13 @@ pub(crate) struct Network {
 }
 
 pub(crate) fn network(others: usize) -> Network {
-    let mut market = Making {
-        world: World::new(params(), &[]),
-        provers: Vec::new(),
-    };
+    let mut market = Making::new(params());
     market.supply(others);
     let last = 8 * 4 + 4;
     for window in 1..=last {
         market.window(window, window == last);
     }
+    market.world.check_all();
     let (audit, audited) = market.open().pop().expect("an audit of the last draw");
     Network {
         rows: market.world.store,
@@ -62,13 +60,27 @@ pub(crate) fn network(others: usize) -> Network {
 }
 
 /// A network while it is made.
-struct Making {
-    world: World,
+pub(crate) struct Making {
+    pub(crate) world: World,
     provers: Vec<String>,
 }
 
 impl Making {
-    fn call(&mut self, caller: &str, call: &Call) {
+    /// One provider with a datacenter, a price of FLT, and a fund.
+    pub(crate) fn new(params: Params) -> Self {
+        let mut making = Self {
+            world: World::new(params, &[]),
+            provers: Vec::new(),
+        };
+        making.world.seldom = true;
+        making.call("owner", &register_provider());
+        making.call("owner", &register_datacenter());
+        making.call("oracle", &price());
+        making.pay("crowd", &Call::Pool(pool::Call::Fund), Flt(10_000 * FLT));
+        making
+    }
+
+    pub(crate) fn call(&mut self, caller: &str, call: &Call) {
         let made = self.world.call(address(caller), call);
         made.unwrap_or_else(|error| panic!("{call:?}: {error}"));
     }
@@ -79,36 +91,36 @@ impl Making {
     }
 
     fn supply(&mut self, others: usize) {
-        self.call("owner", &register_provider());
-        self.call("owner", &register_datacenter());
-        self.call("oracle", &price());
-        self.pay("crowd", &Call::Pool(pool::Call::Fund), Flt(10_000 * FLT));
         self.peer("one", 200);
         self.peer("two", 100);
-        self.register("three");
+        self.register("three", 2);
         for number in 0..others {
             self.peer(&format!("other{number}"), 200);
             self.peer(&format!("waits{number}"), 100);
         }
     }
 
-    fn register(&mut self, name: &str) {
-        let new = registration(name, ProviderId(1), DatacenterId(1), 2);
+    fn register(&mut self, name: &str, units: u16) {
+        let new = registration(name, ProviderId(1), DatacenterId(1), units);
         self.call("owner", &Call::Peer(peer::Call::Register(new)));
     }
 
-    /// A committed peer of two units with so much FLT deposited, of 200.
-    fn peer(&mut self, name: &str, staked: u128) {
-        self.register(name);
+    /// A committed peer of so many units, with so much FLT deposited.
+    pub(crate) fn committed(&mut self, name: &str, units: u16, staked: u128) -> CommitmentId {
+        self.register(name, units);
         self.call("owner", &create(name));
-        let made = self
+        let pledge = self
             .world
-            .read(|cx| commitment::list(cx.store, None, 1_000));
-        let (commitment, _) = made.last().expect("it was made");
-        let deposit = commitment::Call::Deposit {
-            commitment: *commitment,
-        };
-        self.pay("ann", &Call::Commitment(deposit), Flt(staked * FLT));
+            .read(|cx| commitment::PLEDGES.get(cx.store, &peer_id(name)));
+        let commitment = pledge.expect("it committed").current;
+        let deposit = Call::Commitment(commitment::Call::Deposit { commitment });
+        self.pay("ann", &deposit, Flt(staked * FLT));
+        commitment
+    }
+
+    /// One of two units, that proves if all of its collateral is there: 200.
+    fn peer(&mut self, name: &str, staked: u128) {
+        self.committed(name, 2, staked);
         if staked == 200 {
             self.provers.push(name.to_owned());
         }
@@ -128,7 +140,7 @@ impl Making {
         for name in self.provers.clone() {
             let owed = number > 9 && number % 8 != 1;
             if owed && !(last && name == "one") {
-                self.call(&name, &commit(&name, number - 1));
+                self.call(&name, &commit(&name, number - 1, vec![0, 1]));
             }
         }
         if !last {
@@ -174,12 +186,12 @@ fn create(name: &str) -> Call {
     }))
 }
 
-fn commit(name: &str, window: u64) -> Call {
+pub(crate) fn commit(name: &str, window: u64, units: Vec<u16>) -> Call {
     Call::Window(window::Call::Commit {
         peer: peer_id(name),
         window,
         root: Hash([1; 32]),
-        units: vec![0, 1],
+        units,
     })
 }
 
@@ -221,7 +233,7 @@ impl Network {
                 0,
                 Call::Commitment(commitment::Call::Claim { commitment: ACTIVE }),
             ),
-            ("one", 0, commit("one", self.window)),
+            ("one", 0, commit("one", self.window, vec![0, 1])),
             (self.audited.as_str(), 0, answer(self.audit)),
             ("crowd", flt, Call::Pool(pool::Call::Fund)),
             ("oracle", 0, price()),

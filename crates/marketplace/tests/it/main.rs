@@ -9,6 +9,7 @@ mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod explain;
+mod failures;
 mod fuzz;
 mod names;
 mod promises;
