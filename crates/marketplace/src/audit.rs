@@ -439,7 +439,7 @@ fn conclude<S: Store>(
     };
     // A4
     now.slash(audit.unit, ppm, offence)?;
-    now.lose_held(audit.unit);
+    now.lose_held(audit.unit, cx.epoch());
     now.void_window(audit.unit, audit.window);
     now.raise_flag(cx.params.flag_windows);
     if outcome != Outcome::Fraud {

@@ -493,10 +493,11 @@ impl CommitmentNow {
         Ok(())
     }
 
-    /// A unit loses the rewards that are held back.
-    pub(crate) fn lose_held(&mut self, index: u16) {
+    /// A unit loses the rewards that are held back; not those which have begun to vest and are not credited yet. (Z5)
+    pub(crate) fn lose_held(&mut self, index: u16, now: Epoch) {
+        let back = self.params.holdback_epochs;
         for held in &mut self.rewards.held {
-            if !held.lost.contains(&index) {
+            if held.is_held_in(now, back) && !held.lost.contains(&index) {
                 held.lost.push(index);
             }
         }
@@ -521,6 +522,10 @@ impl CommitmentNow {
 
     /// Writes what changed. What a failure does to units and workers, the agenda does.
     pub(crate) fn save<S: Store>(mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
+        // Who closes an epoch takes the agenda's turn, which credits what was held back.
+        if self.proofs.epoch != self.before.1.epoch {
+            self.credit(cx)?;
+        }
         cx.events.append(&mut self.events);
         for (offence, amount) in std::mem::take(&mut self.slashed) {
             if amount == Flt::ZERO {

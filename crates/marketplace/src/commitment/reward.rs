@@ -26,6 +26,13 @@ pub struct Held {
     pub lost: Vec<u16>,
 }
 
+impl Held {
+    /// Whether it is held back in an epoch; if not, it has begun to vest.
+    pub(super) fn is_held_in(&self, epoch: Epoch, back: u64) -> bool {
+        self.epoch.plus(back) >= epoch
+    }
+}
+
 /// What was credited for an epoch, and vests.
 #[derive(BorshDeserialize, BorshSerialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credit {
@@ -87,7 +94,7 @@ impl CommitmentNow {
     pub(super) fn credit<S: Store>(&mut self, cx: &mut Cx<'_, S>) -> Result<(), Error> {
         let (epoch, back) = (cx.epoch(), self.params.holdback_epochs);
         while let Some(held) = self.rewards.held.first() {
-            if held.epoch.plus(back) >= epoch {
+            if held.is_held_in(epoch, back) {
                 break;
             }
             let total = TOTALS.must(cx.store, &held.epoch)?;

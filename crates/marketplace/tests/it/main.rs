@@ -4,10 +4,12 @@ mod auditor;
 mod broken;
 mod budget;
 mod calls;
+mod committed;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod explain;
+mod failures;
 mod fuzz;
 mod names;
 mod promises;

@@ -2,8 +2,10 @@
 //! does not know whether a call got in makes it again.)
 
 use crate::calls::{NAMES, name};
-use crate::typical::{SMALL, calls, make, market};
-use marketplace::Error;
+use crate::committed::network;
+use crate::typical::{SMALL, calls, make_as, market};
+use marketplace::store::MemoryStore;
+use marketplace::{Call, Error, Origin};
 
 /// Calls that ask for more each time, and for what.
 pub(crate) const ASKS_FOR_MORE: &[(&str, &str)] = &[
@@ -32,15 +34,27 @@ pub(crate) fn asks_for_more(name: &str) -> bool {
 fn a_call_made_twice_in_a_block_is_refused_or_changes_nothing_the_second_time() {
     let rows = market(SMALL);
     for (caller, call) in calls() {
-        let (once, _) = make(&rows, caller, &call).expect("it is accepted once");
-        assert!(once != rows, "{} changes nothing", name(&call));
-        match make(&once, caller, &call) {
-            Err(Error::Refused(_)) => {}
-            Err(error) => panic!("{}: {error}", name(&call)),
-            Ok((twice, _)) => {
-                let more = once != twice;
-                assert_eq!(more, asks_for_more(name(&call)), "{}", name(&call));
-            }
+        let origin = || Origin {
+            caller,
+            ..Origin::default()
+        };
+        twice(&rows, origin, &call);
+    }
+    let network = network(1);
+    for (origin, call) in network.calls() {
+        twice(&network.rows, || origin.clone(), &call);
+    }
+}
+
+fn twice(rows: &MemoryStore, origin: impl Fn() -> Origin, call: &Call) {
+    let (once, _) = make_as(rows, origin(), call).expect("it is accepted once");
+    assert!(once != *rows, "{} changes nothing", name(call));
+    match make_as(&once, origin(), call) {
+        Err(Error::Refused(_)) => {}
+        Err(error) => panic!("{}: {error}", name(call)),
+        Ok((twice, _)) => {
+            let more = once != twice;
+            assert_eq!(more, asks_for_more(name(call)), "{}", name(call));
         }
     }
 }

@@ -423,11 +423,20 @@ pub(crate) fn make(
     caller: Address,
     call: &Call,
 ) -> Result<(MemoryStore, Cost), Error> {
-    let (mut events, mut payouts) = (Vec::new(), Vec::new());
     let origin = Origin {
         caller,
         ..Origin::default()
     };
+    make_as(rows, origin, call)
+}
+
+/// The same with FLT that comes with the call.
+pub(crate) fn make_as(
+    rows: &MemoryStore,
+    origin: Origin,
+    call: &Call,
+) -> Result<(MemoryStore, Cost), Error> {
+    let (mut events, mut payouts) = (Vec::new(), Vec::new());
     let mut store = Counted {
         rows: rows.clone(),
         cost: Cost::default(),

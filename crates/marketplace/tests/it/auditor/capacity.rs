@@ -356,7 +356,7 @@ impl Capacity {
                 commitment,
                 offence,
                 amount,
-            } => self.slash(*commitment, *offence, amount.0),
+            } => self.slash(now, *commitment, *offence, amount.0),
             commitment::Event::Credited {
                 commitment,
                 epoch,
@@ -488,8 +488,9 @@ impl Capacity {
         }
     }
 
-    fn slash(&mut self, id: CommitmentId, offence: Offence, amount: u128) {
+    fn slash(&mut self, now: u64, id: CommitmentId, offence: Offence, amount: u128) {
         self.treasury += amount;
+        let (now, back) = (self.epoch_of(now), self.params.holdback_epochs);
         let judged = self.judged;
         let fault = u128::from(self.params.fault_slash_ppm);
         let leaving = &mut self.leaving;
@@ -526,9 +527,9 @@ impl Capacity {
                     "what an audit costs"
                 );
                 *slashed += amount;
-                for (_, lost) in row.held.values_mut() {
-                    lost.insert(unit);
-                }
+                // What has begun to vest is safe, credited or not.
+                let held = row.held.range_mut(now.saturating_sub(back)..);
+                held.for_each(|(_, (_, lost))| _ = lost.insert(unit));
             }
         }
     }

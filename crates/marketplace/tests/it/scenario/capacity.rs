@@ -16,6 +16,23 @@ pub(super) struct Prover {
     units: Option<Vec<u16>>,
 }
 
+/// What comes of audits by itself: all units do the same, or one does and the others are good.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Answers {
+    /// How many leaves are found bad; None: there is no answer, unless a line gives it.
+    bad: Option<u16>,
+    unit: Option<u16>,
+}
+
+impl Answers {
+    fn of(self, unit: u16) -> Option<u16> {
+        match self.unit {
+            Some(other) if other != unit => Some(0),
+            _ => self.bad,
+        }
+    }
+}
+
 impl Stage {
     /// Whether a line begins with a word of this file.
     pub(super) fn is_capacity(verb: &str) -> bool {
@@ -160,6 +177,19 @@ impl Stage {
         Ok(())
     }
 
+    /// `answers good`, `answers no`, `answers bad 3`; `unit 0`: that unit alone, the others are good.
+    pub(super) fn answers(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let bad = match words.next()? {
+            "good" => Some(0),
+            "no" => None,
+            "bad" => Some(words.small()?),
+            other => return Err(format!("what answers are {other}?")),
+        };
+        let unit = words.number_option("unit")?;
+        self.answers = Answers { bad, unit };
+        Ok(())
+    }
+
     /// Blocks until the clock shows `time`, with those in which windows begin and get their challenge; provers commit
     /// to the window before.
     pub(super) fn reach_through_windows(&mut self, time: u64) -> Result<(), String> {
@@ -171,16 +201,30 @@ impl Stage {
             }
             let next = (now / length + 1) * length;
             let step = (time.min(next) - now).min(most);
-            self.world().block(step);
+            self.judged_block(step);
             if now + step == next {
-                self.world().block(0);
-                self.world().block(0);
+                self.judged_block(0);
+                self.judged_block(0);
                 self.hear();
                 self.commit_all(next / length - 1);
                 self.answer_all()?;
             }
             self.hear();
         }
+    }
+
+    /// A block that lists the verdicts which are due in it, of audits that are answered by themselves.
+    fn judged_block(&mut self, elapsed: u64) {
+        let answers = self.answers;
+        let world = self.world();
+        let at = marketplace::units::Time(world.now + elapsed);
+        for (id, audit) in world.read(|cx| audit::due(cx.store, at, 1_000)) {
+            if let Some(bad) = answers.of(audit.unit) {
+                let bad = bad.min(audit.leaves);
+                world.verdicts.push((id, Verdict::Opened { bad }));
+            }
+        }
+        world.block(elapsed);
     }
 
     fn commit_all(&mut self, window: u64) {
@@ -195,27 +239,25 @@ impl Stage {
         }
     }
 
-    /// With `answers good`, every audit is answered at once, and found good when that is due.
+    /// Answers the audits that are answered by themselves, at once.
     fn answer_all(&mut self) -> Result<(), String> {
-        if !self.answers {
-            return Ok(());
-        }
         let open = self
             .world()
             .read(|cx| audit::OPEN.list(cx.store, &(), None, 1_000));
         for ((_, id), ()) in open {
-            let Some(name) = self.audited(id) else {
+            let Some(audit) = self.world().read(|cx| audit::get(cx.store, id)) else {
                 continue;
             };
+            let Some(name) = self.peers.get(&audit.peer).cloned() else {
+                continue;
+            };
+            if self.answers.of(audit.unit).is_none() {
+                continue;
+            }
             let bytes = vec![1; 100];
             let call = Call::Audit(audit::Call::Answer { audit: id, bytes });
             let answered = self.world().call(address(&name), &call);
             answered.map_err(|error| error.to_string())?;
-        }
-        let now = marketplace::units::Time(self.world().now);
-        let due = self.world().read(|cx| audit::due(cx.store, now, 1_000));
-        for (id, _) in due {
-            self.world().verdicts.push((id, Verdict::Opened { bad: 0 }));
         }
         Ok(())
     }
@@ -370,7 +412,7 @@ impl Stage {
     }
 }
 
-fn status(status: Status) -> String {
+pub(super) fn status(status: Status) -> String {
     match status {
         Status::Active { start, end } => format!("active {start}..{end}"),
         Status::WaitStart { start } => format!("starts {start}"),
@@ -381,7 +423,7 @@ fn status(status: Status) -> String {
 }
 
 /// FLT that commitments paid to an account.
-fn received(world: &World, account: Address) -> u128 {
+pub(super) fn received(world: &World, account: Address) -> u128 {
     let paid = world.events.iter().filter_map(|(_, event)| match event {
         Event::Commitment(
             commitment::Event::RewardPaid { to, amount, .. }

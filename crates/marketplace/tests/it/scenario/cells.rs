@@ -1,6 +1,8 @@
-//! Every event in every state, of deals and of workers, as one table each: `tests/states.txt`. A cell is what the line
-//! of an event comes to in a story that leads to the state. `x`: refused, and nothing changed; `-`: there is nothing
-//! the event could be about.
+//! Every event in every state, of deals, workers, units and commitments, as one table each: `tests/states.txt`. A cell is
+//! what the last line of an event comes to in a story that leads to the state. `x`: refused, and nothing changed; `-`:
+//! there is nothing the event could be about.
+
+mod capacity;
 
 use super::{Stage, status_name};
 use marketplace::{Event, deal, worker};
@@ -172,9 +174,10 @@ const OF_WORKERS: [Story; 24] = [
     ),
 ];
 
-/// Tells the stories of a state and of an event, line by line. Gives what the last line came to: `x`, `-` or None.
-fn tell(stage: &mut Stage, state: &str, event: &str) -> Option<String> {
-    for line in BEGIN.lines().chain(state.replace("POST", POST).lines()) {
+/// Tells the stories of a beginning, of a state and of an event, line by line. Gives what the last line came to: `x`,
+/// `-` or None.
+fn tell(stage: &mut Stage, begin: &str, state: &str, event: &str) -> Option<String> {
+    for line in begin.lines().chain(state.lines()) {
         if !line.is_empty() {
             let done = stage.line(line);
             done.unwrap_or_else(|why| panic!("{state}: {line}: {why}"));
@@ -193,12 +196,13 @@ fn tell(stage: &mut Stage, state: &str, event: &str) -> Option<String> {
             },
         };
     }
+    stage.world().check_all();
     end
 }
 
 fn deal_cell(state: &str, event: &str) -> String {
     let mut stage = Stage::plain();
-    if let Some(end) = tell(&mut stage, state, event) {
+    if let Some(end) = tell(&mut stage, BEGIN, &state.replace("POST", POST), event) {
         return end;
     }
     let id = stage.deals["D"];
@@ -211,7 +215,7 @@ fn deal_cell(state: &str, event: &str) -> String {
 
 fn worker_cell(state: &str, event: &str) -> String {
     let mut stage = Stage::plain();
-    if let Some(end) = tell(&mut stage, state, event) {
+    if let Some(end) = tell(&mut stage, BEGIN, &state.replace("POST", POST), event) {
         return end;
     }
     let id = stage.worker("D/1").expect("a worker");
@@ -250,10 +254,12 @@ fn table(
     cell: impl Fn(&str, &str) -> String,
 ) -> String {
     let mut text = format!("{title}\n");
+    let width = states.iter().map(|(state, _)| state.len() + 2).max();
+    let width = width.unwrap_or_default();
     for (event, lines) in events {
         writeln!(text, "\n{event}").expect("text");
         for (state, story) in states {
-            writeln!(text, "    {state:<22}{}", cell(story, lines)).expect("text");
+            writeln!(text, "    {state:<width$}{}", cell(story, lines)).expect("text");
         }
     }
     text
@@ -263,5 +269,7 @@ fn table(
 fn every_event_in_every_state_does_what_the_table_says() {
     let deals = table("# Deals", &DEALS, &OF_DEALS, deal_cell);
     let workers = table("# Workers", &WORKERS, &OF_WORKERS, worker_cell);
-    crate::snapshot::compare("states.txt", &format!("{deals}\n\n{workers}"));
+    let capacity = capacity::tables();
+    let all = format!("{deals}\n\n{workers}\n\n{capacity}");
+    crate::snapshot::compare("states.txt", &all);
 }

@@ -80,8 +80,9 @@ struct Stage {
     changes: BTreeMap<String, ChangeId>,
     commitments: BTreeMap<String, CommitmentId>,
     provers: Vec<capacity::Prover>,
-    /// Whether audits are answered, and found good.
-    answers: bool,
+    answers: capacity::Answers,
+    /// Whether everything is checked now and then only.
+    seldom: bool,
     /// Workers by deal, in the order of their assignment.
     workers: BTreeMap<DealId, Vec<WorkerId>>,
     heard: usize,
@@ -98,9 +99,12 @@ impl Stage {
     }
 
     fn world(&mut self) -> &mut World {
-        let (params, money) = (&self.params, &self.money);
-        self.world
-            .get_or_insert_with(|| World::new(params.clone(), money))
+        let (params, money, seldom) = (&self.params, &self.money, self.seldom);
+        self.world.get_or_insert_with(|| {
+            let mut world = World::new(params.clone(), money);
+            world.seldom = seldom;
+            world
+        })
     }
 
     fn line(&mut self, line: &str) -> Result<(), String> {
@@ -136,8 +140,8 @@ impl Stage {
             }
             "verdict" => self.verdict(&mut words)?,
             "prover" => self.prover(&mut words)?,
-            "answers" => self.answers = words.next()? == "good",
-            "at" => self.reach(words.small()?)?,
+            "answers" => self.answers(&mut words)?,
+            "at" => self.at(&mut words)?,
             "block" => {
                 let elapsed = words.small()?;
                 self.world().block(elapsed);
@@ -176,6 +180,20 @@ impl Stage {
         }
         self.hear();
         words.end()
+    }
+
+    /// `at 1_000`, or `at +100`: so long after now.
+    fn at(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let word = words.next()?;
+        let from = if word.starts_with('+') {
+            self.world().now
+        } else {
+            0
+        };
+        let mut time = Words {
+            line: vec![word.trim_start_matches('+')],
+        };
+        self.reach(from + time.small::<u64>()?)
     }
 
     /// Blocks until the clock shows `time`.
