@@ -143,3 +143,39 @@ fn promises_of_other_crates_have_tests_that_name_them() {
         "nothing shows that these hold: {missing:?}"
     );
 }
+
+/// What the table of attacks names: tests of these folders, and scenarios.
+#[test]
+fn what_shows_the_end_of_an_attack_is_there() {
+    let folders = ["tests/it", "../capacity/tests", "../execution/tests/blocks"];
+    let tests: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect();
+    let shown = |name: &str| match name.ends_with(".txt") {
+        true => here("tests/scenarios").join(name).exists(),
+        false => {
+            let test = format!("#[test]\nfn {name}() {{");
+            tests.iter().any(|(_, text)| text.contains(&test))
+        }
+    };
+    let text = read_to_string(here("../../docs/spec/capacity.md")).expect("a spec");
+    let (_, attacks) = text.split_once("## Attacks\n").expect("attacks");
+    let rows = attacks.lines().skip_while(|line| !line.starts_with("|---"));
+    let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+    let names: Vec<_> = rows
+        .map(|row| {
+            row.trim_end_matches(" |")
+                .rsplit_once("| ")
+                .expect("three columns")
+                .1
+        })
+        .collect();
+    assert!(names.len() > 20, "attacks are missing");
+    let names = names.iter().flat_map(|names| names.split(", "));
+    let missing: Vec<_> = names
+        .map(|name| name.trim_matches('`'))
+        .filter(|name| !shown(name))
+        .collect();
+    assert!(missing.is_empty(), "there is no {missing:?}");
+}
