@@ -73,6 +73,7 @@ fn passed(market: &Market) -> u64 {
     passed.filter_map(|proof| proof["passed"].as_u64()).sum()
 }
 
+/// (D3)
 #[test]
 fn an_idle_unit_proves_itself_earns_serves_and_proves_again() {
     let market = Market::open(1, &[OWNER, DELEGATOR, DEVELOPER], &PARAMETERS);
