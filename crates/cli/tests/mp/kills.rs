@@ -84,6 +84,7 @@ struct World {
     plans: u128,
 }
 
+/// (D2)
 #[test]
 fn killing_processes_at_random_loses_no_served_transaction_and_no_money() {
     let dice = Dice::from_environment();

@@ -15,6 +15,7 @@ fn amount(value: &Value) -> u128 {
     text.parse().expect("an amount")
 }
 
+/// (D4)
 #[test]
 fn the_demo_goes_the_whole_way_and_every_unit_is_somebodys() {
     let mut command = mp();

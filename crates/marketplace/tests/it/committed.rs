@@ -132,7 +132,7 @@ impl Making {
         for elapsed in [100, 0, 0] {
             // A verdict counts what its commitment passed. So that all are counted alike, none is listed in the first block
             // of an epoch, which credits rewards, nor after the last commits.
-            if !last && (elapsed == 0 || number % 8 != 0) {
+            if !last && (elapsed == 0 || !number.is_multiple_of(8)) {
                 self.judge(elapsed);
             }
             self.world.block(elapsed);

@@ -18,22 +18,35 @@ const SPEC: [&str; 9] = [
     "time",
 ];
 
-/// Documents of other crates, and where their tests name promises. Those of `peer` and `worker` are left out: the first
-/// uses the letters of others, the second has numbers alone, and the tests of both name none.
-const OTHERS: [(&str, &[&str]); 6] = [
+/// Documents of other crates, the letter of promises, and where tests name them: letters of two documents may be the same.
+const OTHERS: [(&str, &str, &[&str]); 11] = [
     (
         "block",
+        "B",
         &[
             "execution/tests/blocks",
             "node/src/audit",
             "simulation/tests",
         ],
     ),
-    ("contract", &["execution/tests/blocks", "abi/tests/face"]),
-    ("usdc", &["execution/tests/blocks", "abi/tests/face"]),
-    ("client", &["client/tests", "client/src", "cli/tests/mp"]),
-    ("plan", &["cli/tests/mp", "cli/src", "cli/src/plan"]),
-    ("capacity", &["capacity/tests", "capacity/src"]),
+    (
+        "contract",
+        "X",
+        &["execution/tests/blocks", "abi/tests/face"],
+    ),
+    ("usdc", "U", &["execution/tests/blocks", "abi/tests/face"]),
+    (
+        "client",
+        "K",
+        &["client/tests", "client/src", "cli/tests/mp"],
+    ),
+    ("plan", "P", &["cli/tests/mp", "cli/src", "cli/src/plan"]),
+    ("capacity", "E", &["capacity/tests", "capacity/src"]),
+    ("peer", "P", &["peer/src/planner"]),
+    ("peer", "O", &["peer/src/overlay", "peer/src/overlay/tests"]),
+    ("peer", "G", &["peer/src/gateway"]),
+    ("peer", "D", &["peer/src/planner", "cli/tests/mp"]),
+    ("worker", "W", &["worker/tests/worker", "worker/src/host"]),
 ];
 
 /// What no test can show: B11 is about a marketplace that breaks its own promises, and nothing makes this one do so.
@@ -55,12 +68,24 @@ fn files(folder: &str, end: &str) -> Vec<(String, String)> {
     files
 }
 
-/// `- **M6** …` in a document.
+/// `- **M6** …` or `1. (P1) …` in a document.
 fn promises_of(name: &str) -> BTreeSet<String> {
     let text = read_to_string(here(&format!("../../docs/spec/{name}.md"))).expect("a spec");
-    let lines = text.lines().filter_map(|line| line.strip_prefix("- **"));
-    let promises = lines.filter_map(|line| Some(line.split_once("**")?.0.to_owned()));
+    let promises = text.lines().filter_map(|line| {
+        let marked = line
+            .strip_prefix("- **")
+            .and_then(|line| line.split_once("**"));
+        let numbered = || line.split_once(". (")?.1.split_once(") ");
+        let (promise, _) = marked.or_else(numbered)?;
+        is_promise(promise).then(|| promise.to_owned())
+    });
     promises.collect()
+}
+
+/// A letter and a number.
+fn is_promise(text: &str) -> bool {
+    let number = text.strip_prefix(|c: char| c.is_ascii_uppercase());
+    number.is_some_and(|number| number.parse::<u16>().is_ok())
 }
 
 /// All promises of this crate.
@@ -130,11 +155,14 @@ fn is_named(text: &str, promise: &str) -> bool {
 #[test]
 fn promises_of_other_crates_have_tests_that_name_them() {
     let mut missing = Vec::new();
-    for (name, folders) in OTHERS {
+    for (name, letter, folders) in OTHERS {
         let folders = folders.iter().map(|folder| format!("../{folder}"));
         let tests: Vec<_> = folders.flat_map(|folder| files(&folder, "rs")).collect();
         let shown = |promise: &str| tests.iter().any(|(_, text)| is_named(text, promise));
-        let promises = promises_of(name).into_iter();
+        let mut promises = promises_of(name);
+        promises.retain(|promise| promise.starts_with(letter));
+        assert!(!promises.is_empty(), "{name} promises nothing");
+        let promises = promises.into_iter();
         let promises = promises.filter(|promise| !UNSHOWN.contains(&promise.as_str()));
         missing.extend(promises.filter(|promise| !shown(promise)));
     }
@@ -142,4 +170,55 @@ fn promises_of_other_crates_have_tests_that_name_them() {
         missing.is_empty(),
         "nothing shows that these hold: {missing:?}"
     );
+}
+
+/// What the table of attacks names: tests of these folders, and scenarios.
+#[test]
+fn what_shows_the_end_of_an_attack_is_there() {
+    let folders = ["tests/it", "../capacity/tests", "../execution/tests/blocks"];
+    let tests: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect();
+    let shown = |name: &str| match name.ends_with(".txt") {
+        true => here("tests/scenarios").join(name).exists(),
+        false => {
+            let test = format!("#[test]\nfn {name}() {{");
+            tests.iter().any(|(_, text)| text.contains(&test))
+        }
+    };
+    let text = read_to_string(here("../../docs/spec/capacity.md")).expect("a spec");
+    let (_, attacks) = text.split_once("## Attacks\n").expect("attacks");
+    let rows = attacks.lines().skip_while(|line| !line.starts_with("|---"));
+    let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+    let names: Vec<_> = rows
+        .map(|row| {
+            row.trim_end_matches(" |")
+                .rsplit_once("| ")
+                .expect("three columns")
+                .1
+        })
+        .collect();
+    assert!(names.len() > 20, "attacks are missing");
+    let names = names.iter().flat_map(|names| names.split(", "));
+    let missing: Vec<_> = names
+        .map(|name| name.trim_matches('`'))
+        .filter(|name| !shown(name))
+        .collect();
+    assert!(missing.is_empty(), "there is no {missing:?}");
+}
+
+#[test]
+fn each_promise_of_other_crates_is_looked_for() {
+    for (name, ..) in OTHERS {
+        let letters: Vec<_> = OTHERS.iter().filter(|(other, ..)| *other == name).collect();
+        let looked = |promise: &&String| {
+            letters
+                .iter()
+                .any(|(_, letter, _)| promise.starts_with(letter))
+        };
+        let promises = promises_of(name);
+        let missing: Vec<_> = promises.iter().filter(|promise| !looked(promise)).collect();
+        assert!(missing.is_empty(), "of {name}: {missing:?}");
+    }
 }

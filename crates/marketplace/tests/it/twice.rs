@@ -42,7 +42,7 @@ fn a_call_made_twice_in_a_block_is_refused_or_changes_nothing_the_second_time() 
     }
     let network = network(1);
     for (origin, call) in network.calls() {
-        twice(&network.rows, || origin.clone(), &call);
+        twice(&network.rows, || origin, &call);
     }
 }
 

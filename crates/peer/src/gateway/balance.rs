@@ -206,6 +206,7 @@ mod tests {
         route.map(|route| route.worker.0)
     }
 
+    /// (G2)
     #[test]
     fn two_different_workers_are_drawn() {
         for count in 2..5 {
@@ -217,6 +218,7 @@ mod tests {
         assert_eq!(draw(1, [5, 9]), [0, 0]);
     }
 
+    /// (G2)
     #[test]
     fn of_two_the_one_with_less_to_do_gets_the_request() {
         let mut balancer = balancer(2);
@@ -228,6 +230,7 @@ mod tests {
         assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(2), "the faster one");
     }
 
+    /// (G2)
     #[test]
     fn who_fails_is_left_out_for_a_while_that_doubles() {
         let mut balancer = balancer(2);
@@ -260,6 +263,7 @@ mod tests {
         assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(1));
     }
 
+    /// (G3)
     #[test]
     fn retries_end_with_their_budget_and_ten_requests_earn_another() {
         let mut balancer = balancer(1);

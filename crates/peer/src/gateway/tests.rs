@@ -181,6 +181,7 @@ fn status(answer: &str) -> &str {
     answer.get(9..12).unwrap_or(answer)
 }
 
+/// (G1)
 #[tokio::test]
 async fn a_path_names_the_deal_and_the_worker_sees_the_rest() {
     let gateway = start(&[Manner::Good], None).await;
@@ -198,6 +199,7 @@ async fn a_path_names_the_deal_and_the_worker_sees_the_rest() {
     }
 }
 
+/// (G1)
 #[tokio::test]
 async fn a_host_names_the_deal_and_the_path_stays() {
     let gateway = start(&[Manner::Good], None).await;
@@ -208,6 +210,7 @@ async fn a_host_names_the_deal_and_the_path_stays() {
     assert_eq!(status(&gateway.send(&lines, "").await), "404");
 }
 
+/// (G5)
 #[tokio::test]
 async fn headers_that_are_not_the_clients_or_the_workers_to_set_are_dropped() {
     let gateway = start(&[Manner::Good], None).await;
@@ -234,6 +237,7 @@ async fn headers_that_are_not_the_clients_or_the_workers_to_set_are_dropped() {
     }
 }
 
+/// (G3)
 #[tokio::test]
 async fn who_is_gone_or_busy_is_passed_over() {
     for bad in [Manner::Gone, Manner::Busy] {
@@ -247,6 +251,7 @@ async fn who_is_gone_or_busy_is_passed_over() {
     }
 }
 
+/// (G2)
 #[tokio::test]
 async fn who_is_gone_is_not_asked_again_for_a_while() {
     let gateway = start(&[Manner::Gone, Manner::Good], None).await;
@@ -257,6 +262,7 @@ async fn who_is_gone_is_not_asked_again_for_a_while() {
     assert!(gateway.dialled() <= 46, "{} dialled", gateway.dialled());
 }
 
+/// (G3)
 #[tokio::test]
 async fn a_request_that_may_have_begun_is_not_sent_again() {
     let gateway = start(&[Manner::Crashing, Manner::Crashing], None).await;
@@ -264,6 +270,7 @@ async fn a_request_that_may_have_begun_is_not_sent_again() {
     assert_eq!(gateway.dialled(), 1);
 }
 
+/// (G4)
 #[tokio::test]
 async fn when_nobody_can_take_it_the_client_is_told_when_to_come_back() {
     let gateway = start(&[Manner::Gone, Manner::Busy], None).await;
@@ -289,6 +296,7 @@ async fn new_routes_take_effect() {
     }
 }
 
+/// (G6)
 #[tokio::test]
 async fn an_answer_streams_and_a_client_that_leaves_ends_it() {
     let (left, mut leaving) = mpsc::unbounded_channel();

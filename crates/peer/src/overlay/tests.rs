@@ -102,6 +102,7 @@ fn bytes(count: u32) -> Vec<u8> {
     (0..count).map(byte).collect()
 }
 
+/// (O1, O3)
 #[tokio::test]
 async fn an_artifact_comes_over_and_can_be_passed_on() {
     let (first, second, third) = tokio::join!(peer(1), peer(2), peer(3));
@@ -118,6 +119,7 @@ async fn an_artifact_comes_over_and_can_be_passed_on() {
     }
 }
 
+/// (O3)
 #[tokio::test]
 async fn only_who_takes_part_in_the_deal_gets_its_artifact() {
     let (first, second) = tokio::join!(peer(1), peer(2));
@@ -136,6 +138,7 @@ async fn only_who_takes_part_in_the_deal_gets_its_artifact() {
     assert!(second.store.list().expect("a list").is_empty());
 }
 
+/// (O4)
 #[tokio::test]
 async fn a_size_that_is_not_the_artifacts_is_noticed() {
     let (first, second) = tokio::join!(peer(1), peer(2));
@@ -154,6 +157,7 @@ async fn a_size_that_is_not_the_artifacts_is_noticed() {
     assert!(second.store.list().expect("a list").is_empty());
 }
 
+/// (O1, O2)
 #[tokio::test]
 async fn a_request_stream_reaches_the_worker_and_back() {
     let (first, second) = tokio::join!(peer(1), peer(2));
@@ -196,6 +200,7 @@ async fn a_request_stream_reaches_the_worker_and_back() {
     ));
 }
 
+/// (O5)
 #[tokio::test]
 async fn who_is_not_there_is_unreachable_in_time() {
     let first = peer(1).await;
@@ -229,6 +234,7 @@ async fn who_is_not_there_is_unreachable_in_time() {
     }
 }
 
+/// (O4)
 #[test]
 fn a_store_forgets_what_was_left_half_done() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -9,6 +9,7 @@ mod text;
 use super::Settings;
 use text::{check, check_with, settings};
 
+/// (P1)
 #[test]
 fn nothing_is_done_before_inventory_and_view_are_known() {
     check(
@@ -20,6 +21,7 @@ fn nothing_is_done_before_inventory_and_view_are_known() {
     );
 }
 
+/// (P3, P5, P7)
 #[test]
 fn a_worker_is_fetched_started_and_reported() {
     check(
@@ -37,6 +39,7 @@ fn a_worker_is_fetched_started_and_reported() {
     );
 }
 
+/// (P1, D1)
 #[test]
 fn a_restarted_peer_adopts_what_runs() {
     check(
@@ -48,6 +51,7 @@ fn a_restarted_peer_adopts_what_runs() {
     );
 }
 
+/// (P2, P8)
 #[test]
 fn what_the_chain_does_not_want_is_stopped_and_its_bytes_discarded() {
     check(
@@ -60,6 +64,7 @@ fn what_the_chain_does_not_want_is_stopped_and_its_bytes_discarded() {
     );
 }
 
+/// (P3, P4)
 #[test]
 fn a_unit_has_one_worker_at_a_time() {
     check(
@@ -74,6 +79,7 @@ fn a_unit_has_one_worker_at_a_time() {
     );
 }
 
+/// (P2)
 #[test]
 fn a_worker_with_another_artifact_is_replaced() {
     check(
@@ -86,6 +92,7 @@ fn a_worker_with_another_artifact_is_replaced() {
     );
 }
 
+/// (P5, P6)
 #[test]
 fn bytes_that_nobody_gives_are_reported_after_all_attempts() {
     check(
@@ -105,6 +112,7 @@ fn bytes_that_nobody_gives_are_reported_after_all_attempts() {
     );
 }
 
+/// (P8)
 #[test]
 fn bytes_of_whose_coming_no_word_was_heard_are_discarded_too() {
     check(
@@ -118,6 +126,7 @@ fn bytes_of_whose_coming_no_word_was_heard_are_discarded_too() {
     );
 }
 
+/// (P5, P6)
 #[test]
 fn what_no_peer_can_run_is_reported_at_once() {
     check(
@@ -130,6 +139,7 @@ fn what_no_peer_can_run_is_reported_at_once() {
     );
 }
 
+/// (P8)
 #[test]
 fn bytes_that_no_worker_needs_are_kept_for_a_while_the_newest_of_them() {
     let settings = Settings {
@@ -155,6 +165,7 @@ fn bytes_that_no_worker_needs_are_kept_for_a_while_the_newest_of_them() {
     );
 }
 
+/// (P8)
 #[test]
 fn of_many_artifacts_that_no_worker_needs_the_oldest_goes() {
     let settings = Settings {
@@ -176,6 +187,7 @@ fn of_many_artifacts_that_no_worker_needs_the_oldest_goes() {
     );
 }
 
+/// (P6)
 #[test]
 fn a_worker_that_ends_is_started_again_and_given_up_at_last() {
     check(
@@ -195,6 +207,7 @@ fn a_worker_that_ends_is_started_again_and_given_up_at_last() {
     );
 }
 
+/// (P6)
 #[test]
 fn a_worker_that_ran_long_has_all_its_attempts_again() {
     check(
@@ -216,6 +229,7 @@ fn a_worker_that_ran_long_has_all_its_attempts_again() {
     );
 }
 
+/// (P7)
 #[test]
 fn a_worker_on_units_that_are_not_here_is_named_as_stopped() {
     check(
@@ -226,6 +240,7 @@ fn a_worker_on_units_that_are_not_here_is_named_as_stopped() {
     );
 }
 
+/// (P9)
 #[test]
 fn in_a_pause_workers_are_kept_and_none_is_started() {
     check(
@@ -240,6 +255,7 @@ fn in_a_pause_workers_are_kept_and_none_is_started() {
     );
 }
 
+/// (P7)
 #[test]
 fn reports_come_at_their_distance_and_again_if_one_failed() {
     check(
@@ -256,6 +272,7 @@ fn reports_come_at_their_distance_and_again_if_one_failed() {
     );
 }
 
+/// (P5)
 #[test]
 fn what_is_not_answered_is_asked_again() {
     check(
@@ -275,6 +292,7 @@ fn what_is_not_answered_is_asked_again() {
     );
 }
 
+/// (P2)
 #[test]
 fn an_older_view_is_no_news() {
     check(
@@ -286,6 +304,7 @@ fn an_older_view_is_no_news() {
     );
 }
 
+/// (P10)
 #[test]
 fn a_worker_changes_to_another_artifact_once_its_bytes_are_here() {
     check(
@@ -304,6 +323,7 @@ fn a_worker_changes_to_another_artifact_once_its_bytes_are_here() {
     );
 }
 
+/// (P10)
 #[test]
 fn a_worker_that_cannot_have_another_artifact_serves_on_and_says_so() {
     check(
@@ -325,6 +345,7 @@ fn a_worker_that_cannot_have_another_artifact_serves_on_and_says_so() {
     );
 }
 
+/// (P10)
 #[test]
 fn a_worker_that_cannot_start_another_artifact_goes_back_to_its_own() {
     check(
@@ -374,6 +395,7 @@ fn a_worker_that_began_with_the_artifact_of_before_says_so_and_changes_later() {
     );
 }
 
+/// (P9)
 #[test]
 fn in_a_pause_no_worker_changes() {
     check(

@@ -115,7 +115,7 @@ mod tests {
     use functions::HELLO;
     use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
-    /// Promise 3 of `docs/spec/worker.md`.
+    /// (W3)
     #[test]
     fn code_is_compiled_once_and_only_our_own_private_file_is_used() {
         let engine = engine::engine(&Limits::default(), 1).expect("an engine");

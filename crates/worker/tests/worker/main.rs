@@ -1,4 +1,4 @@
-//! Workers as processes of their own, from outside. Numbers are the promises of `docs/spec/worker.md`.
+//! Workers as processes of their own, from outside. W1 to W19 are the promises of `docs/spec/worker.md`.
 
 #[path = "../../../../tests/dice.rs"]
 mod dice;

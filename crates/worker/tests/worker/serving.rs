@@ -6,7 +6,7 @@ use hyper::{Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::config::Listen;
 
-/// Promises 13, 14.
+/// (W13, W14)
 #[tokio::test]
 async fn a_function_answers_and_every_request_is_billed() {
     let folder = Folder::new("hello");
@@ -47,7 +47,7 @@ async fn a_worker_can_serve_a_port_of_the_loopback_interface_on_two_units() {
     assert_eq!(pinned, [true, false], "pinning is reported as it is");
 }
 
-/// Promise 2.
+/// (W2)
 #[tokio::test]
 async fn a_function_sees_the_environment_of_its_deal_only() {
     let folder = Folder::new("environment");
@@ -57,7 +57,7 @@ async fn a_function_sees_the_environment_of_its_deal_only() {
     assert_eq!(worker.get("/").await.body, "A=1\nB=zwei\n");
 }
 
-/// Promises 8, 10.
+/// (W8, W10)
 #[tokio::test]
 async fn bodies_stream_and_end_at_their_limit() {
     let folder = Folder::new("echo");
@@ -91,7 +91,7 @@ async fn bodies_stream_and_end_at_their_limit() {
     assert_eq!((metrics.answered, metrics.failed), (1, 1));
 }
 
-/// Promise 8.
+/// (W8)
 #[tokio::test]
 async fn requests_that_are_no_http_are_refused() {
     let folder = Folder::new("malformed");
@@ -122,7 +122,7 @@ async fn requests_that_are_no_http_are_refused() {
     assert_eq!(worker.get("/").await.status, StatusCode::OK);
 }
 
-/// Promises 8, 10.
+/// (W8, W10)
 #[tokio::test]
 async fn a_function_that_never_ends_is_ended_by_either_limit() {
     let folder = Folder::new("spin");
@@ -147,7 +147,7 @@ async fn a_function_that_never_ends_is_ended_by_either_limit() {
     assert!(worker.log().await.contains("processor time"));
 }
 
-/// Promises 10, 11.
+/// (W10, W11)
 #[tokio::test]
 async fn a_function_that_fails_takes_nothing_with_it() {
     for (name, function, why) in [
@@ -181,7 +181,7 @@ async fn a_function_that_fails_takes_nothing_with_it() {
     }
 }
 
-/// Promise 10.
+/// (W10)
 #[tokio::test]
 async fn an_answer_that_is_cut_off_does_not_look_whole() {
     for (name, function) in [("slow", hostile::SLOW_BODY), ("flood", hostile::FLOOD)] {
@@ -198,7 +198,7 @@ async fn an_answer_that_is_cut_off_does_not_look_whole() {
     }
 }
 
-/// Promises 9, 12.
+/// (W9, W12)
 #[tokio::test]
 async fn a_request_too_many_is_shed_and_a_client_that_leaves_frees_its_place() {
     let folder = Folder::new("shed");
@@ -258,7 +258,7 @@ async fn connections_are_shared_out_among_the_units() {
     );
 }
 
-/// Promise 12.
+/// (W12)
 #[tokio::test]
 async fn a_client_that_leaves_before_the_answer_ends_its_function() {
     let folder = Folder::new("leaves");
@@ -276,7 +276,7 @@ async fn a_client_that_leaves_before_the_answer_ends_its_function() {
     assert_eq!((metrics.requests, metrics.abandoned), (1, 1));
 }
 
-/// Promise 13.
+/// (W13)
 #[tokio::test]
 async fn the_answer_to_head_has_no_body_and_counts_as_answered() {
     let folder = Folder::new("head");
@@ -289,7 +289,7 @@ async fn the_answer_to_head_has_no_body_and_counts_as_answered() {
     assert_eq!((metrics.failed, metrics.abandoned), (0, 0));
 }
 
-/// Promise 6.
+/// (W6)
 #[tokio::test]
 async fn a_function_finds_nothing_of_earlier_requests() {
     let folder = Folder::new("residue");
@@ -301,7 +301,7 @@ async fn a_function_finds_nothing_of_earlier_requests() {
     }
 }
 
-/// Promise 7.
+/// (W7)
 #[tokio::test]
 async fn a_function_reaches_nobody() {
     let folder = Folder::new("outbound");
@@ -311,7 +311,7 @@ async fn a_function_reaches_nobody() {
     assert_eq!(worker.get("/").await.body, "denied\n");
 }
 
-/// Promise 19.
+/// (W19)
 #[tokio::test]
 async fn what_a_function_logs_is_bounded_and_harmless() {
     let folder = Folder::new("chatter");

@@ -20,7 +20,7 @@ async fn refusal(folder: &Folder, config: &Config) -> (Reason, String) {
     }
 }
 
-/// Promises 1, 2, 4, 5.
+/// (W1, W2, W4, W5)
 #[tokio::test]
 async fn an_artifact_that_may_not_run_is_refused_with_a_reason() {
     let folder = Folder::new("refused");
@@ -53,7 +53,7 @@ async fn an_artifact_that_may_not_run_is_refused_with_a_reason() {
     );
 }
 
-/// Promises 15, 16.
+/// (W15, W16)
 #[tokio::test]
 async fn a_supervisor_that_comes_back_adopts_the_worker_it_expects() {
     let folder = Folder::new("adopted");
@@ -84,7 +84,7 @@ async fn a_supervisor_that_comes_back_adopts_the_worker_it_expects() {
     );
 }
 
-/// Promise 15.
+/// (W15)
 #[tokio::test]
 async fn a_worker_can_begin_where_another_was_killed() {
     let folder = Folder::new("again");
@@ -95,7 +95,7 @@ async fn a_worker_can_begin_where_another_was_killed() {
     assert_eq!(worker.get("/").await.status, StatusCode::OK);
 }
 
-/// Promise 18.
+/// (W18)
 #[tokio::test]
 async fn a_worker_without_a_supervisor_ends_by_itself() {
     let folder = Folder::new("orphan");
@@ -106,7 +106,7 @@ async fn a_worker_without_a_supervisor_ends_by_itself() {
     assert!(!folder.0.join("http.sock").exists() && !config.control.exists());
 }
 
-/// Promise 18.
+/// (W18)
 #[tokio::test]
 async fn a_worker_that_drains_or_is_terminated_ends_its_requests_first() {
     for by_signal in [false, true] {
@@ -146,7 +146,7 @@ async fn a_worker_that_drains_or_is_terminated_ends_its_requests_first() {
     }
 }
 
-/// Promise 18.
+/// (W18)
 #[tokio::test]
 async fn a_worker_that_is_stopped_waits_for_nobody() {
     let folder = Folder::new("stop");
@@ -162,7 +162,7 @@ async fn a_worker_that_is_stopped_waits_for_nobody() {
     assert!(worker.ended().await);
 }
 
-/// Promise 17.
+/// (W17)
 #[tokio::test]
 async fn the_control_socket_answers_who_speaks_its_protocol() {
     let folder = Folder::new("protocol");

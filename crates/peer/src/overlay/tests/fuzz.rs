@@ -3,6 +3,7 @@
 use super::*;
 use crate::dice::Fuzz;
 
+/// (O4)
 #[test]
 fn whatever_a_source_sends_nothing_wrong_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -29,6 +30,7 @@ fn whatever_a_source_sends_nothing_wrong_is_kept() {
         .expect("the right ones");
 }
 
+/// (O2, O3)
 #[tokio::test]
 async fn whatever_a_stranger_sends_others_are_served() {
     let (first, second) = tokio::join!(peer(1), peer(2));
