@@ -159,10 +159,12 @@ fn full() -> Figures {
     let seed = statement(0).unit.seed();
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let control = Control::new();
+    let before = huge();
     let ours = Dataset::build(&cache, &seed, mode, threads, &control).expect("memory");
-    let rss = resident();
+    let (rss, ours_huge) = (resident(), huge() - before);
     // Over the same cache: what is unmodified differs in its programs only.
     let plain = Dataset::plain(&cache, threads, &control).expect("memory");
+    let plain_huge = huge() - before - ours_huge;
     let [plain, ours] = [plain, ours].map(Arc::new);
     let mut vms =
         [&plain, &ours].map(|dataset| FullVm::new(Arc::clone(dataset), mode).expect("memory"));
@@ -194,6 +196,9 @@ fn full() -> Figures {
         ("class_full", rate / needed),
         ("class_light", light_rate / needed),
         ("rss_mib", rss),
+        // What lies in small pages is slow to reach: without as many huge ones the two do not compare.
+        ("full_huge_mib", ours_huge),
+        ("plain_huge_mib", plain_huge),
     ]
 }
 
@@ -246,8 +251,17 @@ fn processor_time() -> Duration {
 
 /// MiB of this process in memory.
 fn resident() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux says so");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    mib("/proc/self/status", "VmRSS:")
+}
+
+/// MiB of this process in huge pages.
+fn huge() -> f64 {
+    mib("/proc/self/smaps_rollup", "AnonHugePages:")
+}
+
+fn mib(file: &str, name: &str) -> f64 {
+    let text = fs::read_to_string(file).expect("Linux says so");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
     kib.and_then(|kib| kib.parse::<f64>().ok())
         .expect("a number")
