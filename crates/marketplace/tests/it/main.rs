@@ -8,6 +8,7 @@ mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod explain;
+mod fleet;
 mod fuzz;
 mod names;
 mod promises;
