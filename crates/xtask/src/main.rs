@@ -22,6 +22,10 @@ usage: cargo xtask <command>
                    make so many random calls with every invariant checked, 1,000,000 if it is not said
   simulate faults [--windows WINDOWS]
                    let peers prove for so many windows while everybody dies now and then, 1,000 if it is not said
+  simulate fleet [--units UNITS] [--windows WINDOWS] [--threads THREADS] ...
+                   let so many units prove for a day, 1,000,000 if it is not said, and find who lies; one line of JSON.
+                   Also --spread (seconds in which peers answer), --budget, --seconds (between blocks), --audit-ms, and
+                   --skips, --fakes, --forges, --late, --silent, --absent: such peers among a thousand
   bench [NAME]     measure finality, transfers, offers, clearing, settle, serving or capacity, or all; takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
@@ -47,6 +51,9 @@ fn main() -> ExitCode {
         ["simulate", "faults"] => suite::faults("1000").map(|tally| tally.report()),
         ["simulate", "faults", "--windows", windows] => {
             suite::faults(windows).map(|tally| tally.report())
+        }
+        ["simulate", "fleet", options @ ..] if suite::is_fleet(options) => {
+            suite::fleet(options).map(|tally| tally.report())
         }
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["sanitize"] => sanitize::run().map(|tally| tally.report()),

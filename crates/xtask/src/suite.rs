@@ -10,6 +10,20 @@ use std::{
 
 const TESTS: [&str; 3] = ["test", "--workspace", "--no-fail-fast"];
 
+/// The tests of the marketplace, in a fast build with all checks.
+const MARKETPLACE: [&str; 4] = [
+    "test",
+    "--profile=slow",
+    "--package=marketplace",
+    "--test=it",
+];
+
+/// What can be said of a simulated fleet.
+const FLEET: [&str; 13] = [
+    "units", "windows", "threads", "spread", "budget", "seconds", "audit-ms", "skips", "fakes",
+    "forges", "late", "silent", "absent",
+];
+
 /// Runs every test of the workspace.
 pub(crate) fn run() -> Result<Tally> {
     count(cargo(&TESTS))
@@ -37,14 +51,32 @@ pub(crate) fn market(steps: &str) -> Result<Tally> {
     let steps: u64 = steps
         .parse()
         .with_context(|| format!("{steps} is no number of steps"))?;
-    let build = [
-        "test",
-        "--profile=slow",
-        "--package=marketplace",
-        "--test=it",
-    ];
     let tests = "random::fuzz::random_calls_keep_every_promise";
-    run_long(cargo(&build), tests, "MP_STEPS", steps)
+    run_long(cargo(&MARKETPLACE), tests, "MP_STEPS", steps)
+}
+
+/// Whether these are options of a simulated fleet, each with a number.
+pub(crate) fn is_fleet(options: &[&str]) -> bool {
+    let known = |name: &str| FLEET.iter().any(|option| name == format!("--{option}"));
+    options.chunks(2).all(|pair| match pair {
+        [name, value] => known(name) && value.parse::<u64>().is_ok(),
+        _ => false,
+    })
+}
+
+/// A day of a fleet, in a fast build with all checks; the test finds its settings in the environment.
+pub(crate) fn fleet(options: &[&str]) -> Result<Tally> {
+    let mut command = cargo(&MARKETPLACE);
+    command.env("MP_FLEET_UNITS", "1000000");
+    for pair in options.chunks(2) {
+        let name = pair[0].trim_start_matches("--").replace('-', "_");
+        command.env(format!("MP_FLEET_{}", name.to_uppercase()), pair[1]);
+    }
+    let test = "fleet::a_fleet_is_sound";
+    command.args(["--", "--exact", test, "--nocapture"]);
+    let tally = count(command)?;
+    ensure!(tally.passed + tally.failed > 0, "no test is called {test}");
+    Ok(tally)
 }
 
 /// Peers that prove while everybody dies now and then, over so many windows, in the same way.

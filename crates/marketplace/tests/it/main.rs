@@ -10,6 +10,7 @@ mod costs;
 mod dice;
 mod explain;
 mod failures;
+mod fleet;
 mod fuzz;
 mod names;
 mod promises;

@@ -28,6 +28,10 @@ pub(crate) struct World {
     pub(crate) seldom: bool,
     /// Off where the clock's budget is so small that events come late.
     pub(crate) audited: bool,
+    /// After how many steps everything is checked; None: after each while there are few rows, else after some.
+    pub(crate) every: Option<u64>,
+    /// What the last call, or half of a block, did with rows.
+    pub(crate) work: Work,
     auditor: Auditor,
     steps: u64,
     /// Rows that this block wrote, as they were before it; None: not there.
@@ -52,6 +56,8 @@ impl World {
             verdicts: Vec::new(),
             seldom: false,
             audited: params.due_budget == Params::default().due_budget,
+            every: None,
+            work: Work::default(),
             params,
             steps: 0,
         };
@@ -189,7 +195,10 @@ impl World {
     /// Whether this step is one of those after which everything is checked.
     fn is_checked(&self) -> bool {
         let small = self.store.rows.len() < SMALL && !self.seldom;
-        small || self.steps.is_multiple_of(SELDOM)
+        match self.every {
+            Some(every) => self.steps.is_multiple_of(every),
+            None => small || self.steps.is_multiple_of(SELDOM),
+        }
     }
 
     /// All invariants and the auditor, however many rows there are.
@@ -225,9 +234,11 @@ impl World {
         let mut journal = Journal {
             store: &mut self.store,
             before: Before::new(),
+            work: Work::default(),
         };
         let (result, events) = within(&mut journal, origin, act);
         let before = journal.before;
+        self.work = journal.work;
         for (key, row) in &before {
             if !self.before.contains_key(key) {
                 self.before.insert(key.clone(), row.clone());
@@ -269,10 +280,24 @@ impl World {
     }
 }
 
-/// Rows that note what they were.
+/// What was done with rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Work {
+    /// Rows looked for, and written or removed.
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    /// Bytes of those that were found; of those that were written, their keys included.
+    pub(crate) read_bytes: u64,
+    pub(crate) written_bytes: u64,
+    /// Computing that touched no row.
+    pub(crate) steps: u64,
+}
+
+/// Rows that note what they were, and what is done with them.
 struct Journal<'s> {
     store: &'s mut MemoryStore,
     before: Before,
+    work: Work,
 }
 
 impl Journal<'_> {
@@ -286,24 +311,34 @@ impl Journal<'_> {
 
 impl Store for Journal<'_> {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, OutOfWork> {
-        self.store.get(key)
+        let row = self.store.get(key)?;
+        self.work.reads += 1;
+        self.work.read_bytes += row.as_ref().map_or(0, Vec::len) as u64;
+        Ok(row)
     }
 
     fn put(&mut self, key: &[u8], row: Vec<u8>) -> Result<(), OutOfWork> {
         self.note(key);
+        self.work.writes += 1;
+        self.work.written_bytes += (key.len() + row.len()) as u64;
         self.store.put(key, row)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), OutOfWork> {
         self.note(key);
+        self.work.writes += 1;
         self.store.delete(key)
     }
 
     fn next(&mut self, from: &[u8], to: &[u8]) -> Result<Option<Row>, OutOfWork> {
-        self.store.next(from, to)
+        let found = self.store.next(from, to)?;
+        self.work.reads += 1;
+        self.work.read_bytes += found.as_ref().map_or(0, |(_, row)| row.len()) as u64;
+        Ok(found)
     }
 
     fn step(&mut self, steps: u64) -> Result<(), OutOfWork> {
+        self.work.steps += steps;
         self.store.step(steps)
     }
 }
