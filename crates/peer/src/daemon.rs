@@ -163,15 +163,6 @@ fn file(path: &Path, source: io::Error) -> Error {
     Error::File { path, source }
 }
 
-/// Writes a file whole or not at all, such that it is there after a power failure.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut opened = std::fs::File::create(&new)?;
-    opened.write_all(bytes)?;
-    opened.sync_all()?;
-    std::fs::rename(new, path)
-}
-
 /// Runs a peer until SIGTERM or SIGINT. Workers go on without it, unless the configuration says
 /// otherwise. Prints one line of JSON when it serves.
 ///

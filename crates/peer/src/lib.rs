@@ -6,6 +6,7 @@ pub mod daemon;
 #[cfg(test)]
 #[path = "../../../tests/dice.rs"]
 mod dice;
+mod file;
 #[cfg(feature = "daemon")]
 pub mod gateway;
 pub mod observer;

@@ -1,6 +1,7 @@
 //! The cores of this peer's units: listed in its configuration, or given to them once and remembered.
 
-use super::{Config, Error, executor::make_folder, file, replace};
+use super::{Config, Error, executor::make_folder, file};
+use crate::file::replace;
 use crate::units::{Core, Wanted, allot, topology};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, io, path::Path};

@@ -4,12 +4,13 @@
 //! it learns that the first attempt was taken: so all that it ever sent is kept, and an audit says by its root which
 //! one stands.
 
+use crate::file::replace;
 use capacity::work::{self, Shelf};
 use capacity::{Answer, Digest, PeerTree, draw};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 
 /// Windows whose commits are remembered, for audits of them.
 const REMEMBERED: usize = 32;
@@ -125,7 +126,10 @@ impl Desk {
     fn sent(&self) -> Result<Sent, Error> {
         let path = self.path();
         match fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_default()),
+            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
+                tracing::warn!(%error, path = %path.display(), "what was committed to is forgotten");
+                Sent::new()
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sent::new()),
             Err(source) => Err(Error::File { path, source }),
         }
@@ -145,13 +149,4 @@ impl Desk {
         let text = serde_json::to_vec(&all).unwrap_or_default();
         replace(&path, &text).map_err(|source| Error::File { path, source })
     }
-}
-
-/// Writes a file as a whole: after a crash, or a power failure, there is the old one or the new one.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }
