@@ -31,6 +31,25 @@ pub(super) struct Count {
     learned: Option<u64>,
 }
 
+impl Owing {
+    /// Counts a window once: these units are committed, the others missed it. What an earlier process sent, it counted.
+    fn settle(&mut self, window: u64, committed: &[u16], chains: &Chains) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        for unit in committed {
+            self.units.remove(unit);
+            if self.sent.contains(unit) {
+                chains.tally(*unit, |figures| figures.windows_committed += 1);
+            }
+        }
+        for unit in std::mem::take(&mut self.units) {
+            tracing::warn!(unit, window, "a window was missed");
+            chains.tally(unit, |figures| figures.windows_missed += 1);
+        }
+    }
+}
+
 impl Count {
     /// Notes what the chain says of a window.
     pub(super) fn see(&mut self, proving: &Proving, chains: &Chains) {
@@ -41,15 +60,11 @@ impl Count {
         }
         let owing = self.windows.entry(window.window).or_default();
         owing.commit_by = window.commit_by.wall_ms;
-        if owing.over {
-            return;
+        if !owing.over {
+            owing.units = proving.units.iter().copied().collect();
         }
-        owing.units = proving.units.iter().copied().collect();
-        if let Some(committed) = proving.committed.as_ref().filter(|_| owing.sent.is_empty()) {
-            for unit in &committed.seats {
-                owing.units.remove(unit);
-            }
-            missed(chains, window.window, owing);
+        if let Some(committed) = &proving.committed {
+            owing.settle(window.window, &committed.seats, chains);
         }
         while self.windows.len() > REMEMBERED {
             self.windows.pop_first();
@@ -61,23 +76,18 @@ impl Count {
         self.windows.entry(window).or_default().sent = units.to_vec();
     }
 
-    /// Counts a commit that the chain has.
+    /// Counts a commit that the chain took.
     pub(super) fn committed(&mut self, window: u64, chains: &Chains) {
-        let Some(owing) = self.windows.get_mut(&window) else {
-            return;
-        };
-        for unit in std::mem::take(&mut owing.sent) {
-            owing.units.remove(&unit);
-            chains.tally(unit, |figures| figures.windows_committed += 1);
+        if let Some(owing) = self.windows.get_mut(&window) {
+            owing.settle(window, &owing.sent.clone(), chains);
         }
-        missed(chains, window, owing);
     }
 
     /// Counts what was missed in windows that it is too late for.
     pub(super) fn close(&mut self, now_ms: u64, chains: &Chains) {
         for (window, owing) in &mut self.windows {
-            if !owing.over && owing.commit_by < now_ms {
-                missed(chains, *window, owing);
+            if owing.commit_by < now_ms {
+                owing.settle(*window, &[], chains);
             }
         }
     }
@@ -96,13 +106,5 @@ impl Count {
         }
         self.learned = Some(window);
         Ok(())
-    }
-}
-
-fn missed(chains: &Chains, window: u64, owing: &mut Owing) {
-    owing.over = true;
-    for unit in std::mem::take(&mut owing.units) {
-        tracing::warn!(unit, window, "a window was missed");
-        chains.tally(unit, |figures| figures.windows_missed += 1);
     }
 }
