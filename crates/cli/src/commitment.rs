@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use client::marketplace::units::CommitmentId;
 use client::marketplace::{Call, commitment};
 use client::sol::ICommitment::{CollateralPaid, CommitmentClosed, RevenuePaid, RewardPaid};
-use client::view::commitment::{Commitment, Delegation, Status};
+use client::view::commitment::{Commitment, Status};
 use client::view::{decimal, time::Time};
 use client::{AccountKey, Client};
 use serde::Serialize;
@@ -51,12 +51,6 @@ pub(crate) fn terms(commitment: &Commitment) -> String {
 pub(crate) fn open(commitment: &Commitment) -> u128 {
     let collateral = &commitment.collateral;
     collateral.needed.saturating_sub(collateral.staked)
-}
-
-/// Whether a claim would pay anybody.
-pub(crate) fn owes(commitment: &Commitment) -> bool {
-    let due = |each: &Delegation| each.due_revenue > 0 || each.due_collateral > 0;
-    commitment.rewards.claimable > 0 || commitment.delegators.iter().any(due)
 }
 
 /// What a claim paid.

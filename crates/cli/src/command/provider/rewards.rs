@@ -3,12 +3,12 @@
 use super::owned;
 use crate::amount::{flt, usdc};
 use crate::chain::{Chain, all};
-use crate::commitment::{Claimed, claim, line, owes};
+use crate::commitment::{Claimed, claim, line};
 use crate::printer::Printer;
 use alloy_primitives::Address;
 use client::Client;
 use client::marketplace::units::{CommitmentId, ProviderId};
-use client::view::commitment::Commitment;
+use client::view::commitment::{Commitment, Delegation};
 use client::view::time::Time;
 
 pub(super) async fn run(chain: &Chain, printer: &Printer, claims: bool) -> anyhow::Result<()> {
@@ -45,6 +45,12 @@ async fn commitments(client: &Client, owner: Address) -> anyhow::Result<Vec<Comm
         found.extend(all(page, |commitment| commitment.id).await?);
     }
     Ok(found)
+}
+
+/// Whether a claim would pay anybody.
+fn owes(commitment: &Commitment) -> bool {
+    let due = |each: &Delegation| each.due_revenue > 0 || each.due_collateral > 0;
+    commitment.rewards.claimable > 0 || commitment.delegators.iter().any(due)
 }
 
 fn nonempty(text: String) -> String {

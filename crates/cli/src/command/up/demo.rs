@@ -5,7 +5,7 @@ use super::world::{FAUCET, World};
 use crate::amount::{counted, flt, usdc};
 use crate::command::deploy;
 use crate::command::provider;
-use crate::commitment::{Claimed, claim, owes};
+use crate::commitment::{Claimed, claim};
 use crate::http::{self, Answer, Message};
 use crate::printer::Printer;
 use anyhow::Context as _;
@@ -317,9 +317,9 @@ impl Demo<'_> {
     async fn prove_again(&self, workers: &[Worker]) -> anyhow::Result<()> {
         let window = self.client.window(None).await?;
         let window = window.context("there are no windows")?.window;
-        let began = Instant::now();
+        let (began, from) = (Instant::now(), self.client.height().await?);
         for worker in workers {
-            while !self.proves(worker).await? || !self.committed_after(window, worker).await? {
+            while !self.proves(worker).await? || !self.commits(from, window, worker).await? {
                 anyhow::ensure!(
                     began.elapsed() < PATIENCE,
                     "a unit that served does not prove itself again"
@@ -337,9 +337,9 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Whether the worker's peer committed to a window after this one.
-    async fn committed_after(&self, window: u64, worker: &Worker) -> anyhow::Result<bool> {
-        let commits = self.client.events::<WindowCommitted>(0).await?;
+    /// Whether the worker's peer committed, from that height on, to a window after this one.
+    async fn commits(&self, from: u64, window: u64, worker: &Worker) -> anyhow::Result<bool> {
+        let commits = self.client.events::<WindowCommitted>(from).await?;
         let mut commits = commits.into_iter();
         Ok(commits.any(|commit| commit.peer == worker.peer && commit.window > window))
     }
@@ -400,7 +400,7 @@ impl Demo<'_> {
         let delegator = self.world.delegator()?;
         let commitments = self.vested().await?;
         let mut claimed = Vec::new();
-        for commitment in commitments.iter().filter(|each| owes(each)) {
+        for commitment in commitments {
             let id = CommitmentId(commitment.id);
             claimed.push(claim(&self.client, &delegator, id).await?);
         }

@@ -177,15 +177,17 @@ impl World {
 
     async fn fill_fund(&self) -> anyhow::Result<()> {
         let oracle = self.oracle()?;
-        let price = pool::Call::SetPrice {
-            flt_price_micro: FLT_PRICE,
-            reward_usd_micro: REWARD,
-        };
-        self.client.send(&oracle, &Call::Pool(price)).await?;
-        let has = self.client.pool().await?.fund;
-        if has < FUND.0 {
-            let fund = Call::Pool(pool::Call::Fund);
-            self.client.pay(&oracle, &fund, Flt(FUND.0 - has)).await?;
+        let pool = self.client.pool().await?;
+        if pool.price.is_none_or(|price| price.stale) {
+            let price = pool::Call::SetPrice {
+                flt_price_micro: FLT_PRICE,
+                reward_usd_micro: REWARD,
+            };
+            self.client.send(&oracle, &Call::Pool(price)).await?;
+        }
+        if pool.fund < FUND.0 {
+            let (fund, missing) = (Call::Pool(pool::Call::Fund), FUND.0 - pool.fund);
+            self.client.pay(&oracle, &fund, Flt(missing)).await?;
         }
         Ok(())
     }
@@ -198,8 +200,9 @@ impl World {
             Whereabouts::Serving { .. } => true,
             Whereabouts::Idle | Whereabouts::Exited => false,
         };
+        let peers = self.peer_ids()?;
         loop {
-            let units = self.units().await?;
+            let units = self.units(&peers).await?;
             let ready = units.iter().filter(is_ready).count();
             if ready == units.len() {
                 let text = format!(
@@ -221,12 +224,18 @@ impl World {
         }
     }
 
-    async fn units(&self) -> anyhow::Result<Vec<Unit>> {
-        let mut units = Vec::new();
-        for number in 1..=PEERS {
+    fn peer_ids(&self) -> anyhow::Result<Vec<PeerId>> {
+        let id = |number| {
             let key = PeerKey::load(&self.path(&format!("keys/peer-{number}.json")))?;
-            let peer: PeerId = key.id();
-            units.extend(self.client.units(peer).await?);
+            Ok(key.id())
+        };
+        (1..=PEERS).map(id).collect()
+    }
+
+    async fn units(&self, peers: &[PeerId]) -> anyhow::Result<Vec<Unit>> {
+        let mut units = Vec::new();
+        for peer in peers {
+            units.extend(self.client.units(*peer).await?);
         }
         Ok(units)
     }
