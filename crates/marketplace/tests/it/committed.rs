@@ -3,7 +3,7 @@
 
 use crate::names::{address, peer_id};
 use crate::typical::{register_datacenter, register_provider};
-use crate::world::{World, registration};
+use crate::world::{SELDOM, World, registration};
 use marketplace::audit::{self, Verdict};
 use marketplace::commitment::{self, New};
 use marketplace::store::MemoryStore;
@@ -72,7 +72,7 @@ impl Making {
             world: World::new(params, &[]),
             provers: Vec::new(),
         };
-        making.world.seldom = true;
+        making.world.every = Some(SELDOM);
         making.call("owner", &register_provider());
         making.call("owner", &register_datacenter());
         making.call("oracle", &price());

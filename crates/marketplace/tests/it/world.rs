@@ -13,7 +13,7 @@ use std::ops::Bound;
 
 /// Full invariants run after each step below this many rows, and every [`SELDOM`] steps above.
 const SMALL: usize = 2_000;
-const SELDOM: u64 = 100;
+pub(crate) const SELDOM: u64 = 100;
 
 pub(crate) struct World {
     pub(crate) store: MemoryStore,
@@ -24,8 +24,6 @@ pub(crate) struct World {
     pub(crate) events: Vec<(u64, Event)>,
     /// What the next block lists.
     pub(crate) verdicts: Vec<(AuditId, Verdict)>,
-    /// Everything is checked now and then only, however few rows there are.
-    pub(crate) seldom: bool,
     /// Off where the clock's budget is so small that events come late.
     pub(crate) audited: bool,
     /// After how many steps everything is checked; None: after each while there are few rows, else after some.
@@ -54,7 +52,6 @@ impl World {
             now: 0,
             events: Vec::new(),
             verdicts: Vec::new(),
-            seldom: false,
             audited: params.due_budget == Params::default().due_budget,
             every: None,
             work: Work::default(),
@@ -194,10 +191,9 @@ impl World {
 
     /// Whether this step is one of those after which everything is checked.
     fn is_checked(&self) -> bool {
-        let small = self.store.rows.len() < SMALL && !self.seldom;
         match self.every {
             Some(every) => self.steps.is_multiple_of(every),
-            None => small || self.steps.is_multiple_of(SELDOM),
+            None => self.store.rows.len() < SMALL || self.steps.is_multiple_of(SELDOM),
         }
     }
 

@@ -81,8 +81,8 @@ struct Stage {
     commitments: BTreeMap<String, CommitmentId>,
     provers: Vec<capacity::Prover>,
     answers: capacity::Answers,
-    /// Whether everything is checked now and then only.
-    seldom: bool,
+    /// After how many steps everything is checked; None: as usual.
+    every: Option<u64>,
     /// Workers by deal, in the order of their assignment.
     workers: BTreeMap<DealId, Vec<WorkerId>>,
     heard: usize,
@@ -99,10 +99,10 @@ impl Stage {
     }
 
     fn world(&mut self) -> &mut World {
-        let (params, money, seldom) = (&self.params, &self.money, self.seldom);
+        let (params, money, every) = (&self.params, &self.money, self.every);
         self.world.get_or_insert_with(|| {
             let mut world = World::new(params.clone(), money);
-            world.seldom = seldom;
+            world.every = every;
             world
         })
     }

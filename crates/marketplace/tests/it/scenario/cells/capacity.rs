@@ -33,6 +33,7 @@ mod units;
 mod workers;
 
 use crate::scenario::Stage;
+use crate::world::SELDOM;
 use marketplace::commitment;
 use marketplace::{Cx, Event, Origin, worker};
 
@@ -72,7 +73,7 @@ answers good
 /// There are so many blocks that checking everything after each would take minutes; scenarios and random calls do.
 fn seldom_checked() -> Stage {
     Stage {
-        seldom: true,
+        every: Some(SELDOM),
         ..Stage::plain()
     }
 }
