@@ -32,25 +32,19 @@ pub(crate) fn run() -> Result<Tally> {
 /// Runs the tests in modules called `fuzz`, each for as long as that, from a seed that nobody chose. `MP_SEED` repeats
 /// a run.
 pub(crate) fn fuzz(seconds: &str) -> Result<Tally> {
-    let seconds: u64 = seconds
-        .parse()
-        .with_context(|| format!("{seconds} is no number of seconds"))?;
+    let seconds = number(seconds, "seconds")?;
     long("fuzz::", "MP_FUZZ_SECONDS", seconds)
 }
 
 /// Runs the tests in modules called `kills`, each with so many kills, in the same way.
 pub(crate) fn kills(times: &str) -> Result<Tally> {
-    let times: u64 = times
-        .parse()
-        .with_context(|| format!("{times} is no number of kills"))?;
+    let times = number(times, "kills")?;
     long("kills::", "MP_KILLS", times)
 }
 
 /// The random calls of the marketplace, so many of them, in a fast build with all checks, in the same way.
 pub(crate) fn market(steps: &str) -> Result<Tally> {
-    let steps: u64 = steps
-        .parse()
-        .with_context(|| format!("{steps} is no number of steps"))?;
+    let steps = number(steps, "steps")?;
     let tests = "random::fuzz::random_calls_keep_every_promise";
     run_long(cargo(&MARKETPLACE), tests, "MP_STEPS", steps)
 }
@@ -72,18 +66,12 @@ pub(crate) fn fleet(options: &[&str]) -> Result<Tally> {
         let name = pair[0].trim_start_matches("--").replace('-', "_");
         command.env(format!("MP_FLEET_{}", name.to_uppercase()), pair[1]);
     }
-    let test = "fleet::a_fleet_is_sound";
-    command.args(["--", "--exact", test, "--nocapture"]);
-    let tally = count(command)?;
-    ensure!(tally.passed + tally.failed > 0, "no test is called {test}");
-    Ok(tally)
+    run_named(command, "fleet::a_fleet_is_sound")
 }
 
 /// Peers that prove while everybody dies now and then, over so many windows, in the same way.
 pub(crate) fn faults(windows: &str) -> Result<Tally> {
-    let windows: u64 = windows
-        .parse()
-        .with_context(|| format!("{windows} is no number of windows"))?;
+    let windows = number(windows, "windows")?;
     let build = [
         "test",
         "--profile=slow",
@@ -113,13 +101,23 @@ fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {
     run_long(cargo(&TESTS), tests, variable, value)
 }
 
+fn number(text: &str, of: &str) -> Result<u64> {
+    let number = text.parse();
+    number.with_context(|| format!("{text} is no number of {of}"))
+}
+
 fn run_long(mut command: Command, tests: &str, variable: &str, value: u64) -> Result<Tally> {
-    command.args(["--", tests, "--nocapture"]);
     command.env(variable, value.to_string());
     if std::env::var_os("MP_SEED").is_none() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         command.env("MP_SEED", now.as_secs().to_string());
     }
+    run_named(command, tests)
+}
+
+/// Runs the tests of that name, of which there must be some.
+fn run_named(mut command: Command, tests: &str) -> Result<Tally> {
+    command.args(["--", tests, "--nocapture"]);
     let tally = count(command)?;
     ensure!(tally.passed + tally.failed > 0, "no test is called {tests}");
     Ok(tally)
