@@ -145,11 +145,12 @@ impl World {
     pub(super) async fn commit(&self, printer: &Printer) -> anyhow::Result<()> {
         self.fill_fund().await?;
         let delegator = self.delegator()?;
-        let (mut ids, mut units, mut collateral) = (Vec::new(), 0, 0);
+        let (mut ids, mut units, mut collateral, mut is_new) = (Vec::new(), 0, 0, false);
         for number in 1..=PROVIDERS.len() {
             let supply = Supply::load(&self.path(&format!("provider-{number}.toml")))?;
             let provider = self.provider(number)?;
             let made = commit::commit_all(&self.client, &provider, &supply, &terms()).await?;
+            is_new |= made.iter().any(|each| each.made);
             for each in made.iter().map(|made| &made.commitment) {
                 if each.status == commitment::Status::WaitCollateral {
                     let id = CommitmentId(each.id);
@@ -166,8 +167,13 @@ impl World {
             "collateral": collateral.to_string(),
             "delegator": delegator.address(),
         });
+        let next = if is_new {
+            "; now each proves itself for the first time"
+        } else {
+            ""
+        };
         let text = format!(
-            "{}, {} of collateral from a delegator; now each proves itself for the first time",
+            "{}, {} of collateral from a delegator{next}",
             counted(units, "CU"),
             flt(collateral)
         );
