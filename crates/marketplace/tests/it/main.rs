@@ -7,6 +7,7 @@ mod calls;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+mod economics;
 mod explain;
 mod fleet;
 mod fuzz;
