@@ -54,7 +54,7 @@ pub struct Proof {
     pub faulted_in: Option<u64>,
     /// What it lost of its collateral.
     pub slashed: Flt,
-    /// Whether a fraud expelled it.
+    /// Whether it is expelled: by a fraud, or since audits took all of its collateral.
     pub expelled: bool,
 }
 
@@ -416,7 +416,7 @@ impl CommitmentNow {
         }
     }
 
-    /// Whether a fraud expelled a unit.
+    /// Whether a unit is expelled.
     pub(crate) fn expelled(&self, index: u16) -> bool {
         let proof = self.proofs.units.get(usize::from(index));
         proof.is_some_and(|proof| proof.expelled)
@@ -491,6 +491,13 @@ impl CommitmentNow {
         proof.slashed = Flt(proof.slashed.0.saturating_add(lost.0));
         self.slashed.push((offence, lost));
         Ok(())
+    }
+
+    /// Whether a unit has lost all of its collateral.
+    pub(crate) fn is_spent(&self, index: u16) -> bool {
+        let all = self.commitment.per_unit;
+        let proof = self.proofs.units.get(usize::from(index));
+        all != Flt::ZERO && proof.is_some_and(|proof| proof.slashed >= all)
     }
 
     /// A unit loses the rewards that are held back.

@@ -56,7 +56,7 @@ pub(super) struct Capacity {
     entering: Option<(PeerId, u64, Vec<u16>)>,
     entered: BTreeMap<(u64, PeerId), (CommitmentId, BTreeSet<u16>)>,
     audits: BTreeMap<AuditId, (u64, PeerId, u16)>,
-    /// Units that a fraud expelled: in which epoch.
+    /// Units that are expelled: in which epoch.
     expelled: BTreeMap<(CommitmentId, u16), u64>,
     /// The unit and part of its collateral that the last judgement costs.
     judged: Option<(CommitmentId, u16, u128)>,
@@ -238,7 +238,11 @@ impl Capacity {
                     entered.expect("a commit").1.remove(&unit);
                 }
                 self.judged = Some((id, unit, ppm.into()));
-                if *outcome == Outcome::Fraud {
+                let row = &self.commitments[&id];
+                let cost = (row.per_unit * u128::from(ppm)).div_ceil(1_000_000);
+                let left = row.per_unit - row.slashed[usize::from(unit)];
+                let spent = row.per_unit > 0 && cost >= left;
+                if *outcome == Outcome::Fraud || spent {
                     self.expelled.insert((id, unit), self.epoch_of(now));
                 }
             }
