@@ -16,7 +16,7 @@
 //! - A4: whoever does not pass an audit loses the window, what the unit has held back, and is under a flag.
 
 use crate::call::Reply;
-use crate::commitment::{COMMITMENTS, CommitmentNow, Offence, Status};
+use crate::commitment::{self, COMMITMENTS, CommitmentNow, Offence, Status};
 use crate::cx::Cx;
 use crate::limits::{
     AUDIT_LEAVES, MAX_ANSWER, MAX_HARDWARE_LEAVES, MAX_VERDICTS, SECOND_AUDIT_LEAVES,
@@ -443,6 +443,7 @@ fn conclude<S: Store>(
     now.lose_held(audit.unit);
     now.void_window(audit.unit, audit.window);
     now.raise_flag(cx.params.flag_windows);
+    commitment::flag_next(cx, audit.peer, audit.commitment)?;
     // One that has nothing left to lose would go on for free.
     if outcome != Outcome::Fraud && !now.is_spent(audit.unit) {
         return now.save(cx);

@@ -25,7 +25,7 @@ pub use agenda::AGENDA;
 pub(crate) use agenda::step;
 pub(crate) use now::CommitmentNow;
 pub use now::{Entered, PROOFS, Proof, Proofs};
-pub(crate) use pledge::{Bound, bound, frozen, of_window, thaw};
+pub(crate) use pledge::{Bound, bound, flag_next, frozen, of_window, thaw};
 pub use pledge::{PLEDGES, Pledge};
 pub use revenue::Delegated;
 pub(crate) use revenue::{charge, unbind};
@@ -372,6 +372,7 @@ fn create<S: Store>(cx: &mut Cx<'_, S>, new: &New) -> Result<Reply, Error> {
     ensure(units.registered() > 0, Refusal::NoUnits(new.peer))?;
     let pledge = pledge::vacant(cx, new.peer, &units)?;
     let per_unit = per_unit(cx, new.class)?;
+    let flag = pledge::flag(cx, new.peer)?;
 
     let id = CommitmentId(time::next_id(cx.store, COUNTER)?);
     let commitment = Commitment {
@@ -390,7 +391,7 @@ fn create<S: Store>(cx: &mut Cx<'_, S>, new: &New) -> Result<Reply, Error> {
         created: cx.epoch(),
         status: Status::WaitCollateral,
         missed: 0,
-        flag: 0,
+        flag,
         audits: 0,
         workers: 0,
         released: false,

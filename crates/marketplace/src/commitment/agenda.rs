@@ -1,6 +1,6 @@
 //! What epochs do to commitments: they start, are closed, end and fail, in their order and within a budget.
 
-use super::pledge::{PLEDGES, thaw};
+use super::pledge::{PLEDGES, flag, pass_flag, thaw};
 use super::{COMMITMENTS, CommitmentNow, Status, over_at, revenue};
 use crate::cx::Cx;
 use crate::deal::DealNow;
@@ -85,6 +85,8 @@ fn visit<S: Store>(cx: &mut Cx<'_, S>, epoch: Epoch, id: CommitmentId) -> Result
 fn start<S: Store>(cx: &mut Cx<'_, S>, id: CommitmentId, epoch: Epoch) -> Result<(), Error> {
     let mut now = CommitmentNow::load(cx, id)?;
     let peer = now.commitment.peer;
+    // A flag is the peer's, whatever commitment follows.
+    now.commitment.flag = flag(cx, peer)?;
     let mut units = UNITS.must(cx.store, &peer)?;
     for unit in &mut units.0 {
         if matches!(unit, Whereabouts::Idle | Whereabouts::Exited) {
@@ -134,6 +136,7 @@ fn end_or_pass<S: Store>(
     }
     pledge.active = false;
     if let Some((next, _)) = successor {
+        pass_flag(cx, peer, next)?;
         // It has not got its collateral in time, and becomes a commitment like a first one. What `ends` says still
         // bounds the workers there are.
         pledge.previous = Some(id);
@@ -175,6 +178,7 @@ fn drop_successor<S: Store>(
     peer: PeerId,
     id: CommitmentId,
 ) -> Result<(), Error> {
+    pass_flag(cx, peer, id)?;
     let mut successor = COMMITMENTS.must(cx.store, &id)?;
     let mut pledge = PLEDGES.must(cx.store, &peer)?;
     pledge.current = id;

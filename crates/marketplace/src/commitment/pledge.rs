@@ -201,6 +201,43 @@ pub(crate) fn of_window<S: Store>(
     Ok(ends.filter(|ends| begins < *ends).map(|_| id))
 }
 
+/// How many windows a peer is under a flag, by its commitment that holds now or held last. (A4)
+pub(super) fn flag<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<u64, Error> {
+    let Some(pledge) = PLEDGES.get(cx.store, &peer)? else {
+        return Ok(0);
+    };
+    let current = COMMITMENTS.get(cx.store, &pledge.current)?;
+    Ok(current.map_or(0, |commitment| commitment.flag))
+}
+
+/// The peer's flag passes to the commitment that follows. (A4)
+pub(super) fn pass_flag<S: Store>(
+    cx: &mut Cx<'_, S>,
+    peer: PeerId,
+    next: CommitmentId,
+) -> Result<(), Error> {
+    let mut row = COMMITMENTS.must(cx.store, &next)?;
+    row.flag = flag(cx, peer)?;
+    COMMITMENTS.put(cx.store, &next, &row)
+}
+
+/// A peer did not pass an audit of this commitment: if another has followed, the flag is on that one too. (A4)
+pub(crate) fn flag_next<S: Store>(
+    cx: &mut Cx<'_, S>,
+    peer: PeerId,
+    audited: CommitmentId,
+) -> Result<(), Error> {
+    let pledge = PLEDGES.get(cx.store, &peer)?;
+    let Some(pledge) = pledge.filter(|pledge| pledge.current != audited) else {
+        return Ok(());
+    };
+    let Some(mut next) = COMMITMENTS.get(cx.store, &pledge.current)? else {
+        return Ok(());
+    };
+    next.flag = cx.params.flag_windows;
+    COMMITMENTS.put(cx.store, &pledge.current, &next)
+}
+
 /// Units that a fraud expelled come back when the peer's commitment is over and no unit serves.
 pub(crate) fn thaw<S: Store>(cx: &mut Cx<'_, S>, peer: PeerId) -> Result<(), Error> {
     let mut units = UNITS.must(cx.store, &peer)?;
