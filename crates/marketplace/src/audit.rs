@@ -12,6 +12,7 @@
 //! - A2: no answer in time, and one that opens nothing, costs `no_answer_ppm` of the unit's collateral.
 //! - A3: after a bad leaf so many more are opened that few bad ones tell a fault of the hardware, which costs
 //!   `hardware_ppm`, from fraud, which costs all of the unit's collateral and expels it.
+//!   A unit that an audit costs the last of its collateral is expelled just so.
 //! - A4: whoever does not pass an audit loses the window, what the unit has held back, and is under a flag.
 
 use crate::call::Reply;
@@ -442,7 +443,8 @@ fn conclude<S: Store>(
     now.lose_held(audit.unit, cx.epoch());
     now.void_window(audit.unit, audit.window);
     now.raise_flag(cx.params.flag_windows);
-    if outcome != Outcome::Fraud {
+    // One that has nothing left to lose would go on for free.
+    if outcome != Outcome::Fraud && !now.is_spent(audit.unit) {
         return now.save(cx);
     }
     let active = !now.is_over();

@@ -154,7 +154,7 @@ params! {
     price_max_age_seconds: 172_800, 1..=31_536_000, "seconds", Now, "Age at which the price of FLT is stale: no commitment is made and the pool stays as it is.";
     min_flt_price_micro: 1_000, 1..=1_000_000_000_000, "millionths of a dollar", Now, "Lowest price of FLT that the oracle may state.";
     max_flt_price_micro: 1_000_000_000, 1..=1_000_000_000_000, "millionths of a dollar", Now, "Highest price of FLT that the oracle may state.";
-    max_reward_usd_micro: 10_000_000, 0..=1_000_000_000_000, "millionths of a dollar", Now, "Most that the oracle may say that a unit of class 1 is to earn in an epoch.";
+    max_reward_usd_micro: 500_000, 0..=1_000_000_000_000, "millionths of a dollar", Now, "Most that the oracle may say that a unit of class 1 is to earn in an epoch.";
     pool_floor_gwei: 1_000_000_000_000, 0..=18_000_000_000_000_000_000, "gwei of FLT", Now, "Smallest pool of an epoch, and the first.";
     pool_cap_gwei: 3_000_000_000_000, 0..=18_000_000_000_000_000_000, "gwei of FLT", Now, "Largest pool of an epoch.";
     pool_step_ppm: 100_000, 0..=1_000_000, "ppm", Now, "Most by which the pool grows or shrinks from one epoch to the next.";

@@ -9,6 +9,7 @@ mod tidy;
 
 use anyhow::Result;
 use std::process::ExitCode;
+use suite::{ECONOMICS, FLEET};
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
@@ -26,6 +27,10 @@ usage: cargo xtask <command>
                    let so many units prove for a day, 1,000,000 if it is not said, and find who lies; one line of JSON.
                    Also --spread (seconds in which peers answer), --budget, --seconds (between blocks), --audit-ms, and
                    --skips, --fakes, --forges, --late, --silent, --absent: such peers among a thousand
+  simulate economics [--epochs EPOCHS] [--audits AUDITS] [--stake STAKE] ...
+                   let each way to cheat play for 60 epochs, at so many audits of a window among a million units, 5,200 if
+                   it is not said, and with a collateral of so many rewards, 200 if it is not said; no cheat may pay.
+                   Also --units (of each), --crowd (honest peers of 256 units)
   bench [NAME]     measure finality, transfers, offers, clearing, settle, serving or capacity, or all; takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
@@ -52,8 +57,11 @@ fn main() -> ExitCode {
         ["simulate", "faults", "--windows", windows] => {
             suite::faults(windows).map(|tally| tally.report())
         }
-        ["simulate", "fleet", options @ ..] if suite::is_fleet(options) => {
-            suite::fleet(options).map(|tally| tally.report())
+        ["simulate", "fleet", options @ ..] if FLEET.takes(options) => {
+            FLEET.run(options).map(|tally| tally.report())
+        }
+        ["simulate", "economics", options @ ..] if ECONOMICS.takes(options) => {
+            ECONOMICS.run(options).map(|tally| tally.report())
         }
         ["ci"] => checks::ci().map(|tally| tally.report()),
         ["sanitize"] => sanitize::run().map(|tally| tally.report()),

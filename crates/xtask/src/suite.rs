@@ -18,11 +18,67 @@ const MARKETPLACE: [&str; 4] = [
     "--test=it",
 ];
 
-/// What can be said of a simulated fleet.
-const FLEET: [&str; 13] = [
-    "units", "windows", "threads", "spread", "budget", "seconds", "audit-ms", "skips", "fakes",
-    "forges", "late", "silent", "absent",
-];
+/// A simulation that takes options, each with a number, which its test finds in the environment.
+pub(crate) struct Simulation {
+    test: &'static str,
+    prefix: &'static str,
+    options: &'static [&'static str],
+    /// What holds if nobody says else.
+    usual: &'static [(&'static str, &'static str)],
+}
+
+/// A day of a fleet.
+pub(crate) const FLEET: Simulation = Simulation {
+    test: "fleet::a_fleet_is_sound",
+    prefix: "MP_FLEET",
+    options: &[
+        "units", "windows", "threads", "spread", "budget", "seconds", "audit-ms", "skips", "fakes",
+        "forges", "late", "silent", "absent",
+    ],
+    usual: &[("units", "1000000")],
+};
+
+/// Months of every way to cheat, at the audits of a million units.
+pub(crate) const ECONOMICS: Simulation = Simulation {
+    test: "economics::no_cheat_pays",
+    prefix: "MP_ECONOMICS",
+    options: &["units", "crowd", "epochs", "audits", "stake"],
+    usual: &[
+        ("units", "64"),
+        ("crowd", "300"),
+        ("epochs", "60"),
+        ("audits", "5200"),
+        ("stake", "200"),
+    ],
+};
+
+impl Simulation {
+    /// Whether these are options of it.
+    pub(crate) fn takes(&self, options: &[&str]) -> bool {
+        let known = |name: &str| self.options.iter().any(|one| name == format!("--{one}"));
+        options.chunks(2).all(|pair| match pair {
+            [name, value] => known(name) && value.parse::<u64>().is_ok(),
+            _ => false,
+        })
+    }
+
+    /// Runs it, in a fast build with all checks.
+    pub(crate) fn run(&self, options: &[&str]) -> Result<Tally> {
+        let mut command = cargo(&MARKETPLACE);
+        for (name, value) in self.usual {
+            command.env(self.variable(name), value);
+        }
+        for pair in options.chunks(2) {
+            command.env(self.variable(pair[0].trim_start_matches("--")), pair[1]);
+        }
+        run_named(command, self.test)
+    }
+
+    fn variable(&self, option: &str) -> String {
+        let option = option.replace('-', "_").to_uppercase();
+        format!("{}_{option}", self.prefix)
+    }
+}
 
 /// Runs every test of the workspace.
 pub(crate) fn run() -> Result<Tally> {
@@ -47,26 +103,6 @@ pub(crate) fn market(steps: &str) -> Result<Tally> {
     let steps = number(steps, "steps")?;
     let tests = "random::fuzz::random_calls_keep_every_promise";
     run_long(cargo(&MARKETPLACE), tests, "MP_STEPS", steps)
-}
-
-/// Whether these are options of a simulated fleet, each with a number.
-pub(crate) fn is_fleet(options: &[&str]) -> bool {
-    let known = |name: &str| FLEET.iter().any(|option| name == format!("--{option}"));
-    options.chunks(2).all(|pair| match pair {
-        [name, value] => known(name) && value.parse::<u64>().is_ok(),
-        _ => false,
-    })
-}
-
-/// A day of a fleet, in a fast build with all checks; the test finds its settings in the environment.
-pub(crate) fn fleet(options: &[&str]) -> Result<Tally> {
-    let mut command = cargo(&MARKETPLACE);
-    command.env("MP_FLEET_UNITS", "1000000");
-    for pair in options.chunks(2) {
-        let name = pair[0].trim_start_matches("--").replace('-', "_");
-        command.env(format!("MP_FLEET_{}", name.to_uppercase()), pair[1]);
-    }
-    run_named(command, "fleet::a_fleet_is_sound")
 }
 
 /// Peers that prove while everybody dies now and then, over so many windows, in the same way.

@@ -53,7 +53,7 @@ fn market() -> (Market, String) {
     market.run(OWNER, &["provider", "register", text(&supply)]);
     let commit = ["provider", "commit", &peer, "--duration=1"];
     refuses(&market, OWNER, &commit, "price of FLT is stale");
-    let price = ["params", "price", "--flt=100", "--reward=1"];
+    let price = ["params", "price", "--flt=100", "--reward=0.5"];
     refuses(&market, ALICE, &price, "may not state the price");
     let pool = market.run(OWNER, &price);
     assert_eq!(pool["price"]["fltPriceMicro"], 100_000_000);

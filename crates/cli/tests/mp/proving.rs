@@ -45,7 +45,7 @@ fn committed(market: &Market) -> Process {
         OWNER,
         &["provider", "offer", "--datacenter=1", "--price=0.40"],
     );
-    market.run(OWNER, &["params", "price", "--flt=100", "--reward=1"]);
+    market.run(OWNER, &["params", "price", "--flt=100", "--reward=0.5"]);
     market.run(OWNER, &["params", "fund", "5"]);
     let commit = ["provider", "commit", peer, "--duration=500", "--share=50"];
     market.run(OWNER, &commit);

@@ -42,11 +42,11 @@ fn pay(chain: &mut Chain, who: Key, call: &Call, wei: u128) -> Receipt {
     chain.send(who, TxEip1559 { value, ..call })
 }
 
-/// A dollar a hundredth of an FLT: a unit of class 1 takes one.
+/// A hundred dollars an FLT: a unit of class 1 takes one.
 fn set_price_call() -> Call {
     Call::Pool(pool::Call::SetPrice {
         flt_price_micro: 100_000_000,
-        reward_usd_micro: 1_000_000,
+        reward_usd_micro: 500_000,
     })
 }
 

@@ -54,7 +54,7 @@ pub struct Proof {
     pub faulted_in: Option<u64>,
     /// What it lost of its collateral.
     pub slashed: Flt,
-    /// Whether a fraud expelled it.
+    /// Whether it is expelled: by a fraud, or since audits took all of its collateral.
     pub expelled: bool,
 }
 
@@ -416,7 +416,7 @@ impl CommitmentNow {
         }
     }
 
-    /// Whether a fraud expelled a unit.
+    /// Whether a unit is expelled.
     pub(crate) fn expelled(&self, index: u16) -> bool {
         let proof = self.proofs.units.get(usize::from(index));
         proof.is_some_and(|proof| proof.expelled)
@@ -493,6 +493,13 @@ impl CommitmentNow {
         Ok(())
     }
 
+    /// Whether a unit has lost all of its collateral.
+    pub(crate) fn is_spent(&self, index: u16) -> bool {
+        let all = self.commitment.per_unit;
+        let proof = self.proofs.units.get(usize::from(index));
+        all != Flt::ZERO && proof.is_some_and(|proof| proof.slashed >= all)
+    }
+
     /// A unit loses the rewards that are held back; not those which have begun to vest and are not credited yet. (Z5)
     pub(crate) fn lose_held(&mut self, index: u16, now: Epoch) {
         let back = self.params.holdback_epochs;
@@ -528,7 +535,8 @@ impl CommitmentNow {
         }
         cx.events.append(&mut self.events);
         for (offence, amount) in std::mem::take(&mut self.slashed) {
-            if amount == Flt::ZERO {
+            // An audit that finds nothing left to take expels the unit, and is said.
+            if amount == Flt::ZERO && matches!(offence, Offence::Missed | Offence::Worker) {
                 continue;
             }
             flt::transfer(cx, Purse::Commitment(self.id), Purse::Treasury, amount)?;

@@ -8,6 +8,7 @@ mod committed;
 mod costs;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+mod economics;
 mod explain;
 mod failures;
 mod fleet;

@@ -56,7 +56,7 @@ pub(super) struct Capacity {
     entering: Option<(PeerId, u64, Vec<u16>)>,
     entered: BTreeMap<(u64, PeerId), (CommitmentId, BTreeSet<u16>)>,
     audits: BTreeMap<AuditId, (u64, PeerId, u16)>,
-    /// Units that a fraud expelled: in which epoch.
+    /// Units that are expelled: in which epoch.
     expelled: BTreeMap<(CommitmentId, u16), u64>,
     /// The unit and part of its collateral that the last judgement costs.
     judged: Option<(CommitmentId, u16, u128)>,
@@ -239,7 +239,8 @@ impl Capacity {
                 }
                 self.judged = Some((id, unit, ppm.into()));
                 if *outcome == Outcome::Fraud {
-                    self.expelled.insert((id, unit), self.epoch_of(now));
+                    let epoch = self.epoch_of(now);
+                    self.expelled.entry((id, unit)).or_insert(epoch);
                 }
             }
         }
@@ -527,6 +528,9 @@ impl Capacity {
                     "what an audit costs"
                 );
                 *slashed += amount;
+                if row.per_unit > 0 && *slashed == row.per_unit {
+                    self.expelled.entry((id, unit)).or_insert(now);
+                }
                 // What has begun to vest is safe, credited or not.
                 let held = row.held.range_mut(now.saturating_sub(back)..);
                 held.for_each(|(_, (_, lost))| _ = lost.insert(unit));

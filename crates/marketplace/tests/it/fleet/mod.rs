@@ -13,7 +13,7 @@ pub(crate) mod chain;
 mod figures;
 mod prover;
 mod settings;
-mod supply;
+pub(crate) mod supply;
 pub(crate) mod validator;
 
 use crate::dice::Dice;

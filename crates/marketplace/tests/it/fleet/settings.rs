@@ -35,7 +35,7 @@ impl Default for Settings {
             windows: 48,
             audit_budget: Params::default().audit_budget,
             seconds: 1,
-            threads: 1,
+            threads: 2,
             hash_us: HASH_US,
             spread: 1_500,
             per_thousand: [0, 2, 1, 1, 1, 2, 5],

@@ -30,6 +30,7 @@ fn params(dice: &mut Dice) -> Params {
         collateral_wait_epochs: 2,
         min_owed_windows: 2,
         missed_ppm: 123_456,
+        no_answer_ppm: dice.of(&[50_000, 400_000]),
         max_failed_per_unit: dice.of(&[1, 3, 10]),
         holdback_epochs: dice.of(&[1, 2]),
         vesting_epochs: 3,
