@@ -26,7 +26,9 @@ impl DealNow {
     pub(super) fn commitment_ends(&mut self, id: WorkerId, now: Time) -> Result<(), Error> {
         let Stage::Running(run) = self.loaded(id)?.0.stage else {
             let reason = GoneReason::CommitmentEnded;
-            return self.gone_at(id, reason, Blame::Nobody, Pay::ToNow, now);
+            // A commitment may have begun before the second up to which the deal has been counted.
+            let at = now.max(self.deal.at);
+            return self.gone_at(id, reason, Blame::Nobody, Pay::ToNow, at);
         };
         let ends = self.bounds.get(&id).map_or(now, |bound| bound.ends);
         self.drain(id, run, now, ends.max(now))
