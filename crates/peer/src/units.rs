@@ -123,6 +123,7 @@ mod tests {
         Ok(allotted.into_values().collect())
     }
 
+    /// (U1)
     #[test]
     fn the_first_core_is_the_systems_and_each_unit_has_one_with_its_siblings() {
         let cores = fresh(&smt(), wanted(2)).expect("room");
@@ -145,6 +146,7 @@ mod tests {
         assert!(fresh(&plain(2), reserved).is_err());
     }
 
+    /// (U2)
     #[test]
     fn units_without_a_core_are_refused_with_a_hint() {
         let refused = fresh(&smt(), wanted(4)).expect_err("three are left");
@@ -168,6 +170,7 @@ mod tests {
         assert_eq!(fresh(&[], sharing).expect("they share"), [[0_u32; 0]; 3]);
     }
 
+    /// (U2)
     #[test]
     fn another_unit_moves_none_that_has_a_core() {
         let two = fresh(&smt(), wanted(2)).expect("room");
@@ -188,6 +191,7 @@ mod tests {
         assert!(again(&smt(), &two, full).is_err());
     }
 
+    /// (U2)
     #[test]
     fn on_another_machine_who_lost_its_core_gets_a_free_one_and_the_others_stay() {
         let had = [vec![1, 5], vec![9, 13], vec![3, 7]];
@@ -219,6 +223,7 @@ mod tests {
         );
     }
 
+    /// (U3)
     #[test]
     fn each_thread_has_a_sibling_of_its_own_where_there_are_some() {
         let of = |core: &[u32]| [of_thread(core, 0), of_thread(core, 1)];

@@ -90,7 +90,7 @@ fn figure(peer: &Process, name: &str) -> f64 {
     value.trim().parse().expect("a number")
 }
 
-/// (D3)
+/// (D3, U5)
 #[test]
 fn an_idle_unit_proves_itself_earns_serves_and_proves_again() {
     let market = Market::open(1, &[OWNER, DELEGATOR, DEVELOPER], &PARAMETERS);

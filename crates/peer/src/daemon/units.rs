@@ -86,6 +86,7 @@ mod tests {
         toml::from_str(&text).expect("a configuration")
     }
 
+    /// (U4)
     #[test]
     fn listed_units_are_taken_as_they_are() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(toml::from_str::<Config>(&text).expect("the same"), config);
     }
 
+    /// (U2)
     #[test]
     fn a_number_of_units_keeps_its_cores_over_restarts_and_other_machines() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(read(folder.path(), &[0, 1]), [[0], [1]]);
     }
 
+    /// (U1)
     #[test]
     fn processors_that_the_process_may_not_use_are_left_out() {
         let folder = said(&[(0, "0,2\n"), (1, "1,3\n"), (2, "0,2\n"), (3, "1,3\n")]);
@@ -119,6 +120,7 @@ mod tests {
         assert_eq!(read("1,"), None);
     }
 
+    /// (U3)
     #[test]
     fn a_thread_that_is_pinned_to_a_core_of_this_machine_runs_there() {
         let cores = here().expect("Linux says so");
