@@ -162,10 +162,10 @@ fn two_do_not_work_on_one_chain() {
 
 /// (E8)
 #[test]
-fn work_of_three_windows_is_kept_besides_the_newest() {
+fn work_of_eight_windows_is_kept_besides_the_newest() {
     let folder = Folder::new();
     let shelf = folder.shelf();
-    for window in 10..20 {
+    for window in 10..30 {
         let mut now = statement(7, 1, 3);
         now.window = window;
         prove(&shelf, &now, &mut Toy::of(&now));

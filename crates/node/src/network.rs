@@ -74,7 +74,7 @@ pub struct NodeFile {
     /// Where it serves JSON-RPC; port 0 takes any free one.
     pub rpc: SocketAddr,
     /// Threads that judge answers to audits; with none, this validator never votes for a block that lists verdicts.
-    #[serde(default = "one")]
+    #[serde(default = "two")]
     pub audit_threads: usize,
     /// Account that earns the tips of its blocks. In a new folder nobody's: name one.
     pub fee_account: Address,
@@ -85,8 +85,8 @@ pub struct NodeFile {
 /// Most threads that judge.
 const MAX_AUDIT_THREADS: usize = 64;
 
-fn one() -> usize {
-    1
+fn two() -> usize {
+    2
 }
 
 /// Everything a validator needs to start.
@@ -131,7 +131,7 @@ pub fn create(
             key: "key.json".into(),
             data: "data".into(),
             rpc: place.rpc,
-            audit_threads: one(),
+            audit_threads: two(),
             fee_account: Address::ZERO,
             validators: places.iter().map(|place| place.p2p).collect(),
         };
@@ -253,11 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_judges_on_one_thread_unless_its_file_says_otherwise() {
+    fn a_validator_judges_on_two_threads_unless_its_file_says_otherwise() {
         let threads = |opened: Result<Node, Error>| opened.expect("opens").file.audit_threads;
-        let line = "audit_threads = 1\n";
-        assert_eq!(threads(opened(|text| text)), 1);
-        assert_eq!(threads(opened(|text| text.replace(line, ""))), 1);
+        let line = "audit_threads = 2\n";
+        assert_eq!(threads(opened(|text| text)), 2);
+        assert_eq!(threads(opened(|text| text.replace(line, ""))), 2);
         let other = "audit_threads = 64\n";
         assert_eq!(threads(opened(|text| text.replace(line, other))), 64);
         let error = opened(|text| text.replace(line, "audit_threads = 65\n"));

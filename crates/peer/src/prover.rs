@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Settled windows that are remembered, so that nobody asks for them again.
 const REMEMBERED: u64 = 4;
 
+/// Who has less than this to answer does so at once.
+const SPREAD_MS: u64 = 60_000;
+
 /// A transaction gets half of the grace, and no more than this, to be in a block.
 const LAST_CALL_MS: u64 = 30_000;
 
@@ -72,8 +75,8 @@ pub struct Seen {
     /// The windows that [`Prover::asks`] named, and the newest, oldest first; without those for which the peer has no
     /// commitment.
     pub windows: Vec<Window>,
-    /// Audits that the peer has not answered.
-    pub audits: Vec<Asked>,
+    /// Audits that the peer has not answered, and when it is too late to.
+    pub audits: Vec<(Asked, u64)>,
 }
 
 /// What happened.
@@ -154,6 +157,8 @@ enum Phase {
 #[derive(Clone, Debug, Default)]
 pub struct Prover {
     rounds: BTreeMap<u64, Round>,
+    /// When it is the turn of audits that wait.
+    turns: BTreeMap<Asked, u64>,
     /// Audits whose answers are under way, or which cannot be answered.
     answering: BTreeSet<Asked>,
 }
@@ -224,7 +229,7 @@ impl Prover {
 
     fn see(&mut self, seen: &Seen, now_ms: u64) -> Vec<Action> {
         // An audit has less time than anything else.
-        let mut actions = self.answer(&seen.audits);
+        let mut actions = self.answer(&seen.audits, now_ms);
         for (window, round) in &mut self.rounds {
             if seen.windows.iter().all(|shown| shown.window != *window) {
                 round.phase = Phase::Settled;
@@ -253,11 +258,20 @@ impl Prover {
         actions
     }
 
-    /// Answers each audit once, unless that failed. (N4)
-    fn answer(&mut self, audits: &[Asked]) -> Vec<Action> {
-        self.answering.retain(|asked| audits.contains(asked));
-        let new = audits.iter().filter(|asked| self.answering.insert(**asked));
-        new.map(|asked| Action::Answer(*asked)).collect()
+    /// Answers each audit once when its turn has come, unless that failed. (N4)
+    fn answer(&mut self, audits: &[(Asked, u64)], now_ms: u64) -> Vec<Action> {
+        let open = |asked: &Asked| audits.iter().any(|(other, _)| other == asked);
+        self.turns.retain(|asked, _| open(asked));
+        self.answering.retain(open);
+        let mut actions = Vec::new();
+        for (asked, answer_by_ms) in audits {
+            let turn = self.turns.entry(*asked);
+            let turn = *turn.or_insert_with(|| asked.turn_ms(*answer_by_ms, now_ms));
+            if turn <= now_ms && self.answering.insert(*asked) {
+                actions.push(Action::Answer(*asked));
+            }
+        }
+        actions
     }
 
     /// Takes a window up, or settles it.
@@ -293,6 +307,23 @@ impl Prover {
             let window = window.window;
             actions.push(Action::Commit { window, units });
         }
+    }
+}
+
+impl Asked {
+    /// When an audit that is first seen now is to be answered: at a time of its own in the first two thirds of what is
+    /// left. Validators judge all answers of a window, and would do nothing else if they came together.
+    fn turn_ms(&self, answer_by_ms: u64, now_ms: u64) -> u64 {
+        let left = answer_by_ms.saturating_sub(now_ms);
+        if left < SPREAD_MS {
+            return now_ms;
+        }
+        let lot = self
+            .seed
+            .iter()
+            .take(2)
+            .fold(0, |lot, byte| lot << 8 | u64::from(*byte));
+        now_ms.saturating_add((left / 3 * 2).saturating_mul(lot) / 0x1_0000)
     }
 }
 

@@ -146,15 +146,16 @@ impl Process {
         }
     }
 
-    fn see(&self, rows: &Rows, peer: PeerId) -> (Seen, BTreeMap<Asked, Question>) {
+    fn see(&self, rows: &Rows, peer: PeerId) -> (Seen, BTreeMap<Asked, (Question, u64)>) {
         let seen = read(rows, |cx| {
             let newest = window::newest(cx.store)?.map(|(window, _)| window);
             let mut windows = Vec::new();
             for window in self.decides.asks(newest).into_iter().chain(newest) {
                 windows.extend(window_of(cx, rows, peer, window)?);
             }
-            let questions = questions(cx, peer)?;
-            let audits = questions.keys().copied().collect();
+            let questions = questions(cx, rows, peer)?;
+            let audits = questions.iter().map(|(asked, (_, by))| (*asked, *by));
+            let audits = audits.collect();
             Ok((Seen { windows, audits }, questions))
         });
         seen.expect("queries of executed rows succeed")
@@ -164,7 +165,7 @@ impl Process {
         &mut self,
         action: Action,
         peer: PeerId,
-        questions: &BTreeMap<Asked, Question>,
+        questions: &BTreeMap<Asked, (Question, u64)>,
         now_ms: u64,
     ) -> Option<Call> {
         let (what, call) = match action {
@@ -188,7 +189,7 @@ impl Process {
                 (What::Commit(window), Call::Window(commit))
             }
             Action::Answer(asked) => {
-                let bytes = self.desk.answer(&questions[&asked]).expect("a disk")?;
+                let bytes = self.desk.answer(&questions[&asked].0).expect("a disk")?;
                 let audit = AuditId(asked.audit);
                 let answer = audit::Call::Answer { audit, bytes };
                 (What::Answer(asked), Call::Audit(answer))

@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Windows before the newest whose work is kept, to be opened when it is asked for.
-pub const KEPT_WINDOWS: u64 = 3;
+/// Windows before the newest whose work is kept, to be opened when it is asked for: for a second audit too where
+/// windows are shorter than what is given for an answer.
+pub const KEPT_WINDOWS: u64 = 8;
 
 /// A unit's folder. Nothing else may be in it.
 #[derive(Clone, Debug)]

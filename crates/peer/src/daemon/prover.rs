@@ -137,7 +137,9 @@ impl Prover {
         self.count.learn(&self.client, &self.chains).await?;
         self.audits = self.client.audits(self.key.id()).await?;
         self.audits.retain(Audit::is_open);
-        let audits = self.audits.iter().map(asked).collect();
+        let open = self.audits.iter();
+        let audits = open.filter_map(|audit| Some((asked(audit), audit.answer_by?.wall_ms)));
+        let audits = audits.collect();
         Ok(Seen { windows, audits })
     }
 

@@ -200,7 +200,7 @@ fn an_audit_is_answered_once_for_each_draw_and_again_if_that_failed() {
         };
         let seen = Seen {
             windows: Vec::new(),
-            audits: vec![asked],
+            audits: vec![(asked, 30_000)],
         };
         let actions = prover.handle(Event::Seen(seen), 0);
         if failed {
@@ -213,6 +213,27 @@ fn an_audit_is_answered_once_for_each_draw_and_again_if_that_failed() {
     assert!(answers(1, false));
     assert!(!answers(1, false));
     assert!(answers(2, false));
+}
+
+/// (N4)
+#[test]
+fn answers_are_spread_over_two_thirds_of_the_time_that_is_left() {
+    let mut prover = Prover::new();
+    let asked = |seed: u8| Asked {
+        audit: seed.into(),
+        seed: [seed; 32],
+    };
+    let audits: Vec<_> = (0..=255).map(|seed| (asked(seed), 901_000)).collect();
+    let mut answered = |now_ms: u64| {
+        let seen = Seen {
+            windows: Vec::new(),
+            audits: audits.clone(),
+        };
+        prover.handle(Event::Seen(seen), now_ms).len()
+    };
+    let halves = [answered(1_000), answered(301_000), answered(601_000)];
+    assert_eq!(halves, [1, 127, 128], "each in its turn, and all in time");
+    assert_eq!(answered(901_000), 0, "and once");
 }
 
 /// Not slow.

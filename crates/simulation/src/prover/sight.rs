@@ -42,8 +42,7 @@ pub(super) fn window_of<S: Store>(
     let period = params.key_period(number);
     let leaves = params.leaves_per_class as u32;
     let shape = Shape::new(proving.class, leaves, params.steps_per_leaf as u16);
-    let head = head(rows).expect("the state has a head");
-    let now = abi::view::time::Time::new(head.height, cx.now().0, head.time_ms, 1);
+    let now = clock(cx, rows);
     let wall = |at: Time| now.wall_ms_at(at.0);
     Ok(Some(Window {
         window: number,
@@ -65,11 +64,18 @@ pub(super) fn window_of<S: Store>(
     }))
 }
 
-/// What a peer has to answer.
+fn clock<S: Store>(cx: &Cx<'_, S>, rows: &Rows) -> abi::view::time::Time {
+    let head = head(rows).expect("the state has a head");
+    abi::view::time::Time::new(head.height, cx.now().0, head.time_ms, 1)
+}
+
+/// What a peer has to answer, and when it is too late to.
 pub(super) fn questions<S: Store>(
     cx: &mut Cx<'_, S>,
+    rows: &Rows,
     peer: PeerId,
-) -> Result<BTreeMap<Asked, Question>, Error> {
+) -> Result<BTreeMap<Asked, (Question, u64)>, Error> {
+    let now = clock(cx, rows);
     let audits = audit::of_peer(cx.store, peer, 256)?.into_iter();
     let open = audits.filter(|(_, audit)| audit.answer.is_none() && audit.answer_by != Time::NEVER);
     let questions = open.map(|(id, audit)| {
@@ -84,7 +90,7 @@ pub(super) fn questions<S: Store>(
             seed: audit.seed,
             leaves: audit.leaves,
         };
-        (asked, question)
+        (asked, (question, now.wall_ms_at(audit.answer_by.0)))
     });
     Ok(questions.collect())
 }
