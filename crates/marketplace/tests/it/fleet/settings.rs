@@ -37,7 +37,7 @@ impl Default for Settings {
             seconds: 1,
             threads: 2,
             hash_us: HASH_US,
-            spread: 1_500,
+            spread: 1_200,
             per_thousand: [0, 2, 1, 1, 1, 2, 5],
             every: u64::MAX,
             seed: 1,
