@@ -1,28 +1,35 @@
 //! Brings requests to workers: `/<deal>/…` on any host, or `<deal>.<domain>`.
 //!
-//! `balance` decides where a request goes and is pure; `proxy` carries one request there and back.
+//! `target` says which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each;
+//! these are pure. `proxy` carries one request there and back over a connection of the `pool`, `probe` looks after
+//! peers that nobody asks for anything, `door` serves the connections of clients.
 
+mod answer;
 mod balance;
+mod door;
+mod headers;
+mod health;
+mod pool;
+mod probe;
 mod process;
 mod proxy;
+mod target;
 #[cfg(test)]
 mod tests;
 
 pub use process::{Config, run};
 
 use crate::overlay::{Dial, Route};
-use balance::Balancer;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use marketplace::units::DealId;
 use proxy::Gateway;
-use std::{collections::BTreeMap, convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// The running workers of each deal.
 pub type Routes = BTreeMap<DealId, Vec<Route>>;
@@ -32,6 +39,8 @@ pub type Routes = BTreeMap<DealId, Vec<Route>>;
 pub struct Limits {
     /// Connections of clients at once; more wait to be accepted.
     pub connections: usize,
+    /// Requests at once that one deal has at this gateway; more are shed.
+    pub requests_per_deal: u32,
     /// Requests at once that one worker gets from this gateway; more are shed.
     pub requests_per_worker: u32,
     /// Bytes of a request's line and headers.
@@ -40,7 +49,7 @@ pub struct Limits {
     pub replay_bytes: u64,
     /// Time for the headers of a request, and for a body that is kept, to come.
     pub request: Duration,
-    /// Time for a worker's answer to begin.
+    /// Time for an answer to begin, whoever gives it.
     pub answer: Duration,
     /// Time for requests under way when the gateway stops.
     pub drain: Duration,
@@ -50,6 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            requests_per_deal: 1024,
             requests_per_worker: 512,
             header_bytes: 64 << 10,
             replay_bytes: 64 << 10,
@@ -71,6 +81,7 @@ pub async fn serve(
 ) {
     let gateway = Arc::new(Gateway::new(domain, limits.clone(), dial));
     gateway.route(&routes.borrow_and_update());
+    let _probing = AbortOnDropHandle::new(tokio::spawn(probe::run(gateway.clone())));
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -87,7 +98,7 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
             (place, accepted) = accept => match accepted {
                 Ok((stream, _)) => {
-                    let serving = connection(gateway.clone(), stream, stopped.clone());
+                    let serving = door::connection(gateway.clone(), stream, stopped.clone());
                     connections.spawn(async move {
                         serving.await;
                         drop(place);
@@ -102,32 +113,4 @@ pub async fn serve(
     let ended = async { while connections.join_next().await.is_some() {} };
     // Who is not done by then is cut off.
     let _ = timeout(limits.drain, ended).await;
-}
-
-async fn connection<D: Dial>(
-    gateway: Arc<Gateway<D>>,
-    stream: TcpStream,
-    mut stopped: watch::Receiver<()>,
-) {
-    let Ok(client) = stream.peer_addr() else {
-        return;
-    };
-    // Small answers go out at once.
-    let _ = stream.set_nodelay(true);
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(gateway.limits.request)
-        .max_buf_size(gateway.limits.header_bytes.max(8 << 10));
-    let service = service_fn(move |request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(gateway.handle(request, client.ip()).await) }
-    });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    // How a client ends its connection is its own matter.
-    let _ = connection.await;
 }

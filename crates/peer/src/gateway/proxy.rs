@@ -1,89 +1,112 @@
-//! One request: to a worker and back, or to another if the first never began.
+//! One request: to a worker and back, or to another if that is safe.
 
-use super::{Balancer, Limits, Routes, balance::Outcome};
-use crate::overlay::{self, BoxStream, Dial, Route};
+use super::{
+    Limits, Routes,
+    answer::{Hold, Watched, busy, text},
+    balance::{Balancer, Most, Refusal},
+    door::Client,
+    headers::{self, IDEMPOTENCY_KEY, NOT_STARTED, WORKER},
+    health::Outcome,
+    pool::{Lane, Pool},
+    target::target,
+};
+use crate::overlay::{self, Address, Dial, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode, Uri,
-    body::{Body as HttpBody, Frame, Incoming, SizeHint},
-    client::conn::http1,
-    header::{self, HeaderName, HeaderValue},
-    http::{request, uri::PathAndQuery},
+    Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    client::conn::TrySendError,
+    header::{self, HeaderValue},
+    http::request,
 };
-use hyper_util::rt::TokioIo;
-use marketplace::units::DealId;
+use marketplace::units::{DealId, PeerId};
 use std::{
-    net::IpAddr,
-    pin::Pin,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::Instant,
 };
-use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::{Instant as Deadline, timeout, timeout_at};
 
-/// A worker is sent a request at most so often, over all of a deal's workers.
+/// A request is sent at most so often, over all of a deal's workers.
 const MAX_TRIES: usize = 3;
 
-/// Says which worker answered.
-const WORKER: HeaderName = HeaderName::from_static("mp-worker");
-/// A worker's word that the function has not seen the request.
-const NOT_STARTED: HeaderName = HeaderName::from_static("mp-not-started");
-/// Who asks, as far as the gateway knows.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// About one connection, not about the request.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 pub(super) struct Gateway<D> {
     pub(super) limits: Limits,
+    pub(super) dial: D,
     domain: String,
-    dial: D,
     balancer: Mutex<Balancer>,
+    pool: Pool,
     began: Instant,
+}
+
+/// A request on its way.
+struct Errand {
+    head: request::Parts,
+    content: Content,
+    /// Whether it does the same if it is sent twice.
+    is_idempotent: bool,
+    /// When its answer has to have begun.
+    deadline: Deadline,
 }
 
 /// A request's body: kept whole, or on its way and gone once it was sent.
 enum Content {
     Kept(Bytes),
-    Once(Option<Incoming>),
+    Once(Option<Body>),
 }
 
 /// What an attempt came to.
 enum Attempt {
     /// What the client gets.
     Answer(Response<Body>),
-    /// The function has not begun; if nobody else takes the request, this is the answer.
-    NotStarted(Response<Body>),
+    /// The function has not begun.
+    NotStarted,
+    /// Nothing of an answer has come, and none will. What the function has done nobody knows. No fault is the worker's
+    /// if the connection was used before: it may just have been done with it.
+    Broken { is_fault: bool },
 }
 
 impl<D: Dial> Gateway<D> {
     pub(super) fn new(domain: String, limits: Limits, dial: D) -> Self {
+        let most = Most {
+            per_deal: limits.requests_per_deal,
+            per_worker: limits.requests_per_worker,
+        };
         Self {
-            balancer: Mutex::new(Balancer::new(limits.requests_per_worker)),
+            balancer: Mutex::new(Balancer::new(most)),
+            pool: Pool::default(),
             limits,
-            domain,
             dial,
+            domain,
             began: Instant::now(),
         }
     }
 
     pub(super) fn route(&self, routes: &Routes) {
-        self.balancer().route(routes);
+        let now = self.now();
+        self.balancer().route(routes, now);
+    }
+
+    /// The peers, and one of the workers of each.
+    pub(super) fn peers(&self) -> BTreeMap<PeerId, Arc<Route>> {
+        self.balancer().peers()
+    }
+
+    /// A peer was asked whether it is there.
+    pub(super) fn probed(&self, address: &Address, is_there: bool) {
+        let out = self.balancer().probed(address, is_there);
+        if out > 0 {
+            tracing::info!(peer = %address.peer, workers = out, "a peer is silent; its workers are left out");
+        }
+    }
+
+    /// Forgets connections that are of no use any more.
+    pub(super) fn sweep(&self) {
+        self.pool.sweep();
     }
 
     fn balancer(&self) -> MutexGuard<'_, Balancer> {
@@ -98,19 +121,32 @@ impl<D: Dial> Gateway<D> {
     pub(super) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        client: IpAddr,
+        client: Client,
     ) -> Response<Body> {
         let (mut head, body) = request.into_parts();
         let Some((deal, uri)) = target(&head, &self.domain) else {
             return text(StatusCode::NOT_FOUND, "no deal is named: use /<deal>/\n");
         };
-        if !self.balancer().knows(deal) {
-            return text(StatusCode::NOT_FOUND, "no such deal is served\n");
-        }
+        let visit = match Visit::begin(&self, deal) {
+            Ok(visit) => visit,
+            Err(Refusal::Unknown) => {
+                return text(StatusCode::NOT_FOUND, "no such deal is served\n");
+            }
+            Err(Refusal::Full) => return busy(),
+        };
+        name_host(&mut head);
         head.uri = uri;
-        clean(&mut head.headers, client);
+        headers::clean(&mut head.headers, client);
         match timeout(self.limits.request, self.keep(body)).await {
-            Ok(Ok(content)) => self.deliver(deal, &head, content).await,
+            Ok(Ok(content)) => {
+                let errand = Errand {
+                    is_idempotent: is_idempotent(&head),
+                    deadline: Deadline::now() + self.limits.answer,
+                    head,
+                    content,
+                };
+                self.deliver(visit, errand).await
+            }
             Ok(Err(_)) => text(StatusCode::BAD_REQUEST, "the body broke off\n"),
             Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body does not come\n"),
         }
@@ -122,106 +158,214 @@ impl<D: Dial> Gateway<D> {
         if body.size_hint().exact().is_some_and(is_small) {
             return Ok(Content::Kept(body.collect().await?.to_bytes()));
         }
+        let body = body.map_err(BoxError::from).boxed_unsync();
         Ok(Content::Once(Some(body)))
     }
 
     /// Tries workers until one begins, within the budget of retries. (G3)
-    async fn deliver(
-        self: Arc<Self>,
-        deal: DealId,
-        head: &request::Parts,
-        mut content: Content,
-    ) -> Response<Body> {
-        self.balancer().earn(deal);
+    async fn deliver(self: Arc<Self>, visit: Visit<D>, mut errand: Errand) -> Response<Body> {
+        let deal = visit.deal;
+        let mut visit = Some(visit);
         let mut tried = Vec::new();
         let mut answer = busy();
-        while tried.len() < MAX_TRIES {
+        for attempt in 0..MAX_TRIES {
+            let dice = rand::random::<[u32; 2]>().map(|die| die as usize);
             let now = self.now();
-            let picked = self.balancer().pick(
-                deal,
-                &tried,
-                now,
-                rand::random::<[u32; 2]>().map(|die| die as usize),
-            );
+            let picked = self.balancer().pick(deal, &tried, now, dice);
             let Some(route) = picked else {
                 break;
             };
             let place = Place::new(self.clone(), route);
             // Only now: a retry that has nobody to go to costs nothing.
-            if !tried.is_empty() && !self.balancer().may_retry(deal) {
+            if attempt > 0 && !self.balancer().may_retry(deal) {
                 break;
             }
-            tried.push(place.route.worker);
-            match self.attempt(place, head, &mut content).await {
+            let worker = place.route.worker;
+            match self.attempt(place, &mut visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
-                Attempt::NotStarted(refusal) => answer = refusal,
+                Attempt::NotStarted => answer = busy(),
+                Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
+                Attempt::Broken { is_fault } => {
+                    answer = broken();
+                    if !is_fault {
+                        continue;
+                    }
+                }
             }
-            if matches!(content, Content::Once(None)) {
+            tried.push(worker);
+            if matches!(errand.content, Content::Once(None)) {
                 break;
             }
         }
         answer
     }
 
+    /// Sends the request to one worker, over a connection that is there or a new one.
     async fn attempt(
         &self,
         mut place: Place<D>,
-        head: &request::Parts,
-        content: &mut Content,
+        visit: &mut Option<Visit<D>>,
+        errand: &mut Errand,
     ) -> Attempt {
-        let stream = match self.dial.dial(&place.route).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "a worker cannot be reached");
-                place.outcome = match error {
-                    overlay::Error::Refused {
-                        answer: overlay::Answer::Busy,
-                        ..
-                    } => Outcome::Shed,
-                    _ => Outcome::Failed,
-                };
-                return Attempt::NotStarted(busy());
+        loop {
+            let mut lane = match self.lane(&place.route).await {
+                Ok(lane) => lane,
+                Err(error) => {
+                    tracing::debug!(%error, "a worker cannot be reached");
+                    place.outcome = unreached(&error);
+                    return Attempt::NotStarted;
+                }
+            };
+            let began = Instant::now();
+            let sending = lane.sender.try_send_request(errand.request());
+            let failed = match timeout_at(errand.deadline, sending).await {
+                Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
+                    place.outcome = Outcome::Shed;
+                    return Attempt::NotStarted;
+                }
+                Ok(Ok(response)) => {
+                    place.answered(response.status(), began);
+                    return Attempt::Answer(answer(response, place, visit.take(), lane));
+                }
+                Ok(Err(failed)) => failed,
+                Err(_) => {
+                    place.outcome = Outcome::Failed;
+                    let late = "the worker does not answer\n";
+                    return Attempt::Answer(text(StatusCode::GATEWAY_TIMEOUT, late));
+                }
+            };
+            if let Some(came) = failure(failed, &lane, &mut place, errand) {
+                return came;
             }
-        };
-        let began = self.now();
-        let sending = exchange(stream, head, content);
-        let (response, connection) = match timeout(self.limits.answer, sending).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(error)) if error.is_user() => {
-                // Its own body broke off; the worker is not to blame.
-                return Attempt::Answer(text(StatusCode::BAD_REQUEST, "the body broke off\n"));
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a worker breaks off");
-                place.outcome = Outcome::Failed;
-                return Attempt::Answer(text(StatusCode::BAD_GATEWAY, "the worker broke off\n"));
-            }
-            Err(_) => {
-                place.outcome = Outcome::Failed;
-                let late = "the worker does not answer\n";
-                return Attempt::Answer(text(StatusCode::GATEWAY_TIMEOUT, late));
-            }
-        };
-        if response.headers().contains_key(NOT_STARTED) {
-            place.outcome = Outcome::Shed;
-            return Attempt::NotStarted(busy());
+            // It had ended while nobody used it, and the request never went out.
         }
-        place.outcome = Outcome::Answered(self.now().saturating_sub(began));
-        place.hear();
-        Attempt::Answer(answer(response, place, connection))
+    }
+
+    /// A connection to the worker that nobody uses.
+    async fn lane(&self, route: &Route) -> Result<Lane, overlay::Error> {
+        if let Some(lane) = self.pool.take(route.worker) {
+            return Ok(lane);
+        }
+        let stream = self.dial.dial(route).await?;
+        Lane::open(stream)
+            .await
+            .map_err(|error| overlay::Error::Unreachable {
+                peer: route.address.peer,
+                reason: error.to_string(),
+            })
+    }
+}
+
+impl Errand {
+    /// The request, with the body if that has not gone yet.
+    fn request(&mut self) -> Request<Body> {
+        let body = match &mut self.content {
+            Content::Kept(bytes) => whole(bytes.clone()),
+            Content::Once(body) => body.take().unwrap_or_else(|| whole(Bytes::new())),
+        };
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.head.method);
+        request.uri_mut().clone_from(&self.head.uri);
+        request.headers_mut().clone_from(&self.head.headers);
+        request
+    }
+}
+
+fn whole(bytes: Bytes) -> Body {
+    let body = Full::new(bytes).map_err(|never| match never {});
+    body.boxed_unsync()
+}
+
+/// What a request that got no answer comes to; None: it is to be sent over another connection.
+fn failure<D: Dial>(
+    mut failed: TrySendError<Request<Body>>,
+    lane: &Lane,
+    place: &mut Place<D>,
+    errand: &mut Errand,
+) -> Option<Attempt> {
+    if let Some(request) = failed.take_message() {
+        if let Content::Once(body) = &mut errand.content {
+            *body = Some(request.into_body());
+        }
+        if lane.is_used {
+            return None;
+        }
+        place.outcome = Outcome::Unreached;
+        return Some(Attempt::NotStarted);
+    }
+    let error = failed.into_error();
+    if error.is_user() {
+        // Its own body broke off; the worker is not to blame.
+        let answer = text(StatusCode::BAD_REQUEST, "the body broke off\n");
+        return Some(Attempt::Answer(answer));
+    }
+    tracing::debug!(%error, "a worker breaks off");
+    let is_fault = !lane.is_used;
+    if is_fault {
+        place.outcome = Outcome::Failed;
+    }
+    Some(Attempt::Broken { is_fault })
+}
+
+fn broken() -> Response<Body> {
+    text(StatusCode::BAD_GATEWAY, "the worker broke off\n")
+}
+
+fn unreached(error: &overlay::Error) -> Outcome {
+    match error {
+        overlay::Error::Refused {
+            answer: overlay::Answer::Busy,
+            ..
+        } => Outcome::Shed,
+        _ => Outcome::Unreached,
+    }
+}
+
+/// Whether the request does the same if it is sent twice, by its method or by its client's word.
+fn is_idempotent(head: &request::Parts) -> bool {
+    head.method.is_idempotent() || head.headers.contains_key(IDEMPOTENCY_KEY)
+}
+
+/// HTTP/2 has no header for the host.
+fn name_host(head: &mut request::Parts) {
+    let Some(authority) = head.uri.authority() else {
+        return;
+    };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        head.headers.insert(header::HOST, host);
+    }
+}
+
+/// A request that counts among those of its deal, until its answer has ended.
+struct Visit<D: Dial> {
+    gateway: Arc<Gateway<D>>,
+    deal: DealId,
+}
+
+impl<D: Dial> Visit<D> {
+    fn begin(gateway: &Arc<Gateway<D>>, deal: DealId) -> Result<Self, Refusal> {
+        gateway.balancer().enter(deal)?;
+        let gateway = gateway.clone();
+        Ok(Self { gateway, deal })
+    }
+}
+
+impl<D: Dial> Drop for Visit<D> {
+    fn drop(&mut self) {
+        self.gateway.balancer().leave(self.deal);
     }
 }
 
 /// A request that a worker counts among those under way, until its answer has ended.
 struct Place<D: Dial> {
     gateway: Arc<Gateway<D>>,
-    route: Route,
+    route: Arc<Route>,
     outcome: Outcome,
     is_heard: bool,
 }
 
 impl<D: Dial> Place<D> {
-    fn new(gateway: Arc<Gateway<D>>, route: Route) -> Self {
+    fn new(gateway: Arc<Gateway<D>>, route: Arc<Route>) -> Self {
         Self {
             gateway,
             route,
@@ -230,10 +374,21 @@ impl<D: Dial> Place<D> {
         }
     }
 
+    fn answered(&mut self, status: StatusCode, began: Instant) {
+        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.outcome = match status.is_server_error() {
+            true => Outcome::Failed,
+            false => Outcome::Answered(took),
+        };
+        self.hear();
+    }
+
     fn hear(&mut self) {
-        let now = self.gateway.now();
-        let mut balancer = self.gateway.balancer();
-        balancer.heard(self.route.worker, self.outcome, now);
+        let (worker, now) = (self.route.worker, self.gateway.now());
+        let is_out = self.gateway.balancer().heard(worker, self.outcome, now);
+        if is_out {
+            tracing::info!(%worker, outcome = ?self.outcome, "a worker is left out for a while");
+        }
         self.is_heard = true;
     }
 }
@@ -247,168 +402,38 @@ impl<D: Dial> Drop for Place<D> {
     }
 }
 
-/// The connection's task ends with this.
-type Driver = AbortOnDropHandle<()>;
+/// What an answer on its way to the client holds.
+struct Held<D: Dial> {
+    place: Place<D>,
+    _visit: Option<Visit<D>>,
+    lane: Option<Lane>,
+}
 
-/// One exchange on a connection of its own.
-async fn exchange(
-    stream: BoxStream,
-    head: &request::Parts,
-    content: &mut Content,
-) -> Result<(Response<Incoming>, Driver), hyper::Error> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let driver = AbortOnDropHandle::new(tokio::spawn(async move {
-        // What goes wrong is told to the request, too.
-        let _ = connection.await;
-    }));
-    let body = match content {
-        Content::Kept(bytes) => Full::new(bytes.clone())
-            .map_err(|never| match never {})
-            .boxed_unsync(),
-        Content::Once(body) => match body.take() {
-            Some(body) => body.map_err(BoxError::from).boxed_unsync(),
-            None => Full::default()
-                .map_err(|never| match never {})
-                .boxed_unsync(),
-        },
-    };
-    let mut request = Request::new(body);
-    request.method_mut().clone_from(&head.method);
-    request.uri_mut().clone_from(&head.uri);
-    request.headers_mut().clone_from(&head.headers);
-    Ok((sender.send_request(request).await?, driver))
+impl<D: Dial> Hold for Held<D> {
+    fn ended(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            self.place.gateway.pool.put(self.place.route.worker, lane);
+        }
+    }
 }
 
 /// The worker's answer, on its way to the client.
 fn answer<D: Dial>(
     mut response: Response<Incoming>,
     place: Place<D>,
-    driver: Driver,
+    visit: Option<Visit<D>>,
+    lane: Lane,
 ) -> Response<Body> {
     let route = &place.route;
     let name = format!("{}/{}", route.deal, route.worker);
-    strip(response.headers_mut());
+    headers::strip(response.headers_mut());
     if let Ok(name) = HeaderValue::from_str(&name) {
         response.headers_mut().insert(WORKER, name);
     }
-    response.map(|body| {
-        let body = Watched {
-            body,
-            _held: (place, driver),
-        };
-        body.boxed_unsync()
-    })
-}
-
-/// A body that holds something until it has ended or is dropped.
-struct Watched<Held> {
-    body: Incoming,
-    _held: Held,
-}
-
-impl<Held: Unpin> HttpBody for Watched<Held> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        polled.map(|frame| frame.map(|frame| frame.map_err(BoxError::from)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The deal that a request is for, and what its worker is asked. (G1)
-fn target(head: &request::Parts, domain: &str) -> Option<(DealId, Uri)> {
-    let host = head.headers.get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    if let Some(deal) = deal_of(host, domain) {
-        return Some((deal, path.parse().ok()?));
-    }
-    let rest = path.strip_prefix('/')?;
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let deal = number(&rest[..end])?;
-    let rest = &rest[end..];
-    let slash = if rest.starts_with('/') { "" } else { "/" };
-    Some((deal, format!("{slash}{rest}").parse().ok()?))
-}
-
-fn deal_of(host: &str, domain: &str) -> Option<DealId> {
-    let name = host.split_once(':').map_or(host, |(name, _)| name);
-    let (label, rest) = name.split_once('.')?;
-    if rest.eq_ignore_ascii_case(domain) {
-        number(label)
-    } else {
-        None
-    }
-}
-
-/// One spelling for each deal.
-fn number(text: &str) -> Option<DealId> {
-    let deal = text.parse().ok()?;
-    (u64::to_string(&deal) == text).then_some(DealId(deal))
-}
-
-/// Headers as a worker may see them: without those that only this gateway may speak through. (G5)
-fn clean(headers: &mut HeaderMap, client: IpAddr) {
-    strip(headers);
-    let is_claim = |name: &HeaderName| name.as_str().starts_with("x-forwarded-");
-    let claims: Vec<_> = headers
-        .keys()
-        .filter(|name| is_claim(name))
-        .cloned()
-        .collect();
-    for name in claims.into_iter().chain([header::FORWARDED]) {
-        headers.remove(name);
-    }
-    if let Ok(client) = HeaderValue::from_str(&client.to_string()) {
-        headers.insert(FORWARDED_FOR, client);
-    }
-}
-
-/// Removes what is about one connection, and what workers and gateways tell each other.
-fn strip(headers: &mut HeaderMap) {
-    let listed = headers.get_all(header::CONNECTION).into_iter();
-    let listed = listed.filter_map(|value| value.to_str().ok());
-    let listed = listed.flat_map(|value| value.split(','));
-    let mut names: Vec<HeaderName> = listed.filter_map(|name| name.trim().parse().ok()).collect();
-    names.retain(|name| *name != header::HOST && *name != header::CONTENT_LENGTH);
-    names.extend(HOP_BY_HOP);
-    let ours = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("mp-"));
-    names.extend(ours.cloned());
-    for name in names {
-        headers.remove(name);
-    }
-}
-
-/// Nobody can take the request now. (G4)
-fn busy() -> Response<Body> {
-    let mut response = text(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "no worker can take this now\n",
-    );
-    let headers = response.headers_mut();
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
-fn text(status: StatusCode, text: &'static str) -> Response<Body> {
-    let body = Full::from(text).map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
+    let held = Held {
+        place,
+        _visit: visit,
+        lane: Some(lane),
+    };
+    response.map(|body| Watched { body, held }.boxed_unsync())
 }
