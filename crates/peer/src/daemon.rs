@@ -19,6 +19,7 @@ pub use prover::{Chains, Doing, Figures, Prove};
 pub use units::Units;
 
 use crate::{
+    gateway::CertificateError,
     overlay,
     planner::{Event, Planner, Settings},
     units::{Core, TooFew},
@@ -141,6 +142,9 @@ pub enum Error {
     /// The overlay.
     #[error(transparent)]
     Overlay(#[from] overlay::Error),
+    /// What the gateway is to show.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The process's surroundings.
     #[error("cannot listen")]
     Io(#[from] io::Error),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod balance;
+mod certificate;
 mod door;
 mod headers;
 mod health;
@@ -17,9 +18,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::{Error as CertificateError, Files};
 pub use process::{Config, run};
 
 use crate::overlay::{Dial, Route};
+use door::Door;
 use marketplace::units::DealId;
 use proxy::Gateway;
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
@@ -29,6 +32,7 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The running workers of each deal.
@@ -45,10 +49,20 @@ pub struct Limits {
     pub requests_per_worker: u32,
     /// Bytes of a request's line and headers.
     pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Requests at once on one connection of HTTP/2.
+    pub streams: u32,
     /// A request with a body of at most this can be sent to a second worker.
     pub replay_bytes: u64,
-    /// Time for the headers of a request, and for a body that is kept, to come.
+    /// Time for the headers of a request, and for a body that is kept, to come; also for TLS to begin. So long a connection of
+    /// HTTP/1.1 waits for its next request.
     pub request: Duration,
+    /// A connection without a request is closed after this.
+    pub idle: Duration,
+    /// A connection is closed when its requests take so long without a part of an answer leaving: longer than any function may
+    /// run.
+    pub stall: Duration,
     /// Time for an answer to begin, whoever gives it.
     pub answer: Duration,
     /// Time for requests under way when the gateway stops.
@@ -62,55 +76,69 @@ impl Default for Limits {
             requests_per_deal: 1024,
             requests_per_worker: 512,
             header_bytes: 64 << 10,
+            headers: 100,
+            streams: 100,
             replay_bytes: 64 << 10,
             request: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            stall: Duration::from_secs(900),
             answer: Duration::from_secs(120),
             drain: Duration::from_secs(10),
         }
     }
 }
 
+/// Where clients come, and what they find.
+pub struct Settings {
+    /// Where requests are taken.
+    pub http: TcpListener,
+    /// Where they are taken by TLS.
+    pub https: Option<(TcpListener, TlsAcceptor)>,
+    /// Deals are reached as `<deal>.<domain>`.
+    pub domain: String,
+    /// What clients may take.
+    pub limits: Limits,
+}
+
 /// Serves until `stop` completes, then lets requests under way end.
 pub async fn serve(
-    listener: TcpListener,
-    domain: String,
-    limits: Limits,
+    settings: Settings,
     mut routes: watch::Receiver<Arc<Routes>>,
     dial: impl Dial,
     stop: impl Future<Output = ()>,
 ) {
-    let gateway = Arc::new(Gateway::new(domain, limits.clone(), dial));
+    let limits = settings.limits;
+    let gateway = Arc::new(Gateway::new(settings.domain, limits.clone(), dial));
     gateway.route(&routes.borrow_and_update());
     let _probing = AbortOnDropHandle::new(tokio::spawn(probe::run(gateway.clone())));
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
+    let mut doors = JoinSet::new();
+    for door in doors_of(settings.http, settings.https) {
+        doors.spawn(door.serve(gateway.clone(), places.clone(), stopped.clone()));
+    }
+    drop(stopped);
     let mut stop = pin!(stop);
     loop {
-        let accept = async {
-            // Never closed.
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
-        };
         tokio::select! {
             () = &mut stop => break,
             Ok(()) = routes.changed() => gateway.route(&routes.borrow_and_update()),
-            Some(_) = connections.join_next() => {}
-            (place, accepted) = accept => match accepted {
-                Ok((stream, _)) => {
-                    let serving = door::connection(gateway.clone(), stream, stopped.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(place);
-                    });
-                }
-                // Out of files, for instance: it passes when connections end.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
         }
     }
-    drop((listener, stopping));
-    let ended = async { while connections.join_next().await.is_some() {} };
+    drop(stopping);
+    let ended = async { while doors.join_next().await.is_some() {} };
     // Who is not done by then is cut off.
     let _ = timeout(limits.drain, ended).await;
+}
+
+fn doors_of(http: TcpListener, https: Option<(TcpListener, TlsAcceptor)>) -> Vec<Door> {
+    let plain = Door {
+        listener: http,
+        tls: None,
+    };
+    let secure = https.map(|(listener, tls)| Door {
+        listener,
+        tls: Some(tls),
+    });
+    [plain].into_iter().chain(secure).collect()
 }

@@ -22,6 +22,8 @@ pub(super) struct Watched<Held: Hold> {
 
 /// Who waits for the end of a body.
 pub(super) trait Hold {
+    /// A part of the body leaves.
+    fn moves(&mut self);
     /// The body has come to its end.
     fn ended(&mut self);
 }
@@ -35,8 +37,10 @@ impl<Held: Hold + Unpin> HttpBody for Watched<Held> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) {
-            self.held.ended();
+        match polled {
+            Poll::Ready(Some(_)) => self.held.moves(),
+            Poll::Ready(None) => self.held.ended(),
+            Poll::Pending => {}
         }
         polled.map(|frame| frame.map(|frame| frame.map_err(BoxError::from)))
     }

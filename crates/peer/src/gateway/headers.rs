@@ -32,7 +32,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 ];
 
 /// Headers as a worker may see them: without those that only this gateway may speak through.
-pub(super) fn clean(headers: &mut HeaderMap, client: Client) {
+pub(super) fn clean(headers: &mut HeaderMap, client: &Client) {
     strip(headers);
     let is_claim = |name: &HeaderName| name.as_str().starts_with("x-forwarded-");
     let claims: Vec<_> = headers

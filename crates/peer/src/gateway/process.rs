@@ -1,6 +1,10 @@
 //! The process of a gateway: routes from the chain, requests to workers.
 
-use super::{Limits, Routes, serve};
+use super::{
+    Limits, Routes, Settings,
+    certificate::{Certificates, Files},
+    serve,
+};
 use crate::{
     daemon::{Error, Stop, announce, members},
     overlay::{self, Address, Overlay, Route, Store},
@@ -29,11 +33,33 @@ pub struct Config {
     pub data: PathBuf,
     /// Where it takes requests (TCP); port 0 takes a free one.
     pub http: SocketAddr,
+    /// Where it takes requests by TLS, with one of the certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<SocketAddr>,
+    /// What it shows to who comes by TLS, by the name they ask for; the first to who asks for none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Files>,
     /// Where its overlay endpoint listens (UDP); port 0 takes a free one.
     pub listen: SocketAddr,
     /// Deals are reached as `<deal>.<domain>`, and everywhere as `/<deal>/`.
     #[serde(default = "domain")]
     pub domain: String,
+}
+
+impl Config {
+    /// With what need not be said.
+    #[must_use]
+    pub fn new(rpc: String, data: PathBuf, http: SocketAddr, listen: SocketAddr) -> Self {
+        Self {
+            rpc,
+            data,
+            http,
+            https: None,
+            certificates: Vec::new(),
+            listen,
+            domain: domain(),
+        }
+    }
 }
 
 fn domain() -> String {
@@ -53,25 +79,34 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let limits = overlay::Limits::default();
     let seed = rand::random();
     let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
-    let listener = TcpListener::bind(config.http).await?;
-    announce(&serde_json::json!({
+    let http = TcpListener::bind(config.http).await?;
+    let mut ready = serde_json::json!({
         "ready": "gateway",
-        "http": listener.local_addr()?,
+        "http": http.local_addr()?,
         "overlay": overlay.listens(),
-    }))?;
+    });
+    let mut renewing = None;
+    let mut https = None;
+    if let Some(listen) = config.https {
+        let certificates = Certificates::open(config.certificates)?;
+        let listener = TcpListener::bind(listen).await?;
+        ready["https"] = listener.local_addr()?.to_string().into();
+        https = Some((listener, certificates.acceptor()?));
+        renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
+    }
+    announce(&ready)?;
     let (routes, watched) = watch::channel(Arc::default());
     let _following = AbortOnDropHandle::new(tokio::spawn(follow(client, routes)));
     let dial = overlay.clone();
     let stopped = stop.wait();
-    serve(
-        listener,
-        config.domain,
-        Limits::default(),
-        watched,
-        dial,
-        stopped,
-    )
-    .await;
+    let settings = Settings {
+        http,
+        https,
+        domain: config.domain,
+        limits: Limits::default(),
+    };
+    serve(settings, watched, dial, stopped).await;
+    drop(renewing);
     overlay.close().await;
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use super::{
     Limits, Routes,
-    answer::{Hold, Watched, busy, text},
+    answer::{self, Hold, Watched, text},
     balance::{Balancer, Most, Refusal},
-    door::Client,
+    door::{Busy, Client},
     headers::{self, IDEMPOTENCY_KEY, NOT_STARTED, WORKER},
     health::Outcome,
     pool::{Lane, Pool},
@@ -14,7 +14,7 @@ use crate::overlay::{self, Address, Dial, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
     client::conn::TrySendError,
     header::{self, HeaderValue},
@@ -123,20 +123,24 @@ impl<D: Dial> Gateway<D> {
         request: Request<Incoming>,
         client: Client,
     ) -> Response<Body> {
+        let busy = Busy::begin(&client.activity);
         let (mut head, body) = request.into_parts();
+        if let Some(refusal) = refuse(&head, &self.limits) {
+            return refusal;
+        }
         let Some((deal, uri)) = target(&head, &self.domain) else {
             return text(StatusCode::NOT_FOUND, "no deal is named: use /<deal>/\n");
         };
-        let visit = match Visit::begin(&self, deal) {
+        let visit = match Visit::begin(&self, deal, busy) {
             Ok(visit) => visit,
             Err(Refusal::Unknown) => {
                 return text(StatusCode::NOT_FOUND, "no such deal is served\n");
             }
-            Err(Refusal::Full) => return busy(),
+            Err(Refusal::Full) => return answer::busy(),
         };
         name_host(&mut head);
         head.uri = uri;
-        headers::clean(&mut head.headers, client);
+        headers::clean(&mut head.headers, &client);
         match timeout(self.limits.request, self.keep(body)).await {
             Ok(Ok(content)) => {
                 let errand = Errand {
@@ -167,7 +171,7 @@ impl<D: Dial> Gateway<D> {
         let deal = visit.deal;
         let mut visit = Some(visit);
         let mut tried = Vec::new();
-        let mut answer = busy();
+        let mut came = answer::busy();
         for attempt in 0..MAX_TRIES {
             let dice = rand::random::<[u32; 2]>().map(|die| die as usize);
             let now = self.now();
@@ -183,10 +187,10 @@ impl<D: Dial> Gateway<D> {
             let worker = place.route.worker;
             match self.attempt(place, &mut visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
-                Attempt::NotStarted => answer = busy(),
+                Attempt::NotStarted => came = answer::busy(),
                 Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
                 Attempt::Broken { is_fault } => {
-                    answer = broken();
+                    came = broken();
                     if !is_fault {
                         continue;
                     }
@@ -197,7 +201,7 @@ impl<D: Dial> Gateway<D> {
                 break;
             }
         }
-        answer
+        came
     }
 
     /// Sends the request to one worker, over a connection that is there or a new one.
@@ -321,6 +325,17 @@ fn unreached(error: &overlay::Error) -> Outcome {
     }
 }
 
+/// What no worker is asked.
+fn refuse(head: &request::Parts, limits: &Limits) -> Option<Response<Body>> {
+    if head.method == Method::CONNECT {
+        let why = "this is no proxy\n";
+        return Some(text(StatusCode::METHOD_NOT_ALLOWED, why));
+    }
+    let is_too_much = head.headers.len() > limits.headers;
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    is_too_much.then(|| text(status, "there are too many headers\n"))
+}
+
 /// Whether the request does the same if it is sent twice, by its method or by its client's word.
 fn is_idempotent(head: &request::Parts) -> bool {
     head.method.is_idempotent() || head.headers.contains_key(IDEMPOTENCY_KEY)
@@ -340,13 +355,18 @@ fn name_host(head: &mut request::Parts) {
 struct Visit<D: Dial> {
     gateway: Arc<Gateway<D>>,
     deal: DealId,
+    busy: Busy,
 }
 
 impl<D: Dial> Visit<D> {
-    fn begin(gateway: &Arc<Gateway<D>>, deal: DealId) -> Result<Self, Refusal> {
+    fn begin(gateway: &Arc<Gateway<D>>, deal: DealId, busy: Busy) -> Result<Self, Refusal> {
         gateway.balancer().enter(deal)?;
         let gateway = gateway.clone();
-        Ok(Self { gateway, deal })
+        Ok(Self {
+            gateway,
+            deal,
+            busy,
+        })
     }
 }
 
@@ -405,11 +425,17 @@ impl<D: Dial> Drop for Place<D> {
 /// What an answer on its way to the client holds.
 struct Held<D: Dial> {
     place: Place<D>,
-    _visit: Option<Visit<D>>,
+    visit: Option<Visit<D>>,
     lane: Option<Lane>,
 }
 
 impl<D: Dial> Hold for Held<D> {
+    fn moves(&mut self) {
+        if let Some(visit) = &self.visit {
+            visit.busy.moves();
+        }
+    }
+
     fn ended(&mut self) {
         if let Some(lane) = self.lane.take() {
             self.place.gateway.pool.put(self.place.route.worker, lane);
@@ -432,7 +458,7 @@ fn answer<D: Dial>(
     }
     let held = Held {
         place,
-        _visit: visit,
+        visit,
         lane: Some(lane),
     };
     response.map(|body| Watched { body, held }.boxed_unsync())

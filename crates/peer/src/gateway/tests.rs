@@ -1,8 +1,9 @@
 //! A gateway on loopback before workers that are tasks of the test. Both sides speak HTTP by hand.
 
+mod doors;
 mod retries;
 
-use super::{Limits, Routes, serve};
+use super::{Limits, Routes, Settings, serve};
 use crate::overlay::{Address, BoxStream, Dial, Error, Route};
 use marketplace::units::{DealId, PeerId, WorkerId};
 use std::{
@@ -17,10 +18,11 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Long enough for a slow machine; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,18 +55,33 @@ enum Manner {
     Mute,
     /// Sends a part of the answer and no more, and says when the gateway has left.
     Endless,
+    /// Answers with what it was sent when the test says so.
+    Slow,
     /// Does not answer probes, and nobody gets through to it.
     Silent,
 }
 
 /// Workers by number.
-#[derive(Default)]
 struct Workers {
     manners: BTreeMap<WorkerId, Manner>,
     dialled: AtomicUsize,
     /// Probes that were not answered.
     silences: AtomicUsize,
     left: Option<mpsc::UnboundedSender<()>>,
+    /// A permit for each answer of a slow one.
+    go: Arc<Semaphore>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            manners: BTreeMap::new(),
+            dialled: AtomicUsize::new(0),
+            silences: AtomicUsize::new(0),
+            left: None,
+            go: Arc::new(Semaphore::new(0)),
+        }
+    }
 }
 
 impl Dial for Arc<Workers> {
@@ -77,7 +94,7 @@ impl Dial for Arc<Workers> {
             _ => {}
         }
         let (ours, theirs) = duplex(1 << 16);
-        tokio::spawn(work(manner, theirs, self.left.clone()));
+        tokio::spawn(work(manner, theirs, self.left.clone(), self.go.clone()));
         Ok(Box::new(ours))
     }
 
@@ -96,14 +113,22 @@ fn unreachable(route: &Route) -> Error {
     Error::Unreachable { peer, reason }
 }
 
-async fn work(manner: Manner, mut stream: DuplexStream, left: Option<mpsc::UnboundedSender<()>>) {
+async fn work(
+    manner: Manner,
+    mut stream: DuplexStream,
+    left: Option<mpsc::UnboundedSender<()>>,
+    go: Arc<Semaphore>,
+) {
     loop {
         let request = read_request(&mut stream).await;
         if request.is_empty() {
             break;
         }
+        if manner == Manner::Slow {
+            go.acquire().await.expect("never closed").forget();
+        }
         let answer = match manner {
-            Manner::Good | Manner::Short => {
+            Manner::Good | Manner::Short | Manner::Slow => {
                 let length = request.len();
                 format!(
                     "HTTP/1.1 200 OK\r\nmp-fake: 1\r\ncontent-length: {length}\r\n\r\n{request}"
@@ -146,8 +171,15 @@ async fn read_request(stream: &mut DuplexStream) -> String {
     text
 }
 
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
 struct Running {
     address: SocketAddr,
+    https: Option<SocketAddr>,
     workers: Arc<Workers>,
     routes: watch::Sender<Arc<Routes>>,
     stop: oneshot::Sender<()>,
@@ -164,35 +196,51 @@ async fn start_with(
     left: Option<mpsc::UnboundedSender<()>>,
     limits: Limits,
 ) -> Running {
-    let numbers = (1..).map(WorkerId);
-    let workers = Arc::new(Workers {
-        manners: numbers.zip(manners.iter().copied()).collect(),
-        left,
-        ..Workers::default()
-    });
-    let routed = workers
-        .manners
-        .keys()
-        .map(|worker| route(7, worker.0))
-        .collect();
-    let (routes, watched) = watch::channel(Arc::new(Routes::from([(DealId(7), routed)])));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let (stop, stopped) = oneshot::channel();
-    let stopped = async { stopped.await.unwrap_or_default() };
-    let (dial, domain) = (workers.clone(), "example.test".to_owned());
-    let serving = serve(listener, domain, limits, watched, dial, stopped);
-    let task = tokio::spawn(serving);
-    Running {
-        address,
-        workers,
-        routes,
-        stop,
-        task,
-    }
+    Running::start(manners, left, limits, None).await
 }
 
 impl Running {
+    async fn start(
+        manners: &[Manner],
+        left: Option<mpsc::UnboundedSender<()>>,
+        limits: Limits,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
+        let numbers = (1..).map(WorkerId);
+        let workers = Arc::new(Workers {
+            manners: numbers.zip(manners.iter().copied()).collect(),
+            left,
+            ..Workers::default()
+        });
+        let routed = workers
+            .manners
+            .keys()
+            .map(|worker| route(7, worker.0))
+            .collect();
+        let (routes, watched) = watch::channel(Arc::new(Routes::from([(DealId(7), routed)])));
+        let (http, address) = listener().await;
+        let (listener, secure) = listener().await;
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let https = tls.is_some().then_some(secure);
+        let settings = Settings {
+            http,
+            https: tls.map(|tls| (listener, tls)),
+            domain: "example.test".to_owned(),
+            limits,
+        };
+        let serving = serve(settings, watched, workers.clone(), stopped);
+        let task = tokio::spawn(serving);
+        Self {
+            address,
+            https,
+            workers,
+            routes,
+            stop,
+            task,
+        }
+    }
+
     /// Sends lines as a request, and returns all that comes back.
     async fn send(&self, lines: &[&str], body: &str) -> String {
         let mut stream = TcpStream::connect(self.address)
