@@ -1,13 +1,15 @@
-//! Brings requests to workers: `/<deal>/…` on any host, or `<deal>.<domain>`.
+//! Brings requests to workers: `/<deal>/…` on any host, `<deal>.<domain>`, `<deal>.<owner>.<domain>`, or a deal's own domain.
 //!
-//! `target` says which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each;
-//! these are pure. `proxy` carries one request there and back over a connection of the `pool`, `probe` looks after
+//! `target` and `domain` say which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each.
+//! `proxy` carries one request there and back over a connection of the `pool`, `probe` looks after
 //! peers that nobody asks for anything, `door` serves the connections of clients.
 
 mod answer;
 mod balance;
 mod certificate;
+mod domain;
 mod door;
+mod follow;
 mod headers;
 mod health;
 mod pool;
@@ -19,12 +21,14 @@ mod target;
 mod tests;
 
 pub use certificate::{Error as CertificateError, Files};
+pub use domain::Dns;
 pub use process::{Config, run};
 
 use crate::overlay::{Dial, Route};
+use domain::Domains;
 use door::Door;
-use marketplace::units::DealId;
-use proxy::Gateway;
+use marketplace::units::{Address, DealId};
+use proxy::{Gateway, Names};
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -35,8 +39,23 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
-/// The running workers of each deal.
-pub type Routes = BTreeMap<DealId, Vec<Route>>;
+/// What the chain says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// The chain's id.
+    pub chain: u64,
+    /// The deals that are served.
+    pub deals: BTreeMap<DealId, Served>,
+}
+
+/// A deal that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Whose it is.
+    pub owner: Address,
+    /// Its running workers.
+    pub workers: Vec<Route>,
+}
 
 /// What clients may take of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +113,12 @@ pub struct Settings {
     pub http: TcpListener,
     /// Where they are taken by TLS.
     pub https: Option<(TcpListener, TlsAcceptor)>,
-    /// Deals are reached as `<deal>.<domain>`.
+    /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`.
     pub domain: String,
+    /// Other domains of deals.
+    pub domains: BTreeMap<String, u64>,
+    /// Who is asked for proofs that other domains are deals'; nobody if it is not said.
+    pub dns: Option<Dns>,
     /// What clients may take.
     pub limits: Limits,
 }
@@ -108,7 +131,11 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let limits = settings.limits;
-    let gateway = Arc::new(Gateway::new(settings.domain, limits.clone(), dial));
+    let names = Names {
+        domain: settings.domain,
+        domains: Domains::new(&settings.domains, settings.dns),
+    };
+    let gateway = Arc::new(Gateway::new(names, limits.clone(), dial));
     gateway.route(&routes.borrow_and_update());
     let _probing = AbortOnDropHandle::new(tokio::spawn(probe::run(gateway.clone())));
     let places = Arc::new(Semaphore::new(limits.connections));

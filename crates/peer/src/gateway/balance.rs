@@ -12,7 +12,7 @@ use super::{
     health::{Health, Outcome},
 };
 use crate::overlay::{Address, Route};
-use marketplace::units::{DealId, PeerId, WorkerId};
+use marketplace::units::{Address as Account, DealId, PeerId, WorkerId};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Requests per retry: at most one in ten is sent twice, once the budget is used up.
@@ -40,6 +40,7 @@ pub(super) struct Most {
 /// A deal has its own budget and limit, so that one that is flooded takes nothing from others.
 #[derive(Debug)]
 struct Deal {
+    owner: Account,
     workers: Vec<WorkerId>,
     in_flight: u32,
     /// In tenths of a retry.
@@ -75,18 +76,25 @@ impl Balancer {
     pub(super) fn route(&mut self, routes: &Routes, now: u64) {
         let mut workers = std::mem::take(&mut self.workers);
         let mut deals = std::mem::take(&mut self.deals);
-        for (deal, routes) in routes {
+        for (deal, served) in &routes.deals {
             let mut entry = deals.remove(deal).unwrap_or_else(Deal::new);
+            entry.owner = served.owner;
             let known = entry.workers.iter().filter_map(|id| workers.get(id));
             let latency_us = mean(known.map(|load| load.health.latency_us(now)));
-            for route in routes {
+            for route in &served.workers {
                 let known = workers.remove(&route.worker);
                 let load = Load::next(known, route, Health::new(latency_us, now));
                 self.workers.insert(route.worker, load);
             }
-            entry.workers = routes.iter().map(|route| route.worker).collect();
+            entry.workers = served.workers.iter().map(|route| route.worker).collect();
             self.deals.insert(*deal, entry);
         }
+    }
+
+    /// Whether the deal is this account's.
+    pub(super) fn is_owned(&self, deal: DealId, owner: Account) -> bool {
+        let deal = self.deals.get(&deal);
+        deal.is_some_and(|deal| deal.owner == owner)
     }
 
     /// Counts a request of the deal; it earns a part of a retry.
@@ -204,6 +212,7 @@ impl Balancer {
 impl Deal {
     fn new() -> Self {
         Self {
+            owner: Account::default(),
             workers: Vec::new(),
             in_flight: 0,
             budget: MAX_RETRIES * REQUESTS_PER_RETRY,

@@ -1,27 +1,19 @@
 //! The process of a gateway: routes from the chain, requests to workers.
 
 use super::{
-    Limits, Routes, Settings,
+    Dns, Limits, Settings,
     certificate::{Certificates, Files},
-    serve,
+    follow, serve,
 };
 use crate::{
-    daemon::{Error, Stop, announce, members},
-    overlay::{self, Address, Overlay, Route, Store},
+    daemon::{Error, Stop, announce},
+    overlay::{self, Overlay, Store},
 };
-use client::{Client, view::deal::Status};
-use marketplace::units::DealId;
+use client::Client;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
-
-/// How often the node is asked for a new block.
-const POLL: Duration = Duration::from_millis(250);
-/// The pause after a failed attempt to reach the node.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Deals of one page.
-const PAGE: u16 = 100;
 
 /// The configuration file of a gateway, in TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,9 +33,15 @@ pub struct Config {
     pub certificates: Vec<Files>,
     /// Where its overlay endpoint listens (UDP); port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Deals are reached as `<deal>.<domain>`, and everywhere as `/<deal>/`.
+    /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`, and everywhere as `/<deal>/`.
     #[serde(default = "domain")]
     pub domain: String,
+    /// Whom to ask for proofs that other domains are deals': `system`, or a server. Nobody is asked if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Dns>,
+    /// Domains of deals that need no proof.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, u64>,
 }
 
 impl Config {
@@ -58,6 +56,8 @@ impl Config {
             certificates: Vec::new(),
             listen,
             domain: domain(),
+            dns: None,
+            domains: BTreeMap::new(),
         }
     }
 }
@@ -96,81 +96,19 @@ pub async fn run(config: Config) -> Result<(), Error> {
     }
     announce(&ready)?;
     let (routes, watched) = watch::channel(Arc::default());
-    let _following = AbortOnDropHandle::new(tokio::spawn(follow(client, routes)));
+    let _following = AbortOnDropHandle::new(tokio::spawn(follow::run(client, routes)));
     let dial = overlay.clone();
     let stopped = stop.wait();
     let settings = Settings {
         http,
         https,
         domain: config.domain,
+        domains: config.domains,
+        dns: config.dns,
         limits: Limits::default(),
     };
     serve(settings, watched, dial, stopped).await;
     drop(renewing);
     overlay.close().await;
     Ok(())
-}
-
-/// Keeps the routes up to date. A node that does not answer leaves them as they are.
-async fn follow(client: Client, routes: watch::Sender<Arc<Routes>>) {
-    let mut last = None;
-    loop {
-        match next(&client, last).await {
-            Ok(Some((height, next))) => {
-                last = Some(height);
-                routes.send_if_modified(|known| {
-                    let is_new = **known != next;
-                    *known = Arc::new(next);
-                    is_new
-                });
-                sleep(POLL).await;
-            }
-            Ok(None) => sleep(POLL).await,
-            Err(error) => {
-                tracing::warn!(%error, "the chain is not seen");
-                sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
-/// The routes of all deals that are served, if there is a block above `last`.
-async fn next(client: &Client, last: Option<u64>) -> Result<Option<(u64, Routes)>, client::Error> {
-    let height = client.height().await?;
-    if last.is_some_and(|last| height <= last) {
-        return Ok(None);
-    }
-    let mut routes = Routes::new();
-    let mut after = None;
-    loop {
-        let page = client.deals(after, PAGE).await?;
-        let Some(end) = page.last().map(|deal| DealId(deal.id)) else {
-            return Ok(Some((height, routes)));
-        };
-        let is_served = |status| {
-            let waits = [Status::Starting, Status::Active, Status::Degraded];
-            waits.contains(&status)
-        };
-        for deal in page.iter().filter(|deal| is_served(deal.status)) {
-            let deal = DealId(deal.id);
-            routes.insert(deal, running(client, deal).await?);
-        }
-        after = Some(end);
-    }
-}
-
-async fn running(client: &Client, deal: DealId) -> Result<Vec<Route>, client::Error> {
-    let members = members(client, deal).await?.into_iter();
-    let route = |member: crate::observer::Member| Route {
-        deal,
-        worker: member.worker,
-        address: Address {
-            peer: member.peer,
-            endpoints: member.endpoints,
-        },
-    };
-    Ok(members
-        .filter(|member| member.is_running)
-        .map(route)
-        .collect())
 }

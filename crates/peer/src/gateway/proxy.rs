@@ -4,17 +4,18 @@ use super::{
     Limits, Routes,
     answer::{self, Hold, Watched, text},
     balance::{Balancer, Most, Refusal},
+    domain::Domains,
     door::{Busy, Client},
     headers::{self, IDEMPOTENCY_KEY, NOT_STARTED, WORKER},
     health::Outcome,
     pool::{Lane, Pool},
-    target::target,
+    target,
 };
 use crate::overlay::{self, Address, Dial, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Uri,
     body::{Body as _, Incoming},
     client::conn::TrySendError,
     header::{self, HeaderValue},
@@ -23,7 +24,10 @@ use hyper::{
 use marketplace::units::{DealId, PeerId};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 use tokio::time::{Instant as Deadline, timeout, timeout_at};
@@ -37,10 +41,20 @@ pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub(super) struct Gateway<D> {
     pub(super) limits: Limits,
     pub(super) dial: D,
-    domain: String,
+    names: Names,
+    /// The chain's id.
+    chain: AtomicU64,
     balancer: Mutex<Balancer>,
     pool: Pool,
     began: Instant,
+}
+
+/// How deals are named.
+pub(super) struct Names {
+    /// The gateway's domain.
+    pub(super) domain: String,
+    /// Those of deals.
+    pub(super) domains: Domains,
 }
 
 /// A request on its way.
@@ -71,7 +85,7 @@ enum Attempt {
 }
 
 impl<D: Dial> Gateway<D> {
-    pub(super) fn new(domain: String, limits: Limits, dial: D) -> Self {
+    pub(super) fn new(names: Names, limits: Limits, dial: D) -> Self {
         let most = Most {
             per_deal: limits.requests_per_deal,
             per_worker: limits.requests_per_worker,
@@ -81,13 +95,15 @@ impl<D: Dial> Gateway<D> {
             pool: Pool::default(),
             limits,
             dial,
-            domain,
+            names,
+            chain: AtomicU64::new(0),
             began: Instant::now(),
         }
     }
 
     pub(super) fn route(&self, routes: &Routes) {
         let now = self.now();
+        self.chain.store(routes.chain, Ordering::Relaxed);
         self.balancer().route(routes, now);
     }
 
@@ -128,7 +144,7 @@ impl<D: Dial> Gateway<D> {
         if let Some(refusal) = refuse(&head, &self.limits) {
             return refusal;
         }
-        let Some((deal, uri)) = target(&head, &self.domain) else {
+        let Some((deal, uri)) = self.target(&head).await else {
             return text(StatusCode::NOT_FOUND, "no deal is named: use /<deal>/\n");
         };
         let visit = match Visit::begin(&self, deal, busy) {
@@ -153,6 +169,27 @@ impl<D: Dial> Gateway<D> {
             }
             Ok(Err(_)) => text(StatusCode::BAD_REQUEST, "the body broke off\n"),
             Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body does not come\n"),
+        }
+    }
+
+    /// The deal that a request is for, and what its worker is asked. (G1)
+    async fn target(&self, head: &request::Parts) -> Option<(DealId, Uri)> {
+        let host = target::host(head);
+        match target::below(host, &self.names.domain) {
+            Some("") => target::by_path(head),
+            Some(labels) => {
+                let (deal, owner) = target::by_labels(labels)?;
+                let is_owners = |owner| self.balancer().is_owned(deal, owner);
+                let is_served = owner.is_none_or(is_owners);
+                Some((deal, target::whole(head).filter(|_| is_served)?))
+            }
+            None => {
+                let chain = self.chain.load(Ordering::Relaxed);
+                match self.names.domains.deal(host, chain).await {
+                    Some(deal) => Some((deal, target::whole(head)?)),
+                    None => target::by_path(head),
+                }
+            }
         }
     }
 

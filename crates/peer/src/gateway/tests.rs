@@ -3,9 +3,9 @@
 mod doors;
 mod retries;
 
-use super::{Limits, Routes, Settings, serve};
+use super::{Limits, Routes, Served, Settings, serve};
 use crate::overlay::{Address, BoxStream, Dial, Error, Route};
-use marketplace::units::{DealId, PeerId, WorkerId};
+use marketplace::units::{Address as Account, DealId, PeerId, WorkerId};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -35,6 +35,18 @@ pub(super) fn route(deal: u64, worker: u64) -> Route {
             peer: PeerId([worker as u8; 32]),
             endpoints: Vec::new(),
         },
+    }
+}
+
+/// What the chain says: these deals are served, each is the account's whose bytes are its number.
+pub(super) fn routes(deals: impl IntoIterator<Item = (DealId, Vec<Route>)>) -> Routes {
+    let served = |(deal, workers): (DealId, Vec<Route>)| {
+        let owner = Account([deal.0 as u8; 20]);
+        (deal, Served { owner, workers })
+    };
+    Routes {
+        chain: 1337,
+        deals: deals.into_iter().map(served).collect(),
     }
 }
 
@@ -217,7 +229,8 @@ impl Running {
             .keys()
             .map(|worker| route(7, worker.0))
             .collect();
-        let (routes, watched) = watch::channel(Arc::new(Routes::from([(DealId(7), routed)])));
+        let all = routes([(DealId(7), routed)]);
+        let (routes, watched) = watch::channel(Arc::new(all));
         let (http, address) = listener().await;
         let (listener, secure) = listener().await;
         let (stop, stopped) = oneshot::channel();
@@ -227,6 +240,8 @@ impl Running {
             http,
             https: tls.map(|tls| (listener, tls)),
             domain: "example.test".to_owned(),
+            domains: [("own.test".to_owned(), 7)].into(),
+            dns: None,
             limits,
         };
         let serving = serve(settings, watched, workers.clone(), stopped);
@@ -296,8 +311,23 @@ async fn a_host_names_the_deal_and_the_path_stays() {
     let lines = ["GET /9/a HTTP/1.1", "host: 7.Example.test:8080"];
     let answer = gateway.send(&lines, "").await;
     assert!(answer.contains("GET /9/a HTTP/1.1"), "{answer}");
-    let lines = ["GET /a HTTP/1.1", "host: 7.another.test"];
-    assert_eq!(status(&gateway.send(&lines, "").await), "404");
+    let owner = Account([7; 20]);
+    for named in [format!("7.{owner}.example.test"), "Own.test:80".to_owned()] {
+        let host = format!("host: {named}");
+        let answer = gateway.send(&["GET /9/a HTTP/1.1", &host], "").await;
+        assert!(answer.contains("GET /9/a HTTP/1.1"), "{named}: {answer}");
+    }
+    let another = Account([8; 20]);
+    for nobodys in [
+        "7.another.test".to_owned(),
+        "another.test".to_owned(),
+        format!("7.{another}.example.test"),
+        format!("8.{another}.example.test"),
+    ] {
+        let host = format!("host: {nobodys}");
+        let answer = gateway.send(&["GET /a HTTP/1.1", &host], "").await;
+        assert_eq!(status(&answer), "404", "{nobodys}");
+    }
 }
 
 /// (G5)
@@ -330,7 +360,7 @@ async fn headers_that_are_not_the_clients_or_the_workers_to_set_are_dropped() {
 #[tokio::test]
 async fn new_routes_take_effect() {
     let gateway = start(&[Manner::Good, Manner::Good], None).await;
-    let only = Arc::new(Routes::from([(DealId(7), vec![route(7, 2)])]));
+    let only = Arc::new(routes([(DealId(7), vec![route(7, 2)])]));
     gateway.routes.send_replace(only);
     let both = async { while !gateway.get("/7/").await.contains("mp-worker: 7/2") {} };
     timeout(PATIENCE, both).await.expect("the other worker");

@@ -1,7 +1,7 @@
 //! Deals of a few workers, in a time that the test says.
 
 use super::{Balancer, Most, Outcome, Refusal, draw};
-use crate::gateway::tests::route;
+use crate::gateway::tests::{route, routes};
 use marketplace::units::{DealId, WorkerId};
 
 const DEAL: DealId = DealId(7);
@@ -11,8 +11,8 @@ fn balancer(workers: u64) -> Balancer {
         per_deal: 6,
         per_worker: 4,
     });
-    let routes = (1..=workers).map(|worker| route(DEAL.0, worker)).collect();
-    balancer.route(&[(DEAL, routes)].into(), 0);
+    let all = (1..=workers).map(|worker| route(DEAL.0, worker)).collect();
+    balancer.route(&routes([(DEAL, all)]), 0);
     balancer
 }
 
@@ -113,8 +113,8 @@ fn a_probe_tells_about_all_workers_of_a_peer() {
     let mut balancer = balancer(3);
     let mut beside = route(DEAL.0, 2);
     beside.address = route(DEAL.0, 1).address;
-    let routes = vec![route(DEAL.0, 1), beside.clone(), route(DEAL.0, 3)];
-    balancer.route(&[(DEAL, routes)].into(), 0);
+    let all = vec![route(DEAL.0, 1), beside.clone(), route(DEAL.0, 3)];
+    balancer.route(&routes([(DEAL, all)]), 0);
     assert_eq!(balancer.peers().len(), 2);
     assert_eq!(balancer.probed(&beside.address, false), 2);
     assert_eq!(balancer.probed(&beside.address, false), 0, "no news");
@@ -143,7 +143,7 @@ fn a_deal_has_no_more_than_its_most_under_way() {
     assert_eq!(balancer.enter(DealId(8)), Err(Refusal::Unknown));
     (0..6).for_each(|_| assert_eq!(balancer.enter(DEAL), Ok(())));
     assert_eq!(balancer.enter(DEAL), Err(Refusal::Full));
-    balancer.route(&[(DEAL, vec![route(DEAL.0, 2)])].into(), 0);
+    balancer.route(&routes([(DEAL, vec![route(DEAL.0, 2)])]), 0);
     assert_eq!(balancer.enter(DEAL), Err(Refusal::Full), "new routes");
     balancer.leave(DEAL);
     assert_eq!(balancer.enter(DEAL), Ok(()));
@@ -154,15 +154,15 @@ fn a_deal_has_no_more_than_its_most_under_way() {
 fn retries_end_with_their_budget_and_ten_requests_earn_another() {
     let mut balancer = balancer(1);
     let other = DealId(8);
-    let routes = |deal: DealId, worker| (deal, vec![route(deal.0, worker)]);
-    balancer.route(&[routes(DEAL, 1), routes(other, 2)].into(), 0);
+    let one = |deal: DealId, worker| (deal, vec![route(deal.0, worker)]);
+    balancer.route(&routes([one(DEAL, 1), one(other, 2)]), 0);
     assert_eq!((0..200).filter(|_| balancer.may_retry(DEAL)).count(), 100);
     assert!(balancer.may_retry(other), "the other deal has its own");
     for _ in 0..10 {
         balancer.enter(DEAL).expect("room");
         balancer.leave(DEAL);
     }
-    balancer.route(&[routes(DEAL, 1)].into(), 0);
+    balancer.route(&routes([one(DEAL, 1)]), 0);
     assert!(balancer.may_retry(DEAL));
     assert!(!balancer.may_retry(DEAL), "new routes are no new budget");
     assert!(!balancer.may_retry(other), "it is served no more");
@@ -174,7 +174,7 @@ fn a_worker_that_comes_back_elsewhere_is_not_left_out() {
     balancer.heard(WorkerId(1), Outcome::Unreached, 0);
     let mut moved = route(DEAL.0, 1);
     moved.address.endpoints = vec!["127.0.0.1:2".into()];
-    balancer.route(&[(DEAL, vec![moved.clone(), route(DEAL.0, 2)])].into(), 0);
+    balancer.route(&routes([(DEAL, vec![moved.clone(), route(DEAL.0, 2)])]), 0);
     let mut picked = (0..2).filter_map(|die| balancer.pick(DEAL, &[], 1, [die, 0]));
     assert!(picked.any(|route| *route == moved));
 }
@@ -183,10 +183,10 @@ fn a_worker_that_comes_back_elsewhere_is_not_left_out() {
 fn new_routes_keep_what_is_known() {
     let mut balancer = balancer(2);
     balancer.heard(WorkerId(1), Outcome::Unreached, 0);
-    let routes = vec![route(DEAL.0, 1), route(DEAL.0, 3)];
-    balancer.route(&[(DEAL, routes)].into(), 0);
+    let all = vec![route(DEAL.0, 1), route(DEAL.0, 3)];
+    balancer.route(&routes([(DEAL, all)]), 0);
     assert_eq!(pick(&mut balancer, 1, [0, 0]), Some(3));
-    balancer.route(&[].into(), 0);
+    balancer.route(&routes([]), 0);
     assert_eq!(balancer.enter(DEAL), Err(Refusal::Unknown));
 }
 
@@ -195,8 +195,8 @@ fn new_routes_keep_what_is_known() {
 fn a_new_worker_is_taken_to_be_as_fast_as_the_others() {
     let mut balancer = balancer(1);
     balancer.heard(WorkerId(1), Outcome::Answered(801_000), 0);
-    let routes = vec![route(DEAL.0, 1), route(DEAL.0, 2)];
-    balancer.route(&[(DEAL, routes)].into(), 0);
+    let all = vec![route(DEAL.0, 1), route(DEAL.0, 2)];
+    balancer.route(&routes([(DEAL, all)]), 0);
     let mut picks = (0..4).map(|_| pick(&mut balancer, 0, [0, 0]).expect("one"));
     assert_eq!(picks.by_ref().filter(|worker| *worker == 2).count(), 2);
 }

@@ -1,6 +1,6 @@
 //! Workers that do not do well, and what becomes of their requests.
 
-use super::{Limits, Manner, PATIENCE, Running, start, start_with, status};
+use super::{Limits, Manner, PATIENCE, Running, routes, start, start_with, status};
 use marketplace::units::DealId;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -135,7 +135,7 @@ async fn when_nobody_can_take_it_the_client_is_told_when_to_come_back() {
     assert!(!answer.contains("mp-not-started"), "{answer}");
     gateway
         .routes
-        .send_replace(Arc::new([(DealId(7), vec![])].into()));
+        .send_replace(Arc::new(routes([(DealId(7), vec![])])));
     assert_eq!(status(&gateway.get("/7/").await), "503");
 }
 
