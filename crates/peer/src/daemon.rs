@@ -9,7 +9,6 @@ mod chain;
 mod executor;
 mod keeper;
 mod machine;
-mod metrics;
 mod prover;
 mod units;
 
@@ -21,11 +20,11 @@ pub use units::Units;
 use crate::{
     gateway::CertificateError,
     overlay,
+    pages::{Page, Pages},
     planner::{Event, Planner, Settings},
     units::{Core, TooFew},
 };
 use client::{Client, PeerKey};
-use metrics::Metrics;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{self, Write as _},
@@ -182,7 +181,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (mut machine, inventory) = Machine::open(&config, &key, client.clone()).await?;
     let listens = machine.listens();
     let metrics = match config.metrics {
-        Some(listen) => Some(Metrics::open(listen, machine.chains()).await?),
+        Some(listen) => Some(Pages::open(listen).await?),
         None => None,
     };
     let mut ready = serde_json::json!({
@@ -194,7 +193,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
         ready["metrics"] = metrics.listens()?.to_string().into();
     }
     announce(&ready)?;
-    let _serving = metrics.map(|metrics| AbortOnDropHandle::new(tokio::spawn(metrics.run())));
+    let chains = machine.chains();
+    let page = move |path: &str| match path {
+        "/metrics" => Some(Page::from(prover::figures::text(&chains.figures()))),
+        // It answers, so it is there.
+        "/health" => Some(Page::from("the peer runs\n".to_owned())),
+        _ => None,
+    };
+    let _serving = metrics.map(|pages| AbortOnDropHandle::new(tokio::spawn(pages.run(page))));
     let endpoints = match config.announce.is_empty() {
         true => listens.iter().map(ToString::to_string).collect(),
         false => config.announce.clone(),

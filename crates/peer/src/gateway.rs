@@ -2,13 +2,14 @@
 //!
 //! `target` and `domain` say which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each.
 //! `proxy` carries one request there and back over a connection of the `pool`, `probe` looks after
-//! peers that nobody asks for anything, `door` serves the connections of clients.
+//! peers that nobody asks for anything, `door` serves the connections of clients. What was done is in `record` and `figures`.
 
 mod answer;
 mod balance;
 mod certificate;
 mod domain;
 mod door;
+mod figures;
 mod follow;
 mod headers;
 mod health;
@@ -16,19 +17,25 @@ mod pool;
 mod probe;
 mod process;
 mod proxy;
+mod record;
 mod target;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::Dns;
 pub use process::{Config, run};
 
-use crate::overlay::{Dial, Route};
+use crate::{
+    overlay::{Dial, Route},
+    pages::Pages,
+};
 use domain::Domains;
 use door::Door;
 use marketplace::units::{Address, DealId};
 use proxy::{Gateway, Names};
+use record::Log;
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -41,20 +48,20 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// What the chain says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routes {
+struct Routes {
     /// The chain's id.
-    pub chain: u64,
+    chain: u64,
     /// The deals that are served.
-    pub deals: BTreeMap<DealId, Served>,
+    deals: BTreeMap<DealId, Served>,
 }
 
 /// A deal that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
+struct Served {
     /// Whose it is.
-    pub owner: Address,
+    owner: Address,
     /// Its running workers.
-    pub workers: Vec<Route>,
+    workers: Vec<Route>,
 }
 
 /// What clients may take of a gateway.
@@ -108,23 +115,27 @@ impl Default for Limits {
 }
 
 /// Where clients come, and what they find.
-pub struct Settings {
+struct Settings {
     /// Where requests are taken.
-    pub http: TcpListener,
+    http: TcpListener,
     /// Where they are taken by TLS.
-    pub https: Option<(TcpListener, TlsAcceptor)>,
+    https: Option<(TcpListener, TlsAcceptor)>,
     /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`.
-    pub domain: String,
+    domain: String,
     /// Other domains of deals.
-    pub domains: BTreeMap<String, u64>,
+    domains: BTreeMap<String, u64>,
     /// Who is asked for proofs that other domains are deals'; nobody if it is not said.
-    pub dns: Option<Dns>,
+    dns: Option<Dns>,
     /// What clients may take.
-    pub limits: Limits,
+    limits: Limits,
+    /// Where lines about requests go.
+    log: Log,
+    /// Where figures are looked at.
+    pages: Option<Pages>,
 }
 
 /// Serves until `stop` completes, then lets requests under way end.
-pub async fn serve(
+async fn serve(
     settings: Settings,
     mut routes: watch::Receiver<Arc<Routes>>,
     dial: impl Dial,
@@ -135,8 +146,13 @@ pub async fn serve(
         domain: settings.domain,
         domains: Domains::new(&settings.domains, settings.dns),
     };
-    let gateway = Arc::new(Gateway::new(names, limits.clone(), dial));
+    let gateway = Arc::new(Gateway::new(names, limits.clone(), dial, settings.log));
     gateway.route(&routes.borrow_and_update());
+    let watched = gateway.clone();
+    let page = move |path: &str| watched.page(path);
+    let _pages = settings
+        .pages
+        .map(|pages| AbortOnDropHandle::new(tokio::spawn(pages.run(page))));
     let _probing = AbortOnDropHandle::new(tokio::spawn(probe::run(gateway.clone())));
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
@@ -152,10 +168,12 @@ pub async fn serve(
             Ok(()) = routes.changed() => gateway.route(&routes.borrow_and_update()),
         }
     }
+    gateway.stop();
     drop(stopping);
     let ended = async { while doors.join_next().await.is_some() {} };
     // Who is not done by then is cut off.
     let _ = timeout(limits.drain, ended).await;
+    gateway.log.settle().await;
 }
 
 fn doors_of(http: TcpListener, https: Option<(TcpListener, TlsAcceptor)>) -> Vec<Door> {

@@ -22,8 +22,8 @@ pub(super) struct Watched<Held: Hold> {
 
 /// Who waits for the end of a body.
 pub(super) trait Hold {
-    /// A part of the body leaves.
-    fn moves(&mut self);
+    /// So many bytes of the body leave.
+    fn moves(&mut self, bytes: usize);
     /// The body has come to its end.
     fn ended(&mut self);
 }
@@ -37,8 +37,12 @@ impl<Held: Hold + Unpin> HttpBody for Watched<Held> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match polled {
-            Poll::Ready(Some(_)) => self.held.moves(),
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.held.moves(bytes);
+            }
+            Poll::Ready(Some(Err(_))) => {}
             Poll::Ready(None) => self.held.ended(),
             Poll::Pending => {}
         }

@@ -194,7 +194,6 @@ impl Balancer {
         out.filter(|is_out| *is_out).count()
     }
 
-    #[cfg(test)]
     /// Requests under way of each deal, and which of its workers are left out.
     pub(super) fn figures(&self, now: u64) -> Vec<(DealId, u32, Vec<WorkerId>)> {
         let is_out = |id: &&WorkerId| {

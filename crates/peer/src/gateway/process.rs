@@ -3,11 +3,14 @@
 use super::{
     Dns, Limits, Settings,
     certificate::{Certificates, Files},
-    follow, serve,
+    follow,
+    record::Log,
+    serve,
 };
 use crate::{
     daemon::{Error, Stop, announce},
     overlay::{self, Overlay, Store},
+    pages::Pages,
 };
 use client::Client;
 use serde::{Deserialize, Serialize};
@@ -39,6 +42,12 @@ pub struct Config {
     /// Whom to ask for proofs that other domains are deals': `system`, or a server. Nobody is asked if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
+    /// Where a line of JSON for each request goes: a file, or `-` for standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+    /// Where figures and health are served over HTTP, for whoever watches the machine: `/metrics` and `/health`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// Domains of deals that need no proof.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub domains: BTreeMap<String, u64>,
@@ -57,6 +66,8 @@ impl Config {
             listen,
             domain: domain(),
             dns: None,
+            log: None,
+            metrics: None,
             domains: BTreeMap::new(),
         }
     }
@@ -94,6 +105,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
         https = Some((listener, certificates.acceptor()?));
         renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
     }
+    let log = Log::open(config.log.as_deref())?;
+    let pages = match config.metrics {
+        Some(listen) => Some(Pages::open(listen).await?),
+        None => None,
+    };
+    if let Some(pages) = &pages {
+        ready["metrics"] = pages.listens()?.to_string().into();
+    }
     announce(&ready)?;
     let (routes, watched) = watch::channel(Arc::default());
     let _following = AbortOnDropHandle::new(tokio::spawn(follow::run(client, routes)));
@@ -105,6 +124,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         domain: config.domain,
         domains: config.domains,
         dns: config.dns,
+        log,
+        pages,
         limits: Limits::default(),
     };
     serve(settings, watched, dial, stopped).await;

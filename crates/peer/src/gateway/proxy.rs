@@ -5,13 +5,19 @@ use super::{
     answer::{self, Hold, Watched, text},
     balance::{Balancer, Most, Refusal},
     domain::Domains,
-    door::{Busy, Client},
+    door::Client,
+    figures::{Figures, Now},
     headers::{self, IDEMPOTENCY_KEY, NOT_STARTED, WORKER},
     health::Outcome,
     pool::{Lane, Pool},
+    record::Log,
     target,
+    visit::{Visit, micros},
 };
-use crate::overlay::{self, Address, Dial, Route};
+use crate::{
+    overlay::{self, Address, Dial, Route},
+    pages::Page,
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
@@ -26,7 +32,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -38,7 +44,7 @@ const MAX_TRIES: usize = 3;
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-pub(super) struct Gateway<D> {
+pub(super) struct Gateway<D: Dial> {
     pub(super) limits: Limits,
     pub(super) dial: D,
     names: Names,
@@ -47,7 +53,15 @@ pub(super) struct Gateway<D> {
     balancer: Mutex<Balancer>,
     pool: Pool,
     began: Instant,
+    state: AtomicU8,
+    pub(super) figures: Figures,
+    pub(super) log: Log,
 }
+
+/// It has not seen the chain.
+const STARTING: u8 = 0;
+const SERVING: u8 = 1;
+const STOPPING: u8 = 2;
 
 /// How deals are named.
 pub(super) struct Names {
@@ -85,7 +99,7 @@ enum Attempt {
 }
 
 impl<D: Dial> Gateway<D> {
-    pub(super) fn new(names: Names, limits: Limits, dial: D) -> Self {
+    pub(super) fn new(names: Names, limits: Limits, dial: D, log: Log) -> Self {
         let most = Most {
             per_deal: limits.requests_per_deal,
             per_worker: limits.requests_per_worker,
@@ -98,12 +112,25 @@ impl<D: Dial> Gateway<D> {
             names,
             chain: AtomicU64::new(0),
             began: Instant::now(),
+            state: AtomicU8::new(STARTING),
+            figures: Figures::default(),
+            log,
         }
     }
 
     pub(super) fn route(&self, routes: &Routes) {
         let now = self.now();
         self.chain.store(routes.chain, Ordering::Relaxed);
+        self.figures.keep(&routes.deals.keys().copied().collect());
+        if routes.chain != 0 {
+            // Not if it stops.
+            let _ = self.state.compare_exchange(
+                STARTING,
+                SERVING,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
         self.balancer().route(routes, now);
     }
 
@@ -116,6 +143,7 @@ impl<D: Dial> Gateway<D> {
     pub(super) fn probed(&self, address: &Address, is_there: bool) {
         let out = self.balancer().probed(address, is_there);
         if out > 0 {
+            self.figures.silent(out);
             tracing::info!(peer = %address.peer, workers = out, "a peer is silent; its workers are left out");
         }
     }
@@ -125,12 +153,45 @@ impl<D: Dial> Gateway<D> {
         self.pool.sweep();
     }
 
-    fn balancer(&self) -> MutexGuard<'_, Balancer> {
+    pub(super) fn balancer(&self) -> MutexGuard<'_, Balancer> {
         self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What whoever watches may see.
+    pub(super) fn page(&self, path: &str) -> Option<Page> {
+        match path {
+            "/metrics" => {
+                let now = Now {
+                    deals: self.balancer().figures(self.now()),
+                    dropped: self.log.dropped(),
+                };
+                Some(Page::from(self.figures.text(&now)))
+            }
+            "/health" => Some(self.health()),
+            _ => None,
+        }
+    }
+
+    fn health(&self) -> Page {
+        let (status, text) = match self.state.load(Ordering::Relaxed) {
+            SERVING => (StatusCode::OK, "the gateway serves\n"),
+            STOPPING => (StatusCode::SERVICE_UNAVAILABLE, "the gateway stops\n"),
+            _ => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the chain is not seen yet\n",
+            ),
+        };
+        let text = text.to_owned();
+        Page { status, text }
+    }
+
+    /// No new requests are wanted.
+    pub(super) fn stop(&self) {
+        self.state.store(STOPPING, Ordering::Relaxed);
     }
 
     /// Answers a request of `client`.
@@ -139,24 +200,40 @@ impl<D: Dial> Gateway<D> {
         request: Request<Incoming>,
         client: Client,
     ) -> Response<Body> {
-        let busy = Busy::begin(&client.activity);
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        let mut visit = Some(Visit::begin(&self, &client, &head));
+        let response = self.answer(head, body, &client, &mut visit).await;
+        // Nobody else has it: these are the gateway's own words.
+        if let Some(visit) = &mut visit {
+            visit.answered(response.status());
+            visit.record.complete = true;
+        }
+        response
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        mut head: request::Parts,
+        body: Incoming,
+        client: &Client,
+        visit: &mut Option<Visit<D>>,
+    ) -> Response<Body> {
         if let Some(refusal) = refuse(&head, &self.limits) {
             return refusal;
         }
         let Some((deal, uri)) = self.target(&head).await else {
             return text(StatusCode::NOT_FOUND, "no deal is named: use /<deal>/\n");
         };
-        let visit = match Visit::begin(&self, deal, busy) {
-            Ok(visit) => visit,
+        match self.enter(deal, visit) {
+            Ok(()) => {}
             Err(Refusal::Unknown) => {
                 return text(StatusCode::NOT_FOUND, "no such deal is served\n");
             }
             Err(Refusal::Full) => return answer::busy(),
-        };
+        }
         name_host(&mut head);
         head.uri = uri;
-        headers::clean(&mut head.headers, &client);
+        headers::clean(&mut head.headers, client);
         match timeout(self.limits.request, self.keep(body)).await {
             Ok(Ok(content)) => {
                 let errand = Errand {
@@ -165,11 +242,21 @@ impl<D: Dial> Gateway<D> {
                     head,
                     content,
                 };
-                self.deliver(visit, errand).await
+                self.deliver(deal, visit, errand).await
             }
             Ok(Err(_)) => text(StatusCode::BAD_REQUEST, "the body broke off\n"),
             Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body does not come\n"),
         }
+    }
+
+    /// Counts a request of the deal, if one more may be under way.
+    fn enter(&self, deal: DealId, visit: &mut Option<Visit<D>>) -> Result<(), Refusal> {
+        self.balancer().enter(deal)?;
+        if let Some(visit) = visit {
+            visit.entered = Some(deal);
+            visit.record.deal = Some(deal.0);
+        }
+        Ok(())
     }
 
     /// The deal that a request is for, and what its worker is asked. (G1)
@@ -204,9 +291,12 @@ impl<D: Dial> Gateway<D> {
     }
 
     /// Tries workers until one begins, within the budget of retries. (G3)
-    async fn deliver(self: Arc<Self>, visit: Visit<D>, mut errand: Errand) -> Response<Body> {
-        let deal = visit.deal;
-        let mut visit = Some(visit);
+    async fn deliver(
+        self: &Arc<Self>,
+        deal: DealId,
+        visit: &mut Option<Visit<D>>,
+        mut errand: Errand,
+    ) -> Response<Body> {
         let mut tried = Vec::new();
         let mut came = answer::busy();
         for attempt in 0..MAX_TRIES {
@@ -218,11 +308,11 @@ impl<D: Dial> Gateway<D> {
             };
             let place = Place::new(self.clone(), route);
             // Only now: a retry that has nobody to go to costs nothing.
-            if attempt > 0 && !self.balancer().may_retry(deal) {
+            if attempt > 0 && !self.may_retry(deal, visit) {
                 break;
             }
             let worker = place.route.worker;
-            match self.attempt(place, &mut visit, &mut errand).await {
+            match self.attempt(place, visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
                 Attempt::NotStarted => came = answer::busy(),
                 Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
@@ -239,6 +329,14 @@ impl<D: Dial> Gateway<D> {
             }
         }
         came
+    }
+
+    fn may_retry(&self, deal: DealId, visit: &mut Option<Visit<D>>) -> bool {
+        let may = self.balancer().may_retry(deal);
+        if let Some(visit) = visit.as_mut().filter(|_| may) {
+            visit.record.retries += 1;
+        }
+        may
     }
 
     /// Sends the request to one worker, over a connection that is there or a new one.
@@ -388,31 +486,6 @@ fn name_host(head: &mut request::Parts) {
     }
 }
 
-/// A request that counts among those of its deal, until its answer has ended.
-struct Visit<D: Dial> {
-    gateway: Arc<Gateway<D>>,
-    deal: DealId,
-    busy: Busy,
-}
-
-impl<D: Dial> Visit<D> {
-    fn begin(gateway: &Arc<Gateway<D>>, deal: DealId, busy: Busy) -> Result<Self, Refusal> {
-        gateway.balancer().enter(deal)?;
-        let gateway = gateway.clone();
-        Ok(Self {
-            gateway,
-            deal,
-            busy,
-        })
-    }
-}
-
-impl<D: Dial> Drop for Visit<D> {
-    fn drop(&mut self) {
-        self.gateway.balancer().leave(self.deal);
-    }
-}
-
 /// A request that a worker counts among those under way, until its answer has ended.
 struct Place<D: Dial> {
     gateway: Arc<Gateway<D>>,
@@ -432,10 +505,9 @@ impl<D: Dial> Place<D> {
     }
 
     fn answered(&mut self, status: StatusCode, began: Instant) {
-        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.outcome = match status.is_server_error() {
             true => Outcome::Failed,
-            false => Outcome::Answered(took),
+            false => Outcome::Answered(micros(began.elapsed())),
         };
         self.hear();
     }
@@ -444,6 +516,7 @@ impl<D: Dial> Place<D> {
         let (worker, now) = (self.route.worker, self.gateway.now());
         let is_out = self.gateway.balancer().heard(worker, self.outcome, now);
         if is_out {
+            self.gateway.figures.left_out(self.outcome);
             tracing::info!(%worker, outcome = ?self.outcome, "a worker is left out for a while");
         }
         self.is_heard = true;
@@ -467,13 +540,16 @@ struct Held<D: Dial> {
 }
 
 impl<D: Dial> Hold for Held<D> {
-    fn moves(&mut self) {
-        if let Some(visit) = &self.visit {
-            visit.busy.moves();
+    fn moves(&mut self, bytes: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.moves(bytes);
         }
     }
 
     fn ended(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.record.complete = true;
+        }
         if let Some(lane) = self.lane.take() {
             self.place.gateway.pool.put(self.place.route.worker, lane);
         }
@@ -484,7 +560,7 @@ impl<D: Dial> Hold for Held<D> {
 fn answer<D: Dial>(
     mut response: Response<Incoming>,
     place: Place<D>,
-    visit: Option<Visit<D>>,
+    mut visit: Option<Visit<D>>,
     lane: Lane,
 ) -> Response<Body> {
     let route = &place.route;
@@ -492,6 +568,10 @@ fn answer<D: Dial>(
     headers::strip(response.headers_mut());
     if let Ok(name) = HeaderValue::from_str(&name) {
         response.headers_mut().insert(WORKER, name);
+    }
+    if let Some(visit) = &mut visit {
+        visit.answered(response.status());
+        visit.record.worker = Some(route.worker.0);
     }
     let held = Held {
         place,

@@ -1,10 +1,14 @@
 //! A gateway on loopback before workers that are tasks of the test. Both sides speak HTTP by hand.
 
+mod accounts;
 mod doors;
 mod retries;
 
-use super::{Limits, Routes, Served, Settings, serve};
-use crate::overlay::{Address, BoxStream, Dial, Error, Route};
+use super::{Limits, Routes, Served, Settings, record::Log, serve};
+use crate::{
+    overlay::{Address, BoxStream, Dial, Error, Route},
+    pages::Pages,
+};
 use marketplace::units::{Address as Account, DealId, PeerId, WorkerId};
 use std::{
     collections::BTreeMap,
@@ -15,6 +19,7 @@ use std::{
     },
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
@@ -67,6 +72,8 @@ enum Manner {
     Mute,
     /// Sends a part of the answer and no more, and says when the gateway has left.
     Endless,
+    /// Answers with a failure.
+    Failing,
     /// Answers with what it was sent when the test says so.
     Slow,
     /// Does not answer probes, and nobody gets through to it.
@@ -149,6 +156,7 @@ async fn work(
             Manner::Busy => {
                 "HTTP/1.1 503 Busy\r\nmp-not-started: true\r\ncontent-length: 0\r\n\r\n".into()
             }
+            Manner::Failing => "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n".into(),
             Manner::Endless => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nfirst".into(),
             Manner::Mute => String::new(),
             Manner::Crashing | Manner::Gone | Manner::Silent => break,
@@ -192,6 +200,8 @@ async fn listener() -> (TcpListener, SocketAddr) {
 struct Running {
     address: SocketAddr,
     https: Option<SocketAddr>,
+    watched_at: SocketAddr,
+    folder: TempDir,
     workers: Arc<Workers>,
     routes: watch::Sender<Arc<Routes>>,
     stop: oneshot::Sender<()>,
@@ -233,6 +243,10 @@ impl Running {
         let (routes, watched) = watch::channel(Arc::new(all));
         let (http, address) = listener().await;
         let (listener, secure) = listener().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let pages = Pages::open(local).await.expect("a port");
+        let watched_at = pages.listens().expect("an address");
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or_default() };
         let https = tls.is_some().then_some(secure);
@@ -243,12 +257,16 @@ impl Running {
             domains: [("own.test".to_owned(), 7)].into(),
             dns: None,
             limits,
+            log: Log::open(Some(&folder.path().join("log"))).expect("a file"),
+            pages: Some(pages),
         };
         let serving = serve(settings, watched, workers.clone(), stopped);
         let task = tokio::spawn(serving);
         Self {
             address,
             https,
+            watched_at,
+            folder,
             workers,
             routes,
             stop,
@@ -258,18 +276,7 @@ impl Running {
 
     /// Sends lines as a request, and returns all that comes back.
     async fn send(&self, lines: &[&str], body: &str) -> String {
-        let mut stream = TcpStream::connect(self.address)
-            .await
-            .expect("a connection");
-        let request = format!("{}\r\nconnection: close\r\n\r\n{body}", lines.join("\r\n"));
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut answer = Vec::new();
-        let reading = stream.read_to_end(&mut answer);
-        timeout(PATIENCE, reading)
-            .await
-            .expect("in time")
-            .expect("an answer");
-        String::from_utf8_lossy(&answer).into_owned()
+        send(self.address, lines, body).await
     }
 
     async fn get(&self, path: &str) -> String {
@@ -280,6 +287,19 @@ impl Running {
     fn dialled(&self) -> usize {
         self.workers.dialled.load(Ordering::SeqCst)
     }
+}
+
+async fn send(to: SocketAddr, lines: &[&str], body: &str) -> String {
+    let mut stream = TcpStream::connect(to).await.expect("a connection");
+    let request = format!("{}\r\nconnection: close\r\n\r\n{body}", lines.join("\r\n"));
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    timeout(PATIENCE, reading)
+        .await
+        .expect("in time")
+        .expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 fn status(answer: &str) -> &str {
