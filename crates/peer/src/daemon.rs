@@ -13,6 +13,7 @@ mod prover;
 mod units;
 
 pub(crate) use chain::members;
+pub(crate) use keeper::served;
 pub use machine::Machine;
 pub use prover::{Chains, Doing, Figures, Prove};
 pub use units::Units;

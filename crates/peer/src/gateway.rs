@@ -1,7 +1,7 @@
 //! Brings requests to workers: `/<deal>/…` on any host, `<deal>.<domain>`, `<deal>.<owner>.<domain>`, or a deal's own domain.
 //!
 //! `target` and `domain` say which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each.
-//! `proxy` carries one request there and back over a connection of the `pool`, `probe` looks after
+//! `proxy` takes a request, `errand` carries it there and back over a connection of the `pool`, `probe` looks after
 //! peers that nobody asks for anything, `door` serves the connections of clients. What was done is in `record` and `figures`.
 
 mod answer;
@@ -9,10 +9,12 @@ mod balance;
 mod certificate;
 mod domain;
 mod door;
+mod errand;
 mod figures;
 mod follow;
 mod headers;
 mod health;
+mod local;
 mod pool;
 mod probe;
 mod process;

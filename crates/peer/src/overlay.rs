@@ -20,6 +20,7 @@ mod tests;
 
 pub use artifact::{ReceiveError, Store};
 pub use endpoint::Overlay;
+pub(crate) use serve::connect;
 
 use crate::observer::Subnet;
 use marketplace::units::{DealId, Hash, PeerId, WorkerId};

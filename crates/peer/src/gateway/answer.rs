@@ -1,7 +1,7 @@
 //! What goes back to the client: a worker's answer on its way, or the gateway's own words.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
     Response, StatusCode,
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
@@ -12,7 +12,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::proxy::{Body, BoxError};
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body that holds something until it has ended or is dropped. What it holds is told when it ends.
 pub(super) struct Watched<Held: Hold> {

@@ -1,6 +1,6 @@
 //! Connections to workers that stay open from one request to the next.
 
-use super::proxy::Body;
+use super::answer::Body;
 use crate::overlay::BoxStream;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;

@@ -4,6 +4,7 @@ use super::{
     Dns, Limits, Settings,
     certificate::{Certificates, Files},
     follow,
+    local::Ways,
     record::Log,
     serve,
 };
@@ -42,6 +43,9 @@ pub struct Config {
     /// Whom to ask for proofs that other domains are deals': `system`, or a server. Nobody is asked if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
+    /// Data folders of peers on this machine that are run by the same user: their workers are reached at their sockets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PathBuf>,
     /// Where a line of JSON for each request goes: a file, or `-` for standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -66,6 +70,7 @@ impl Config {
             listen,
             domain: domain(),
             dns: None,
+            peers: Vec::new(),
             log: None,
             metrics: None,
             domains: BTreeMap::new(),
@@ -116,7 +121,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
     announce(&ready)?;
     let (routes, watched) = watch::channel(Arc::default());
     let _following = AbortOnDropHandle::new(tokio::spawn(follow::run(client, routes)));
-    let dial = overlay.clone();
+    let dial = Ways {
+        overlay: overlay.clone(),
+        peers: config.peers,
+    };
     let stopped = stop.wait();
     let settings = Settings {
         http,

@@ -220,7 +220,8 @@ impl Drop for Place<'_> {
     }
 }
 
-async fn connect(listen: &Listen) -> io::Result<BoxStream> {
+/// A connection to a worker of this machine.
+pub(crate) async fn connect(listen: &Listen) -> io::Result<BoxStream> {
     Ok(match listen {
         Listen::Unix(path) => Box::new(UnixStream::connect(path).await?),
         Listen::Tcp(address) => Box::new(TcpStream::connect(address).await?),
