@@ -15,6 +15,7 @@ mod follow;
 mod headers;
 mod health;
 mod local;
+mod monitor;
 mod pool;
 mod probe;
 mod process;
@@ -27,6 +28,7 @@ mod visit;
 
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::Dns;
+pub use monitor::Watch;
 pub use process::{Config, run};
 
 use crate::{
@@ -36,6 +38,7 @@ use crate::{
 use domain::Domains;
 use door::Door;
 use marketplace::units::{Address, DealId};
+use monitor::Monitor;
 use proxy::{Gateway, Names};
 use record::Log;
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
@@ -62,6 +65,8 @@ struct Routes {
 struct Served {
     /// Whose it is.
     owner: Address,
+    /// Whether its owner lets this gateway end workers that are away.
+    is_ours: bool,
     /// Its running workers.
     workers: Vec<Route>,
 }
@@ -134,6 +139,8 @@ struct Settings {
     log: Log,
     /// Where figures are looked at.
     pages: Option<Pages>,
+    /// Who ends workers that are away.
+    monitor: Option<Monitor>,
 }
 
 /// Serves until `stop` completes, then lets requests under way end.
@@ -156,6 +163,10 @@ async fn serve(
         .pages
         .map(|pages| AbortOnDropHandle::new(tokio::spawn(pages.run(page))));
     let _probing = AbortOnDropHandle::new(tokio::spawn(probe::run(gateway.clone())));
+    let _watching = settings.monitor.map(|monitor| {
+        let watching = monitor.run(gateway.clone());
+        AbortOnDropHandle::new(tokio::spawn(watching))
+    });
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
     let mut doors = JoinSet::new();

@@ -21,8 +21,13 @@ impl Process {
     /// Starts `mp <noun> <config>` and waits until it says that it serves.
     pub(crate) fn start(noun: &str, config: &Path) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mp"));
-        command.arg(noun).arg(config).stdout(Stdio::piped());
-        let child = command.spawn()?;
+        command.arg(noun).arg(config);
+        Self::spawn(command)
+    }
+
+    /// Starts a command whose first line says in JSON that it serves.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+        let child = command.stdout(Stdio::piped()).spawn()?;
         let ready = Value::Null;
         let mut process = Self { child, ready }; // From here on it is ended, whatever happens.
         let mut line = String::new();
@@ -32,9 +37,21 @@ impl Process {
         Ok(process)
     }
 
+    /// A command that says nothing, and serves soon.
+    pub(crate) fn silent(mut command: Command) -> Result<Self> {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn()?;
+        let ready = Value::Null;
+        Ok(Self { child, ready })
+    }
+
     /// An address that it named when it was ready.
     pub(crate) fn address(&self, name: &str) -> Result<&str> {
         self.ready[name].as_str().context("an address")
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Processor time that it has used, in seconds.
@@ -80,7 +97,7 @@ pub(crate) fn network(folder: &Path, validators: u16, funded: &[Address]) -> Res
 }
 
 /// The first of so many ports in a row that nobody listens on at the moment.
-fn free_ports(count: u16) -> Result<u16> {
+pub(crate) fn free_ports(count: u16) -> Result<u16> {
     let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     // Two benches at once begin at different ports.
     let begin = 20_000 + (std::process::id() % 10_000) as u16;

@@ -41,6 +41,8 @@ pub(super) struct Most {
 #[derive(Debug)]
 struct Deal {
     owner: Account,
+    /// Whether we look after it.
+    is_ours: bool,
     workers: Vec<WorkerId>,
     in_flight: u32,
     /// In tenths of a retry.
@@ -52,6 +54,8 @@ struct Load {
     route: Arc<Route>,
     in_flight: u32,
     health: Health,
+    /// When it was last named as lost.
+    named: Option<u64>,
 }
 
 /// Why a request of a deal is not taken.
@@ -79,6 +83,7 @@ impl Balancer {
         for (deal, served) in &routes.deals {
             let mut entry = deals.remove(deal).unwrap_or_else(Deal::new);
             entry.owner = served.owner;
+            entry.is_ours = served.is_ours;
             let known = entry.workers.iter().filter_map(|id| workers.get(id));
             let latency_us = mean(known.map(|load| load.health.latency_us(now)));
             for route in &served.workers {
@@ -187,11 +192,32 @@ impl Balancer {
     }
 
     /// A peer was probed at this address; gives how many workers are left out for that from now on.
-    pub(super) fn probed(&mut self, address: &Address, is_there: bool) -> usize {
+    pub(super) fn probed(&mut self, address: &Address, is_there: bool, now: u64) -> usize {
         let workers = self.workers.values_mut();
         let there = workers.filter(|load| load.route.address == *address);
-        let out = there.map(|load| load.health.probed(is_there));
+        let out = there.map(|load| load.health.probed(is_there, now));
         out.filter(|is_out| *is_out).count()
+    }
+
+    /// Workers of deals that we look after whose peers have been silent for `patience` while others were not: then it is
+    /// they who are away, and not us. Each is named once in `patience`.
+    pub(super) fn lost(&mut self, now: u64, patience: u64) -> Vec<WorkerId> {
+        let is_silent = |load: &Load| load.health.silence(now).is_some();
+        if self.workers.values().all(is_silent) {
+            return Vec::new();
+        }
+        let deals = &self.deals;
+        let is_ours = |load: &Load| deals.get(&load.route.deal).is_some_and(|deal| deal.is_ours);
+        let is_lost = |load: &Load| {
+            let is_silent = load.health.silence(now).is_some_and(|ms| ms >= patience);
+            is_silent && is_ours(load) && load.named.is_none_or(|at| now >= at + patience)
+        };
+        let lost = self.workers.iter_mut().filter(|(_, load)| is_lost(load));
+        let name = |(worker, load): (&WorkerId, &mut Load)| {
+            load.named = Some(now);
+            *worker
+        };
+        lost.map(name).collect()
     }
 
     /// Requests under way of each deal, and which of its workers are left out.
@@ -212,6 +238,7 @@ impl Deal {
     fn new() -> Self {
         Self {
             owner: Account::default(),
+            is_ours: false,
             workers: Vec::new(),
             in_flight: 0,
             budget: MAX_RETRIES * REQUESTS_PER_RETRY,
@@ -231,6 +258,7 @@ impl Load {
             route: Arc::new(route.clone()),
             in_flight,
             health,
+            named: None,
         }
     }
 

@@ -28,8 +28,17 @@ const PAGE: u16 = 100;
 const MOVES: Duration = Duration::from_secs(10);
 
 /// Follows for as long as the gateway lives. A node that does not answer leaves the routes as they are.
-pub(super) async fn run(client: Client, routes: watch::Sender<Arc<Routes>>) {
-    let mut follower = Follower::default();
+///
+/// Deals whose monitor is `account` are ours.
+pub(super) async fn run(
+    client: Client,
+    account: Option<Account>,
+    routes: watch::Sender<Arc<Routes>>,
+) {
+    let mut follower = Follower {
+        account,
+        ..Follower::default()
+    };
     loop {
         match follower.next(&client).await {
             Ok(Some(next)) => {
@@ -51,6 +60,7 @@ pub(super) async fn run(client: Client, routes: watch::Sender<Arc<Routes>>) {
 
 #[derive(Default)]
 struct Follower {
+    account: Option<Account>,
     /// The last block.
     height: Option<u64>,
     known: BTreeMap<DealId, Known>,
@@ -82,8 +92,13 @@ impl Follower {
             };
             for deal in page.into_iter().filter(is_served) {
                 let (id, owner) = (DealId(deal.id), Account(deal.owner.0.0));
-                let workers = self.running(client, deal).await?;
-                routes.deals.insert(id, Served { owner, workers });
+                let monitor = deal.terms.monitor.map(|monitor| Account(monitor.0.0));
+                let served = Served {
+                    owner,
+                    is_ours: monitor.is_some() && monitor == self.account,
+                    workers: self.running(client, deal).await?,
+                };
+                routes.deals.insert(id, served);
             }
             after = Some(end);
         }

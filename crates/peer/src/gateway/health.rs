@@ -40,6 +40,8 @@ pub(super) struct Health {
     /// Whether it is left out for what it answered, not for being away.
     is_suspect: bool,
     is_silent: bool,
+    /// When it was there for the last time.
+    alive: u64,
 }
 
 impl Health {
@@ -53,6 +55,7 @@ impl Health {
             out_until: 0,
             is_suspect: false,
             is_silent: false,
+            alive: now,
         }
     }
 
@@ -71,13 +74,21 @@ impl Health {
         self.is_suspect && self.out_until > now
     }
 
+    /// How long its peer has been silent; None: it is not.
+    pub(super) fn silence(&self, now: u64) -> Option<u64> {
+        self.is_silent.then(|| now.saturating_sub(self.alive))
+    }
+
     /// When it is tried again; who answers probes first.
     pub(super) fn back(&self) -> (bool, u64) {
         (self.is_silent, self.out_until)
     }
 
     /// It answered, or not, after having been asked for nothing; true if it is left out for that from now on.
-    pub(super) fn probed(&mut self, is_there: bool) -> bool {
+    pub(super) fn probed(&mut self, is_there: bool, now: u64) -> bool {
+        if is_there {
+            self.alive = now;
+        }
         let is_news = self.is_silent == is_there;
         self.is_silent = !is_there;
         if is_there && is_news && !self.is_suspect {
@@ -183,11 +194,15 @@ mod tests {
     #[test]
     fn who_is_silent_is_out_until_a_probe_is_answered() {
         let mut health = health();
-        assert!(health.probed(false) && !health.probed(false));
+        assert!(health.probed(false, 0) && !health.probed(false, 0));
         health.heard(Outcome::Unreached, 0, true);
         assert!(!health.is_in(u64::MAX));
-        assert!(!health.probed(true));
+        assert!(!health.probed(true, 0));
         assert!(health.is_in(0), "no matter what was tried meanwhile");
+        assert_eq!(health.silence(9), None);
+        health.probed(true, 10);
+        health.probed(false, 20);
+        assert_eq!(health.silence(30), Some(20));
     }
 
     /// (G7)
@@ -197,8 +212,8 @@ mod tests {
         for _ in 0..FAILURES {
             health.heard(Outcome::Failed, 0, true);
         }
-        health.probed(false);
-        health.probed(true);
+        health.probed(false, 0);
+        health.probed(true, 0);
         assert!(!health.is_in(999) && health.is_in(1_000));
     }
 

@@ -5,6 +5,7 @@ use super::{
     certificate::{Certificates, Files},
     follow,
     local::Ways,
+    monitor::{Monitor, Watch},
     record::Log,
     serve,
 };
@@ -13,7 +14,7 @@ use crate::{
     overlay::{self, Overlay, Store},
     pages::Pages,
 };
-use client::Client;
+use client::{AccountKey, Client};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
@@ -46,6 +47,9 @@ pub struct Config {
     /// Data folders of peers on this machine that are run by the same user: their workers are reached at their sockets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PathBuf>,
+    /// Ends workers that are away, of deals whose monitor this gateway's account is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Watch>,
     /// Where a line of JSON for each request goes: a file, or `-` for standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -71,6 +75,7 @@ impl Config {
             domain: domain(),
             dns: None,
             peers: Vec::new(),
+            monitor: None,
             log: None,
             metrics: None,
             domains: BTreeMap::new(),
@@ -110,6 +115,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
         https = Some((listener, certificates.acceptor()?));
         renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
     }
+    let monitor = match config.monitor {
+        Some(watch) => Some(Monitor {
+            client: client.clone(),
+            key: AccountKey::load(&watch.key).map_err(client::Error::from)?,
+            patience_ms: watch.patience_ms,
+        }),
+        None => None,
+    };
     let log = Log::open(config.log.as_deref())?;
     let pages = match config.metrics {
         Some(listen) => Some(Pages::open(listen).await?),
@@ -120,7 +133,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     }
     announce(&ready)?;
     let (routes, watched) = watch::channel(Arc::default());
-    let _following = AbortOnDropHandle::new(tokio::spawn(follow::run(client, routes)));
+    let account = monitor.as_ref().map(Monitor::account);
+    let following = follow::run(client, account, routes);
+    let _following = AbortOnDropHandle::new(tokio::spawn(following));
     let dial = Ways {
         overlay: overlay.clone(),
         peers: config.peers,
@@ -134,6 +149,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         dns: config.dns,
         log,
         pages,
+        monitor,
         limits: Limits::default(),
     };
     serve(settings, watched, dial, stopped).await;

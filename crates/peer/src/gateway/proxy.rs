@@ -25,7 +25,7 @@ use hyper::{
     header::{self, HeaderValue},
     http::request,
 };
-use marketplace::units::{DealId, PeerId};
+use marketplace::units::{DealId, PeerId, WorkerId};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -106,11 +106,18 @@ impl<D: Dial> Gateway<D> {
 
     /// A peer was asked whether it is there.
     pub(super) fn probed(&self, address: &Address, is_there: bool) {
-        let out = self.balancer().probed(address, is_there);
+        let now = self.now();
+        let out = self.balancer().probed(address, is_there, now);
         if out > 0 {
             self.figures.silent(out);
             tracing::info!(peer = %address.peer, workers = out, "a peer is silent; its workers are left out");
         }
+    }
+
+    /// Workers of deals that we look after whose peers are away.
+    pub(super) fn lost(&self, patience_ms: u64) -> Vec<WorkerId> {
+        let now = self.now();
+        self.balancer().lost(now, patience_ms)
     }
 
     /// Forgets connections that are of no use any more.

@@ -47,7 +47,13 @@ pub(super) fn route(deal: u64, worker: u64) -> Route {
 pub(super) fn routes(deals: impl IntoIterator<Item = (DealId, Vec<Route>)>) -> Routes {
     let served = |(deal, workers): (DealId, Vec<Route>)| {
         let owner = Account([deal.0 as u8; 20]);
-        (deal, Served { owner, workers })
+        let is_ours = false;
+        let served = Served {
+            owner,
+            is_ours,
+            workers,
+        };
+        (deal, served)
     };
     Routes {
         chain: 1337,
@@ -259,6 +265,7 @@ impl Running {
             limits,
             log: Log::open(Some(&folder.path().join("log"))).expect("a file"),
             pages: Some(pages),
+            monitor: None,
         };
         let serving = serve(settings, watched, workers.clone(), stopped);
         let task = tokio::spawn(serving);

@@ -103,7 +103,7 @@ fn when_none_is_reached_the_one_that_comes_back_first_is_tried() {
     balancer.heard(WorkerId(2), Outcome::Unreached, 0);
     balancer.heard(WorkerId(1), Outcome::Unreached, 1);
     assert_eq!(pick(&mut balancer, 2, [0, 0]), Some(2));
-    balancer.probed(&route(DEAL.0, 2).address, false);
+    balancer.probed(&route(DEAL.0, 2).address, false, 0);
     assert_eq!(pick(&mut balancer, 2, [0, 0]), Some(1), "2 is silent");
 }
 
@@ -116,12 +116,33 @@ fn a_probe_tells_about_all_workers_of_a_peer() {
     let all = vec![route(DEAL.0, 1), beside.clone(), route(DEAL.0, 3)];
     balancer.route(&routes([(DEAL, all)]), 0);
     assert_eq!(balancer.peers().len(), 2);
-    assert_eq!(balancer.probed(&beside.address, false), 2);
-    assert_eq!(balancer.probed(&beside.address, false), 0, "no news");
+    assert_eq!(balancer.probed(&beside.address, false, 0), 2);
+    assert_eq!(balancer.probed(&beside.address, false, 0), 0, "no news");
     assert_eq!(picked(&mut balancer, 0), [3]);
     assert_eq!(balancer.figures(0)[0].2, [WorkerId(1), WorkerId(2)]);
-    balancer.probed(&beside.address, true);
+    balancer.probed(&beside.address, true, 0);
     assert_eq!(picked(&mut balancer, 0).len(), 3);
+}
+
+/// (G17)
+#[test]
+fn a_worker_is_lost_when_its_peer_alone_is_silent_for_long() {
+    let mut balancer = balancer(2);
+    let silence = |balancer: &mut Balancer, worker| {
+        balancer.probed(&route(DEAL.0, worker).address, false, 900);
+    };
+    silence(&mut balancer, 1);
+    assert_eq!(balancer.lost(1_000, 1_000), [], "it is not our deal");
+    let mut ours = routes([(DEAL, vec![route(DEAL.0, 1), route(DEAL.0, 2)])]);
+    ours.deals.get_mut(&DEAL).expect("it is there").is_ours = true;
+    balancer.route(&ours, 0);
+    silence(&mut balancer, 1);
+    assert_eq!(balancer.lost(999, 1_000), []);
+    assert_eq!(balancer.lost(1_000, 1_000), [WorkerId(1)]);
+    assert_eq!(balancer.lost(1_999, 1_000), [], "it was said");
+    assert_eq!(balancer.lost(2_000, 1_000), [WorkerId(1)]);
+    silence(&mut balancer, 2);
+    assert_eq!(balancer.lost(9_000, 1_000), [], "perhaps it is us");
 }
 
 /// (G4)
