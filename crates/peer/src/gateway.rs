@@ -69,6 +69,8 @@ struct Served {
     is_ours: bool,
     /// Its running workers.
     workers: Vec<Route>,
+    /// Workers that are to run, if we look after the deal: they get no requests, but are missed if their peers are away.
+    placed: Vec<Route>,
 }
 
 /// What clients may take of a gateway.

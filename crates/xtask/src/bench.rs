@@ -7,7 +7,7 @@ use crate::{
 use anyhow::Result;
 
 /// Names of benchmarks, the program that holds each, and what that calls it. One name may have parts in several.
-const BENCHES: [(&str, &str, &str); 9] = [
+const BENCHES: [(&str, &str, &str); 10] = [
     ("finality", "mp", "finality"),
     ("transfers", "mp", "transfers"),
     ("offers", "offers", "offers"),
@@ -15,6 +15,7 @@ const BENCHES: [(&str, &str, &str); 9] = [
     ("settle", "settle", "settle"),
     ("serving", "mp", "serving"),
     ("function", "mp", "function"),
+    ("failover", "mp", "failover"),
     ("capacity", "capacity", "capacity"),
     ("capacity", "mp", "handover"),
 ];

@@ -27,7 +27,7 @@ usage: cargo xtask <command>
                    let so many units prove for a day, 1,000,000 if it is not said, and find who lies; one line of JSON.
                    Also --spread (seconds in which peers answer), --budget, --seconds (between blocks), --audit-ms, and
                    --skips, --fakes, --forges, --late, --silent, --absent: such peers among a thousand
-  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function or capacity, or all; takes long to build
+  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover or capacity, or all; takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
   fix              format the tree and apply what clippy can mend by itself

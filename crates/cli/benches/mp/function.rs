@@ -7,7 +7,7 @@ use crate::{
     cpu,
     http::{Connection, PATIENCE},
     load::{self, At, Load},
-    market::Market,
+    market::{Layout, Market},
     process::{Process, free_ports, text},
     rounded,
     serving::median,
@@ -96,9 +96,22 @@ impl Target {
 
 pub(crate) fn measure() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let market = Market::open(folder.path(), &format!("[{PROCESSOR}]"))?;
-    let socket = market.worker()?;
-    let worker = market.worker_id()?;
+    let beside = format!("peers = [\"{}\"]", text(&folder.path().join("p0"))?);
+    let market = Market::open(
+        folder.path(),
+        &Layout {
+            machines: 1,
+            peers: 1,
+            workers: 1,
+            processors: &format!("[{PROCESSOR}]"),
+            parameters: &[],
+            gateways: &[String::new(), beside],
+        },
+    )?;
+    market.serves()?;
+    let (peer, gateway, beside) = (&market.peers[0], &market.gateways[0], &market.gateways[1]);
+    let socket = peer.sockets()?.pop().context("a worker's socket")?;
+    let worker = peer.workers()?.pop().context("a worker")?;
     let bare = pinned(std::env::current_exe()?, &["bare"])?;
     let bare = Process::spawn(bare)?;
     let wasmtime = std::env::var_os("MP_WASMTIME").map(|program| wasmtime(program, folder.path()));
@@ -106,15 +119,15 @@ pub(crate) fn measure() -> Result<()> {
     elsewhere()?;
 
     let tcp = |process: &Process| Ok::<_, anyhow::Error>(At::Tcp(process.address("http")?.into()));
-    let through = [worker, market.peer.id(), market.gateway.id()];
+    let through = [worker, peer.process.id(), gateway.id()];
     let mut targets = vec![
         Target::new("worker", At::Unix(socket), "/hello", &[worker]),
-        Target::new("gateway", tcp(&market.gateway)?, "/1/hello", &through),
+        Target::new("gateway", tcp(gateway)?, "/1/hello", &through),
         Target::new(
             "gateway_local",
-            tcp(&market.beside)?,
+            tcp(beside)?,
             "/1/hello",
-            &[worker, market.beside.id()],
+            &[worker, beside.id()],
         ),
         Target::new("hyper", tcp(&bare)?, "/hello", &[bare.id()]),
     ];

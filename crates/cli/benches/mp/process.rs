@@ -54,6 +54,13 @@ impl Process {
         self.child.id()
     }
 
+    /// Ends it in the middle of everything.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Processor time that it has used, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
         Ok(cpu::seconds(&self.child.id().to_string())?)
@@ -79,7 +86,14 @@ pub(crate) fn mp<S: AsRef<str>>(arguments: &[S]) -> Result<Value> {
 }
 
 /// Starts the validators of a new network in `folder` whose `funded` accounts are rich.
-pub(crate) fn network(folder: &Path, validators: u16, funded: &[Address]) -> Result<Vec<Process>> {
+///
+/// `parameters` of the network differ, `NAME=VALUE`.
+pub(crate) fn network(
+    folder: &Path,
+    validators: u16,
+    funded: &[Address],
+    parameters: &[&str],
+) -> Result<Vec<Process>> {
     let mut arguments = vec![
         "testnet".to_owned(),
         text(&folder.join("network"))?.to_owned(),
@@ -90,6 +104,11 @@ pub(crate) fn network(folder: &Path, validators: u16, funded: &[Address]) -> Res
         "--rpc-port=0".to_owned(),
     ]);
     arguments.extend(funded.iter().map(|account| format!("--fund={account}")));
+    arguments.extend(
+        parameters
+            .iter()
+            .map(|parameter| format!("--parameter={parameter}")),
+    );
     let made = mp(&arguments)?;
     let nodes = made["nodes"].as_array().context("nodes")?;
     let start = |node: &Value| Process::start("node", Path::new(node.as_str().context("a path")?));

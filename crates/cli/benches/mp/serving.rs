@@ -1,8 +1,12 @@
 //! What the way over gateway and overlay costs a request: the same worker asked through the gateway, and directly at
 //! its socket as its peer does, in turns.
 
-use crate::{http::Connection, market::Market, percentile_ms, rounded};
-use anyhow::{Result, bail, ensure};
+use crate::{
+    http::Connection,
+    market::{Layout, Market},
+    percentile_ms, rounded,
+};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::{
     thread,
@@ -16,10 +20,22 @@ const MEASURE: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure() -> Result<Value> {
     let folder = tempfile::tempdir()?;
-    let market = Market::open(folder.path(), "[]")?;
-    let worker = market.worker()?;
-    let gateway = market.gateway.address("http")?;
-    let direct = |time| load("/hello", time, || Connection::unix(&worker));
+    let market = Market::open(
+        folder.path(),
+        &Layout {
+            machines: 1,
+            peers: 1,
+            workers: 1,
+            processors: "[]",
+            parameters: &[],
+            gateways: &[String::new()],
+        },
+    )?;
+    market.serves()?;
+    let worker = market.peers[0].sockets()?;
+    let worker = worker.first().context("a worker's socket")?;
+    let gateway = market.gateways[0].address("http")?;
+    let direct = |time| load("/hello", time, || Connection::unix(worker));
     let through = |time| load("/1/hello", time, || Connection::tcp(gateway));
     direct(WARM_UP)?;
     through(WARM_UP)?;

@@ -86,7 +86,7 @@ impl Balancer {
             entry.is_ours = served.is_ours;
             let known = entry.workers.iter().filter_map(|id| workers.get(id));
             let latency_us = mean(known.map(|load| load.health.latency_us(now)));
-            for route in &served.workers {
+            for route in served.workers.iter().chain(&served.placed) {
                 let known = workers.remove(&route.worker);
                 let load = Load::next(known, route, Health::new(latency_us, now));
                 self.workers.insert(route.worker, load);

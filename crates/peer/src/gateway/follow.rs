@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Deals of one page.
 const PAGE: u16 = 100;
 /// The peers of a deal that has not changed are asked for again after so long: one of them may have moved.
-const MOVES: Duration = Duration::from_secs(10);
+const MOVES: Duration = Duration::from_secs(5);
 
 /// Follows for as long as the gateway lives. A node that does not answer leaves the routes as they are.
 ///
@@ -66,10 +66,10 @@ struct Follower {
     known: BTreeMap<DealId, Known>,
 }
 
-/// A deal as it was, and its routes at that time.
+/// A deal as it was, and its peers at that time.
 struct Known {
     deal: Deal,
-    workers: Vec<Route>,
+    members: Vec<Member>,
     read: Instant,
 }
 
@@ -91,13 +91,8 @@ impl Follower {
                 break;
             };
             for deal in page.into_iter().filter(is_served) {
-                let (id, owner) = (DealId(deal.id), Account(deal.owner.0.0));
-                let monitor = deal.terms.monitor.map(|monitor| Account(monitor.0.0));
-                let served = Served {
-                    owner,
-                    is_ours: monitor.is_some() && monitor == self.account,
-                    workers: self.running(client, deal).await?,
-                };
+                let id = DealId(deal.id);
+                let served = self.served(client, deal).await?;
                 routes.deals.insert(id, served);
             }
             after = Some(end);
@@ -107,23 +102,38 @@ impl Follower {
         Ok(Some(routes))
     }
 
-    /// Where its workers run.
-    async fn running(&mut self, client: &Client, deal: Deal) -> Result<Vec<Route>, client::Error> {
+    async fn served(&mut self, client: &Client, deal: Deal) -> Result<Served, client::Error> {
+        let id = DealId(deal.id);
+        let owner = Account(deal.owner.0.0);
+        let monitor = deal.terms.monitor.map(|monitor| Account(monitor.0.0));
+        let is_ours = monitor.is_some() && monitor == self.account;
+        let members = self.members(client, deal).await?;
+        let (running, placed): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|member| member.is_running);
+        let route = |member| route(id, member);
+        Ok(Served {
+            owner,
+            is_ours,
+            workers: running.into_iter().map(route).collect(),
+            placed: placed.into_iter().filter(|_| is_ours).map(route).collect(),
+        })
+    }
+
+    /// Its peers.
+    async fn members(&mut self, client: &Client, deal: Deal) -> Result<Vec<Member>, client::Error> {
         let id = DealId(deal.id);
         let known = self.known.get(&id);
         if let Some(known) = known.filter(|k| k.deal == deal && k.read.elapsed() < MOVES) {
-            return Ok(known.workers.clone());
+            return Ok(known.members.clone());
         }
-        let members = members(client, id).await?.into_iter();
-        let running = members.filter(|member| member.is_running);
-        let workers: Vec<_> = running.map(|member| route(id, member)).collect();
+        let members = members(client, id).await?;
         let known = Known {
             deal,
-            workers: workers.clone(),
+            members: members.clone(),
             read: Instant::now(),
         };
         self.known.insert(id, known);
-        Ok(workers)
+        Ok(members)
     }
 }
 

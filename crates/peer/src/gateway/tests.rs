@@ -52,6 +52,7 @@ pub(super) fn routes(deals: impl IntoIterator<Item = (DealId, Vec<Route>)>) -> R
             owner,
             is_ours,
             workers,
+            placed: Vec::new(),
         };
         (deal, served)
     };

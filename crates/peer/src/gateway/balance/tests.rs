@@ -143,6 +143,20 @@ fn a_worker_is_lost_when_its_peer_alone_is_silent_for_long() {
     assert_eq!(balancer.lost(2_000, 1_000), [WorkerId(1)]);
     silence(&mut balancer, 2);
     assert_eq!(balancer.lost(9_000, 1_000), [], "perhaps it is us");
+
+    let served = ours.deals.get_mut(&DEAL).expect("it is there");
+    served.placed = vec![route(DEAL.0, 3)];
+    balancer.route(&ours, 9_000);
+    assert_eq!(balancer.peers().len(), 3);
+    balancer.probed(&route(DEAL.0, 2).address, true, 9_000);
+    assert_eq!(
+        picked(&mut balancer, 9_000),
+        [2],
+        "who is placed serves not yet"
+    );
+    silence(&mut balancer, 3);
+    assert_eq!(balancer.lost(9_999, 1_000), [WorkerId(1)]);
+    assert_eq!(balancer.lost(10_000, 1_000), [WorkerId(3)]);
 }
 
 /// (G4)
