@@ -157,3 +157,40 @@ pub async fn run(config: Config) -> Result<(), Error> {
     overlay.close().await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    const GUIDE: &str = include_str!("../../../../docs/guides/gateway.md");
+
+    #[test]
+    fn the_configuration_of_the_guide_says_everything_and_its_first_lines_are_enough() {
+        let (_, rest) = GUIDE.split_once("```toml\n").expect("a configuration");
+        let (text, _) = rest.split_once("```").expect("its end");
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let every = toml::to_string(&config).expect("text");
+        for field in [
+            "https",
+            "certificates",
+            "domain",
+            "dns",
+            "domains",
+            "peers",
+            "monitor",
+            "log",
+            "metrics",
+        ] {
+            assert!(every.contains(field), "no {field} in {every}");
+        }
+        let (least, _) = text.split_once("\n\n").expect("a pause");
+        let config: Config = toml::from_str(least).expect("a configuration");
+        let new = Config::new(
+            config.rpc.clone(),
+            config.data.clone(),
+            config.http,
+            config.listen,
+        );
+        assert_eq!(config, new);
+    }
+}
