@@ -203,9 +203,16 @@ impl Arena {
         }
         let known: BTreeSet<u64> = hosts.keys().copied().collect();
         let came = self.watch(kill, killed, victim, &known)?;
+        if kill == Kill::Worker {
+            // A peer that has just started does not hold against a worker that it ended before.
+            self.market.peers[host].kill()?;
+            self.market.peers[host].restart()?;
+        }
         for peer in &peers {
             self.market.peers[*peer].restart()?;
         }
+        // What was answered before tells nothing about now.
+        self.samples().clear();
         Ok(came)
     }
 

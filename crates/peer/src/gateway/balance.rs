@@ -199,6 +199,20 @@ impl Balancer {
         out.filter(|is_out| *is_out).count()
     }
 
+    /// Workers that were not reached, though their peers are there.
+    pub(super) fn absent(&self, now: u64) -> Vec<Arc<Route>> {
+        let loads = self.workers.values();
+        let absent = loads.filter(|load| load.health.is_absent(now));
+        absent.map(|load| load.route.clone()).collect()
+    }
+
+    /// A worker was reached, without a request.
+    pub(super) fn found(&mut self, worker: WorkerId) {
+        if let Some(load) = self.workers.get_mut(&worker) {
+            load.health.found();
+        }
+    }
+
     /// Workers of deals that we look after whose peers have been silent for `patience` while others were not: then it is
     /// they who are away, and not us. Each is named once in `patience`.
     pub(super) fn lost(&mut self, now: u64, patience: u64) -> Vec<WorkerId> {

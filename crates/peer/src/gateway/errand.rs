@@ -15,7 +15,7 @@ use hyper::{
     Request, Response, StatusCode, body::Incoming, client::conn::TrySendError, header::HeaderValue,
     http::request,
 };
-use marketplace::units::DealId;
+use marketplace::units::{DealId, WorkerId};
 use std::{sync::Arc, time::Instant};
 use tokio::time::{Instant as Deadline, timeout_at};
 
@@ -38,6 +38,29 @@ pub(super) enum Content {
     Once(Option<Body>),
 }
 
+/// Workers that a request was sent to.
+#[derive(Default)]
+struct Tried {
+    in_vain: Vec<WorkerId>,
+    /// Those whose connection had ended, perhaps: they are asked again if there is nobody else.
+    stale: Vec<WorkerId>,
+}
+
+impl Tried {
+    fn note(&mut self, worker: WorkerId, is_fault: bool) {
+        // Twice is no chance.
+        if is_fault || self.stale.contains(&worker) {
+            self.in_vain.push(worker);
+        } else {
+            self.stale.push(worker);
+        }
+    }
+
+    fn all(&self) -> Vec<WorkerId> {
+        [&self.in_vain[..], &self.stale].concat()
+    }
+}
+
 /// What an attempt came to.
 enum Attempt {
     /// What the client gets.
@@ -57,13 +80,10 @@ impl<D: Dial> Gateway<D> {
         visit: &mut Option<Visit<D>>,
         mut errand: Errand,
     ) -> Response<Body> {
-        let mut tried = Vec::new();
+        let mut tried = Tried::default();
         let mut came = answer::busy();
         for attempt in 0..MAX_TRIES {
-            let dice = rand::random::<[u32; 2]>().map(|die| die as usize);
-            let now = self.now();
-            let picked = self.balancer().pick(deal, &tried, now, dice);
-            let Some(route) = picked else {
+            let Some(route) = self.pick(deal, &tried) else {
                 break;
             };
             let place = Place::new(self.clone(), route);
@@ -74,21 +94,29 @@ impl<D: Dial> Gateway<D> {
             let worker = place.route.worker;
             match self.attempt(place, visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
-                Attempt::NotStarted => came = answer::busy(),
+                Attempt::NotStarted => {
+                    came = answer::busy();
+                    tried.in_vain.push(worker);
+                }
                 Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
                 Attempt::Broken { is_fault } => {
                     came = broken();
-                    if !is_fault {
-                        continue;
-                    }
+                    tried.note(worker, is_fault);
                 }
             }
-            tried.push(worker);
             if matches!(errand.content, Content::Once(None)) {
                 break;
             }
         }
         came
+    }
+
+    fn pick(&self, deal: DealId, tried: &Tried) -> Option<Arc<Route>> {
+        let dice = rand::random::<[u32; 2]>().map(|die| die as usize);
+        let now = self.now();
+        let mut balancer = self.balancer();
+        let others = balancer.pick(deal, &tried.all(), now, dice);
+        others.or_else(|| balancer.pick(deal, &tried.in_vain, now, dice))
     }
 
     fn may_retry(&self, deal: DealId, visit: &mut Option<Visit<D>>) -> bool {
@@ -133,6 +161,7 @@ impl<D: Dial> Gateway<D> {
                     return Attempt::Answer(text(StatusCode::GATEWAY_TIMEOUT, late));
                 }
             };
+            self.pool.forget(place.route.worker);
             if let Some(came) = failure(failed, &lane, &mut place, errand) {
                 return came;
             }

@@ -97,6 +97,18 @@ impl Health {
         is_news && !is_there
     }
 
+    /// Whether it is left out because it was not reached, though its peer is there.
+    pub(super) fn is_absent(&self, now: u64) -> bool {
+        !self.is_silent && !self.is_suspect && self.out_until > now
+    }
+
+    /// It was reached again, without a request.
+    pub(super) fn found(&mut self) {
+        if !self.is_suspect {
+            self.out_until = 0;
+        }
+    }
+
     /// A request came to this; true if it is left out for that from now on. Whoever fails is, if it `may_be_out`.
     pub(super) fn heard(&mut self, outcome: Outcome, now: u64, may_be_out: bool) -> bool {
         match outcome {
@@ -153,6 +165,7 @@ mod tests {
             assert!(health.heard(Outcome::Unreached, now, true));
             assert!(!health.heard(Outcome::Unreached, now, true), "known");
             assert!(!health.is_in(back - 1) && health.is_in(back), "{back}");
+            assert!(health.is_absent(back - 1) && !health.is_absent(back));
         }
         for _ in 0..10 {
             health.heard(Outcome::Unreached, health.out_until, true);
@@ -207,6 +220,15 @@ mod tests {
 
     /// (G7)
     #[test]
+    fn who_is_found_again_is_in_at_once() {
+        let mut health = health();
+        health.heard(Outcome::Unreached, 0, true);
+        health.found();
+        assert!(health.is_in(0));
+    }
+
+    /// (G7)
+    #[test]
     fn a_probe_does_not_bring_back_who_fails() {
         let mut health = health();
         for _ in 0..FAILURES {
@@ -214,6 +236,7 @@ mod tests {
         }
         health.probed(false, 0);
         health.probed(true, 0);
+        health.found();
         assert!(!health.is_in(999) && health.is_in(1_000));
     }
 

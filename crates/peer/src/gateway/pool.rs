@@ -90,6 +90,13 @@ impl Pool {
         }
     }
 
+    /// Forgets all of a worker: one of them broke off, and the others may not have noticed yet.
+    pub(super) fn forget(&self, worker: WorkerId) {
+        let mut lanes = self.lanes();
+        let gone = lanes.of.remove(&worker);
+        lanes.count -= gone.map_or(0, |gone| gone.len());
+    }
+
     /// Forgets those that ended, or that nobody used for a while.
     pub(super) fn sweep(&self) {
         let mut lanes = self.lanes();

@@ -1,9 +1,9 @@
 //! Asks the peers of workers again and again whether they are there, so that one that dies is noticed without a
-//! request that it costs. (G7)
+//! request that it costs, and one that is back is asked at once. (G7)
 
 use super::proxy::Gateway;
 use crate::overlay::{Dial, Route};
-use marketplace::units::PeerId;
+use marketplace::units::{PeerId, WorkerId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Included, Unbounded},
@@ -20,6 +20,13 @@ const EVERY: Duration = Duration::from_millis(200);
 /// Probes at once; with more peers than that, each is asked less often.
 const AT_ONCE: usize = 512;
 
+/// Who is asked: a peer, or a worker that was not reached though its peer is there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Peer(PeerId),
+    Worker(WorkerId),
+}
+
 /// Probes for as long as the gateway lives.
 pub(super) async fn run<D: Dial>(gateway: Arc<Gateway<D>>) {
     let mut round = Round::default();
@@ -29,13 +36,15 @@ pub(super) async fn run<D: Dial>(gateway: Arc<Gateway<D>>) {
     loop {
         tokio::select! {
             Some(ended) = probes.join_next() => match ended {
-                Ok(peer) => drop(round.asked.remove(&peer)),
+                Ok(asked) => drop(round.asked.remove(&asked)),
                 Err(_) => round.asked.clear(), // It panicked, and nobody knows which.
             },
             _ = ticks.tick() => {
                 gateway.sweep();
-                let room = AT_ONCE.saturating_sub(probes.len());
-                for route in round.next(&gateway.peers(), room) {
+                for route in round.absent(gateway.absent(), AT_ONCE.saturating_sub(probes.len())) {
+                    probes.spawn(look_for(gateway.clone(), route));
+                }
+                for route in round.next(&gateway.peers(), AT_ONCE.saturating_sub(probes.len())) {
                     probes.spawn(probe(gateway.clone(), route));
                 }
             }
@@ -43,17 +52,24 @@ pub(super) async fn run<D: Dial>(gateway: Arc<Gateway<D>>) {
     }
 }
 
-async fn probe<D: Dial>(gateway: Arc<Gateway<D>>, route: Arc<Route>) -> PeerId {
+async fn probe<D: Dial>(gateway: Arc<Gateway<D>>, route: Arc<Route>) -> Asked {
     let is_there = gateway.dial.probe(&route).await;
     gateway.probed(&route.address, is_there.is_ok());
-    route.address.peer
+    Asked::Peer(route.address.peer)
+}
+
+async fn look_for<D: Dial>(gateway: Arc<Gateway<D>>, route: Arc<Route>) -> Asked {
+    if gateway.dial.dial(&route).await.is_ok() {
+        gateway.found(route.worker);
+    }
+    Asked::Worker(route.worker)
 }
 
 /// Whose turn it is.
 #[derive(Default)]
 struct Round {
     /// Those whose answer is waited for.
-    asked: BTreeSet<PeerId>,
+    asked: BTreeSet<Asked>,
     last: Option<PeerId>,
 }
 
@@ -70,11 +86,20 @@ impl Round {
             if next.len() == room {
                 break;
             }
-            if self.asked.insert(*peer) {
+            if self.asked.insert(Asked::Peer(*peer)) {
                 self.last = Some(*peer);
                 next.push(route.clone());
             }
         }
         next
+    }
+
+    /// At most `room` workers that are not being looked for.
+    fn absent(&mut self, mut absent: Vec<Arc<Route>>, room: usize) -> Vec<Arc<Route>> {
+        absent.retain(|route| !self.asked.contains(&Asked::Worker(route.worker)));
+        absent.truncate(room);
+        let looked_for = absent.iter().map(|route| Asked::Worker(route.worker));
+        self.asked.extend(looked_for);
+        absent
     }
 }

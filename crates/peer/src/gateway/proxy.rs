@@ -114,6 +114,17 @@ impl<D: Dial> Gateway<D> {
         }
     }
 
+    /// Workers that were not reached, though their peers are there.
+    pub(super) fn absent(&self) -> Vec<Arc<Route>> {
+        let now = self.now();
+        self.balancer().absent(now)
+    }
+
+    /// A worker was reached, without a request.
+    pub(super) fn found(&self, worker: WorkerId) {
+        self.balancer().found(worker);
+    }
+
     /// Workers of deals that we look after whose peers are away.
     pub(super) fn lost(&self, patience_ms: u64) -> Vec<WorkerId> {
         let now = self.now();

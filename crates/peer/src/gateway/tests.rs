@@ -15,7 +15,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -69,6 +69,8 @@ enum Manner {
     Good,
     /// The same, and closes the connection after each.
     Short,
+    /// Answers the first request on a connection, and breaks off at the second.
+    Tired,
     /// Is too busy.
     Busy,
     /// Cannot be reached.
@@ -94,6 +96,8 @@ struct Workers {
     /// Probes that were not answered.
     silences: AtomicUsize,
     left: Option<mpsc::UnboundedSender<()>>,
+    /// Whether those that were gone are good now.
+    is_back: AtomicBool,
     /// A permit for each answer of a slow one.
     go: Arc<Semaphore>,
 }
@@ -105,6 +109,7 @@ impl Default for Workers {
             dialled: AtomicUsize::new(0),
             silences: AtomicUsize::new(0),
             left: None,
+            is_back: AtomicBool::new(false),
             go: Arc::new(Semaphore::new(0)),
         }
     }
@@ -115,7 +120,7 @@ impl Dial for Arc<Workers> {
         self.dialled.fetch_add(1, Ordering::SeqCst);
         let manner = self.manners[&route.worker];
         match manner {
-            Manner::Gone => return Err(unreachable(route)),
+            Manner::Gone if !self.is_back.load(Ordering::SeqCst) => return Err(unreachable(route)),
             Manner::Silent => std::future::pending::<()>().await,
             _ => {}
         }
@@ -145,16 +150,16 @@ async fn work(
     left: Option<mpsc::UnboundedSender<()>>,
     go: Arc<Semaphore>,
 ) {
-    loop {
+    for number in 0.. {
         let request = read_request(&mut stream).await;
-        if request.is_empty() {
+        if request.is_empty() || manner == Manner::Tired && number == 1 {
             break;
         }
         if manner == Manner::Slow {
             go.acquire().await.expect("never closed").forget();
         }
         let answer = match manner {
-            Manner::Good | Manner::Short | Manner::Slow => {
+            Manner::Good | Manner::Short | Manner::Slow | Manner::Tired | Manner::Gone => {
                 let length = request.len();
                 format!(
                     "HTTP/1.1 200 OK\r\nmp-fake: 1\r\ncontent-length: {length}\r\n\r\n{request}"
@@ -166,7 +171,7 @@ async fn work(
             Manner::Failing => "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n".into(),
             Manner::Endless => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nfirst".into(),
             Manner::Mute => String::new(),
-            Manner::Crashing | Manner::Gone | Manner::Silent => break,
+            Manner::Crashing | Manner::Silent => break,
         };
         // The gateway may leave at any time.
         let _ = stream.write_all(answer.as_bytes()).await;

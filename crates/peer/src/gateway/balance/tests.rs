@@ -72,6 +72,20 @@ fn who_is_not_reached_is_left_out_at_once_and_comes_back() {
     assert!(picked(&mut balancer, 1_000).contains(&1));
 }
 
+/// (G7)
+#[test]
+fn who_is_absent_is_looked_for_and_in_when_it_is_found() {
+    let mut balancer = balancer(2);
+    balancer.heard(WorkerId(1), Outcome::Unreached, 0);
+    assert_eq!(*balancer.absent(1)[0], route(DEAL.0, 1));
+    balancer.found(WorkerId(1));
+    assert!(balancer.absent(1).is_empty());
+    assert_eq!(picked(&mut balancer, 1).len(), 2);
+    balancer.heard(WorkerId(2), Outcome::Unreached, 1);
+    balancer.probed(&route(DEAL.0, 2).address, false, 1);
+    assert!(balancer.absent(1).is_empty(), "its peer is silent");
+}
+
 /// (G2)
 #[test]
 fn of_those_who_fail_no_more_than_half_are_left_out() {

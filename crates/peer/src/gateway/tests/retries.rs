@@ -96,6 +96,59 @@ async fn a_connection_that_ended_meanwhile_costs_no_request() {
     assert_eq!(gateway.dialled(), 20);
 }
 
+/// (G3, G8)
+#[tokio::test]
+async fn on_a_kept_connection_that_breaks_off_only_what_is_safe_is_sent_again() {
+    let gateway = start(&[Manner::Tired], None).await;
+    for round in 1..4 {
+        assert!(post(&gateway, &[]).await.ends_with("body"));
+        assert_eq!(
+            status(&post(&gateway, &[]).await),
+            "502",
+            "it may have begun"
+        );
+        assert_eq!(gateway.dialled(), round);
+    }
+    let gateway = start(&[Manner::Tired], None).await;
+    for number in 1..10 {
+        let answer = post(&gateway, &["idempotency-key: 1"]).await;
+        assert!(answer.ends_with("body"), "{number}: {answer}");
+    }
+}
+
+/// (G3)
+#[tokio::test]
+async fn a_body_that_has_gone_with_a_kept_connection_is_not_replaced_by_none() {
+    let limits = Limits {
+        replay_bytes: 3,
+        ..Limits::default()
+    };
+    let gateway = start_with(&[Manner::Tired], None, limits).await;
+    let lines = ["PUT /7/ HTTP/1.1", "host: x", "content-length: 4"];
+    assert!(gateway.send(&lines, "body").await.ends_with("body"));
+    let answer = gateway.send(&lines, "body").await;
+    assert_eq!((status(&answer), gateway.dialled()), ("502", 1));
+}
+
+/// (G7)
+#[tokio::test]
+async fn a_worker_that_is_back_gets_requests_at_once() {
+    let gateway = start(&[Manner::Gone], None).await;
+    assert_eq!(status(&gateway.get("/7/").await), "503");
+    gateway.workers.is_back.store(true, Ordering::SeqCst);
+    let dialled = gateway.dialled();
+    let looked_for = async {
+        // The second time it was known to be there.
+        while gateway.dialled() < dialled + 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, looked_for)
+        .await
+        .expect("it is looked for");
+    assert_eq!(status(&gateway.get("/7/").await), "200");
+}
+
 /// (G7)
 #[tokio::test]
 async fn a_peer_that_is_silent_gets_no_request() {
