@@ -9,22 +9,23 @@ mod chain;
 mod executor;
 mod keeper;
 mod machine;
-mod metrics;
 mod prover;
 mod units;
 
 pub(crate) use chain::members;
+pub(crate) use keeper::served;
 pub use machine::Machine;
 pub use prover::{Chains, Doing, Figures, Prove};
 pub use units::Units;
 
 use crate::{
+    gateway::CertificateError,
     overlay,
+    pages::{Page, Pages},
     planner::{Event, Planner, Settings},
     units::{Core, TooFew},
 };
 use client::{Client, PeerKey};
-use metrics::Metrics;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{self, Write as _},
@@ -141,6 +142,9 @@ pub enum Error {
     /// The overlay.
     #[error(transparent)]
     Overlay(#[from] overlay::Error),
+    /// What the gateway is to show.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The process's surroundings.
     #[error("cannot listen")]
     Io(#[from] io::Error),
@@ -178,7 +182,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (mut machine, inventory) = Machine::open(&config, &key, client.clone()).await?;
     let listens = machine.listens();
     let metrics = match config.metrics {
-        Some(listen) => Some(Metrics::open(listen, machine.chains()).await?),
+        Some(listen) => Some(Pages::open(listen).await?),
         None => None,
     };
     let mut ready = serde_json::json!({
@@ -190,7 +194,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
         ready["metrics"] = metrics.listens()?.to_string().into();
     }
     announce(&ready)?;
-    let _serving = metrics.map(|metrics| AbortOnDropHandle::new(tokio::spawn(metrics.run())));
+    let chains = machine.chains();
+    let page = move |path: &str| match path {
+        "/metrics" => Some(Page::from(prover::figures::text(&chains.figures()))),
+        // It answers, so it is there.
+        "/health" => Some(Page::from("the peer runs\n".to_owned())),
+        _ => None,
+    };
+    let _serving = metrics.map(|pages| AbortOnDropHandle::new(tokio::spawn(pages.run(page))));
     let endpoints = match config.announce.is_empty() {
         true => listens.iter().map(ToString::to_string).collect(),
         false => config.announce.clone(),

@@ -1,46 +1,104 @@
-//! Brings requests to workers: `/<deal>/…` on any host, or `<deal>.<domain>`.
+//! Brings requests to workers: `/<deal>/…` on any host, `<deal>.<domain>`, `<deal>.<owner>.<domain>`, or a deal's own domain.
 //!
-//! `balance` decides where a request goes and is pure; `proxy` carries one request there and back.
+//! `target` and `domain` say which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each.
+//! `proxy` takes a request, `errand` carries it there and back over a connection of the `pool`, `probe` looks after
+//! peers that nobody asks for anything, `door` serves the connections of clients. What was done is in `record` and `figures`.
 
+mod answer;
 mod balance;
+mod certificate;
+mod domain;
+mod door;
+mod errand;
+mod figures;
+mod follow;
+mod headers;
+mod health;
+mod local;
+mod monitor;
+mod pool;
+mod probe;
 mod process;
 mod proxy;
+mod record;
+mod target;
 #[cfg(test)]
 mod tests;
+mod visit;
 
+pub use certificate::{Error as CertificateError, Files};
+pub use domain::Dns;
+pub use monitor::Watch;
 pub use process::{Config, run};
 
-use crate::overlay::{Dial, Route};
-use balance::Balancer;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use marketplace::units::DealId;
-use proxy::Gateway;
-use std::{collections::BTreeMap, convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use crate::{
+    overlay::{Dial, Route},
+    pages::Pages,
+};
+use domain::Domains;
+use door::Door;
+use marketplace::units::{Address, DealId};
+use monitor::Monitor;
+use proxy::{Gateway, Names};
+use record::Log;
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::AbortOnDropHandle;
 
-/// The running workers of each deal.
-pub type Routes = BTreeMap<DealId, Vec<Route>>;
+/// What the chain says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Routes {
+    /// The chain's id.
+    chain: u64,
+    /// The deals that are served.
+    deals: BTreeMap<DealId, Served>,
+}
+
+/// A deal that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Served {
+    /// Whose it is.
+    owner: Address,
+    /// Whether its owner lets this gateway end workers that are away.
+    is_ours: bool,
+    /// Its running workers.
+    workers: Vec<Route>,
+    /// Workers that are to run, if we look after the deal: they get no requests, but are missed if their peers are away.
+    placed: Vec<Route>,
+}
 
 /// What clients may take of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections of clients at once; more wait to be accepted.
     pub connections: usize,
+    /// Requests at once that one deal has at this gateway; more are shed.
+    pub requests_per_deal: u32,
     /// Requests at once that one worker gets from this gateway; more are shed.
     pub requests_per_worker: u32,
     /// Bytes of a request's line and headers.
     pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Requests at once on one connection of HTTP/2.
+    pub streams: u32,
     /// A request with a body of at most this can be sent to a second worker.
     pub replay_bytes: u64,
-    /// Time for the headers of a request, and for a body that is kept, to come.
+    /// Time for the headers of a request, and for a body that is kept, to come; also for TLS to begin. So long a connection of
+    /// HTTP/1.1 waits for its next request.
     pub request: Duration,
-    /// Time for a worker's answer to begin.
+    /// A connection without a request is closed after this.
+    pub idle: Duration,
+    /// A connection is closed when its requests take so long without a part of an answer leaving: longer than any function may
+    /// run.
+    pub stall: Duration,
+    /// Time for an answer to begin, whoever gives it.
     pub answer: Duration,
     /// Time for requests under way when the gateway stops.
     pub drain: Duration,
@@ -50,84 +108,97 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            requests_per_deal: 1024,
             requests_per_worker: 512,
             header_bytes: 64 << 10,
+            headers: 100,
+            streams: 100,
             replay_bytes: 64 << 10,
             request: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            stall: Duration::from_secs(900),
             answer: Duration::from_secs(120),
             drain: Duration::from_secs(10),
         }
     }
 }
 
-/// Serves until `stop` completes, then lets requests under way end.
-pub async fn serve(
-    listener: TcpListener,
+/// Where clients come, and what they find.
+struct Settings {
+    /// Where requests are taken.
+    http: TcpListener,
+    /// Where they are taken by TLS.
+    https: Option<(TcpListener, TlsAcceptor)>,
+    /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`.
     domain: String,
+    /// Other domains of deals.
+    domains: BTreeMap<String, u64>,
+    /// Who is asked for proofs that other domains are deals'; nobody if it is not said.
+    dns: Option<Dns>,
+    /// What clients may take.
     limits: Limits,
+    /// Where lines about requests go.
+    log: Log,
+    /// Where figures are looked at.
+    pages: Option<Pages>,
+    /// Who ends workers that are away.
+    monitor: Option<Monitor>,
+}
+
+/// Serves until `stop` completes, then lets requests under way end.
+async fn serve(
+    settings: Settings,
     mut routes: watch::Receiver<Arc<Routes>>,
     dial: impl Dial,
     stop: impl Future<Output = ()>,
 ) {
-    let gateway = Arc::new(Gateway::new(domain, limits.clone(), dial));
+    let limits = settings.limits;
+    let names = Names {
+        domain: settings.domain,
+        domains: Domains::new(&settings.domains, settings.dns),
+    };
+    let gateway = Arc::new(Gateway::new(names, limits.clone(), dial, settings.log));
     gateway.route(&routes.borrow_and_update());
+    let watched = gateway.clone();
+    let page = move |path: &str| watched.page(path);
+    let _pages = settings
+        .pages
+        .map(|pages| AbortOnDropHandle::new(tokio::spawn(pages.run(page))));
+    let _probing = AbortOnDropHandle::new(tokio::spawn(probe::run(gateway.clone())));
+    let _watching = settings.monitor.map(|monitor| {
+        let watching = monitor.run(gateway.clone());
+        AbortOnDropHandle::new(tokio::spawn(watching))
+    });
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
+    let mut doors = JoinSet::new();
+    for door in doors_of(settings.http, settings.https) {
+        doors.spawn(door.serve(gateway.clone(), places.clone(), stopped.clone()));
+    }
+    drop(stopped);
     let mut stop = pin!(stop);
     loop {
-        let accept = async {
-            // Never closed.
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
-        };
         tokio::select! {
             () = &mut stop => break,
             Ok(()) = routes.changed() => gateway.route(&routes.borrow_and_update()),
-            Some(_) = connections.join_next() => {}
-            (place, accepted) = accept => match accepted {
-                Ok((stream, _)) => {
-                    let serving = connection(gateway.clone(), stream, stopped.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(place);
-                    });
-                }
-                // Out of files, for instance: it passes when connections end.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
         }
     }
-    drop((listener, stopping));
-    let ended = async { while connections.join_next().await.is_some() {} };
+    gateway.stop();
+    drop(stopping);
+    let ended = async { while doors.join_next().await.is_some() {} };
     // Who is not done by then is cut off.
     let _ = timeout(limits.drain, ended).await;
+    gateway.log.settle().await;
 }
 
-async fn connection<D: Dial>(
-    gateway: Arc<Gateway<D>>,
-    stream: TcpStream,
-    mut stopped: watch::Receiver<()>,
-) {
-    let Ok(client) = stream.peer_addr() else {
-        return;
+fn doors_of(http: TcpListener, https: Option<(TcpListener, TlsAcceptor)>) -> Vec<Door> {
+    let plain = Door {
+        listener: http,
+        tls: None,
     };
-    // Small answers go out at once.
-    let _ = stream.set_nodelay(true);
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(gateway.limits.request)
-        .max_buf_size(gateway.limits.header_bytes.max(8 << 10));
-    let service = service_fn(move |request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(gateway.handle(request, client.ip()).await) }
+    let secure = https.map(|(listener, tls)| Door {
+        listener,
+        tls: Some(tls),
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    // How a client ends its connection is its own matter.
-    let _ = connection.await;
+    [plain].into_iter().chain(secure).collect()
 }

@@ -12,6 +12,8 @@ pub mod gateway;
 pub mod observer;
 #[cfg(feature = "daemon")]
 pub mod overlay;
+#[cfg(feature = "daemon")]
+mod pages;
 pub mod planner;
 pub mod prover;
 #[cfg(feature = "daemon")]

@@ -8,6 +8,7 @@
 //! | request | deal, worker (8 bytes each, big-endian) | an HTTP/1.1 connection to that worker |
 //! | artifact | deal (8 bytes, big-endian), BLAKE3 hash (32 bytes) | the bytes, as a BLAKE3 slice that is checked as it comes |
 //!
+//! Who asks for worker 0 of deal 0, which nobody has, wants to know whether the peer is there.
 //! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal.
 //! Only `endpoint` and `serve` know which library carries all this.
 
@@ -19,6 +20,7 @@ mod tests;
 
 pub use artifact::{ReceiveError, Store};
 pub use endpoint::Overlay;
+pub(crate) use serve::connect;
 
 use crate::observer::Subnet;
 use marketplace::units::{DealId, Hash, PeerId, WorkerId};
@@ -57,6 +59,9 @@ pub struct Route {
 pub trait Dial: Send + Sync + 'static {
     /// A connection to the worker. None of the worker's function has run when this fails.
     fn dial(&self, route: &Route) -> impl Future<Output = Result<BoxStream, Error>> + Send;
+
+    /// Whether the peer is there, so that its worker can be reached.
+    fn probe(&self, route: &Route) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// What a peer has for others.
@@ -101,6 +106,8 @@ pub struct Limits {
     pub connect: Duration,
     /// Time for its answer. A peer that died is noticed by this.
     pub answer: Duration,
+    /// Time for requests under way at a worker that is reached no more.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -108,13 +115,14 @@ impl Default for Limits {
         Self {
             connections: 1024,
             connections_per_key: 8,
-            streams_per_connection: 256,
+            streams_per_connection: 1024,
             requests: 4096,
             artifacts: 16,
             question: Duration::from_secs(5),
             transfer: Duration::from_secs(120),
             connect: Duration::from_secs(2),
             answer: Duration::from_millis(700),
+            drain: Duration::from_secs(30),
         }
     }
 }

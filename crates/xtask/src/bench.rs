@@ -1,16 +1,21 @@
 //! Measures how fast the tree is. Each benchmark prints one line of JSON; `docs/benchmarks.md` keeps the figures.
 
-use crate::checks::{cargo, succeeds};
+use crate::{
+    checks::{cargo, succeeds},
+    tools,
+};
 use anyhow::Result;
 
 /// Names of benchmarks, the program that holds each, and what that calls it. One name may have parts in several.
-const BENCHES: [(&str, &str, &str); 8] = [
+const BENCHES: [(&str, &str, &str); 10] = [
     ("finality", "mp", "finality"),
     ("transfers", "mp", "transfers"),
     ("offers", "offers", "offers"),
     ("clearing", "clearing", "clearing"),
     ("settle", "settle", "settle"),
     ("serving", "mp", "serving"),
+    ("function", "mp", "function"),
+    ("failover", "mp", "failover"),
     ("capacity", "capacity", "capacity"),
     ("capacity", "mp", "handover"),
 ];
@@ -32,7 +37,11 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
                 _ => "--workspace",
             };
             let selected = ["bench", packages, "--locked", "--bench", program];
-            all &= succeeds(cargo(&[&selected[..], &["--", part]].concat()))?;
+            let mut measuring = cargo(&[&selected[..], &["--", part]].concat());
+            if part == "function" {
+                measuring.env("MP_WASMTIME", tools::wasmtime()?);
+            }
+            all &= succeeds(measuring)?;
         }
     }
     Ok(all)

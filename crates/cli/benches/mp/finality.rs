@@ -39,7 +39,7 @@ pub(crate) fn measure() -> Result<Value> {
     for validators in [1, 4] {
         let folder = tempfile::tempdir()?;
         let sender = Account::new(0)?;
-        let network = network(folder.path(), validators, &[sender.address])?;
+        let network = network(folder.path(), validators, &[sender.address], &[])?;
         let mut rpc = Rpc::connect(network[0].address("rpc")?)?;
         let mut nonces = 0..;
         sample(

@@ -20,6 +20,8 @@ impl<S: Read + Write + Send> Stream for S {}
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     answer: Vec<u8>,
+    /// Of the last answer, in lower case.
+    head: String,
 }
 
 impl Connection {
@@ -38,7 +40,12 @@ impl Connection {
 
     fn new(stream: impl Stream + 'static) -> Self {
         let (stream, answer) = (Box::new(stream), Vec::new());
-        Self { stream, answer }
+        let head = String::new();
+        Self {
+            stream,
+            answer,
+            head,
+        }
     }
 
     /// Sends a whole request and waits for the whole answer; gives the status and the body as it was sent.
@@ -55,14 +62,10 @@ impl Connection {
             }
             self.more()?;
         };
-        let head = std::str::from_utf8(&self.answer[..body])?.to_ascii_lowercase();
-        let status = head.split(' ').nth(1).context("a status")?.parse()?;
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length:"));
-        let length = length
-            .map(|length| length.trim().parse::<usize>())
-            .transpose()?;
+        self.head = std::str::from_utf8(&self.answer[..body])?.to_ascii_lowercase();
+        let status = self.head.split(' ').nth(1).context("a status")?.parse()?;
+        let length = self.header("content-length");
+        let length = length.map(str::parse::<usize>).transpose()?;
         loop {
             let whole = match length {
                 Some(length) => self.answer.len() >= body + length,
@@ -73,6 +76,13 @@ impl Connection {
             }
             self.more()?;
         }
+    }
+
+    /// A header of the last answer, in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.map(str::trim)
     }
 
     fn more(&mut self) -> Result<()> {

@@ -1,12 +1,17 @@
 //! How fast the whole is, as its users see it: real processes of `mp`, real files, real sockets on loopback.
 //!
-//! `cargo xtask bench finality|transfers|serving` prints one line of JSON, as does the part `handover` of
+//! `cargo xtask bench finality|transfers|serving` prints one line of JSON, `function` and `failover` several, as does the part `handover` of
 //! `cargo xtask bench capacity`. Clients run in this process, on the same processors as what they measure.
 
+mod bare;
 mod cpu;
+mod failover;
 mod finality;
+mod function;
 mod handover;
 mod http;
+mod load;
+mod market;
 mod process;
 mod serving;
 mod transaction;
@@ -23,8 +28,11 @@ fn main() -> Result<()> {
         Some("transfers") => transfers::measure()?,
         Some("serving") => serving::measure()?,
         Some("handover") => handover::measure()?,
+        Some("function") => return function::measure(),
+        Some("failover") => return failover::measure(),
+        Some("bare") => return bare::serve(),
         _ => anyhow::bail!(
-            "usage: cargo bench --workspace --bench mp -- finality|transfers|serving|handover"
+            "usage: cargo bench --workspace --bench mp -- finality|transfers|serving|handover|function|failover"
         ),
     };
     println!("{figures}");

@@ -21,8 +21,13 @@ impl Process {
     /// Starts `mp <noun> <config>` and waits until it says that it serves.
     pub(crate) fn start(noun: &str, config: &Path) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mp"));
-        command.arg(noun).arg(config).stdout(Stdio::piped());
-        let child = command.spawn()?;
+        command.arg(noun).arg(config);
+        Self::spawn(command)
+    }
+
+    /// Starts a command whose first line says in JSON that it serves.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+        let child = command.stdout(Stdio::piped()).spawn()?;
         let ready = Value::Null;
         let mut process = Self { child, ready }; // From here on it is ended, whatever happens.
         let mut line = String::new();
@@ -32,9 +37,28 @@ impl Process {
         Ok(process)
     }
 
+    /// A command that says nothing, and serves soon.
+    pub(crate) fn silent(mut command: Command) -> Result<Self> {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn()?;
+        let ready = Value::Null;
+        Ok(Self { child, ready })
+    }
+
     /// An address that it named when it was ready.
     pub(crate) fn address(&self, name: &str) -> Result<&str> {
         self.ready[name].as_str().context("an address")
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it in the middle of everything.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Processor time that it has used, in seconds.
@@ -62,7 +86,14 @@ pub(crate) fn mp<S: AsRef<str>>(arguments: &[S]) -> Result<Value> {
 }
 
 /// Starts the validators of a new network in `folder` whose `funded` accounts are rich.
-pub(crate) fn network(folder: &Path, validators: u16, funded: &[Address]) -> Result<Vec<Process>> {
+///
+/// `parameters` of the network differ, `NAME=VALUE`.
+pub(crate) fn network(
+    folder: &Path,
+    validators: u16,
+    funded: &[Address],
+    parameters: &[&str],
+) -> Result<Vec<Process>> {
     let mut arguments = vec![
         "testnet".to_owned(),
         text(&folder.join("network"))?.to_owned(),
@@ -73,6 +104,11 @@ pub(crate) fn network(folder: &Path, validators: u16, funded: &[Address]) -> Res
         "--rpc-port=0".to_owned(),
     ]);
     arguments.extend(funded.iter().map(|account| format!("--fund={account}")));
+    arguments.extend(
+        parameters
+            .iter()
+            .map(|parameter| format!("--parameter={parameter}")),
+    );
     let made = mp(&arguments)?;
     let nodes = made["nodes"].as_array().context("nodes")?;
     let start = |node: &Value| Process::start("node", Path::new(node.as_str().context("a path")?));
@@ -80,7 +116,7 @@ pub(crate) fn network(folder: &Path, validators: u16, funded: &[Address]) -> Res
 }
 
 /// The first of so many ports in a row that nobody listens on at the moment.
-fn free_ports(count: u16) -> Result<u16> {
+pub(crate) fn free_ports(count: u16) -> Result<u16> {
     let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     // Two benches at once begin at different ports.
     let begin = 20_000 + (std::process::id() % 10_000) as u16;

@@ -48,7 +48,7 @@ pub(crate) fn measure() -> Result<Value> {
         .map(Account::new)
         .collect::<Result<Vec<_>>>()?;
     let funded: Vec<_> = accounts.iter().map(|account| account.address).collect();
-    let network = network(folder.path(), 1, &funded)?;
+    let network = network(folder.path(), 1, &funded, &[])?;
     let (node, url) = (&network[0], network[0].address("rpc")?);
     let mut rpc = Rpc::connect(url)?;
     let gas = What::usdc(funded[1], 0).estimate(&accounts[0], &mut rpc)?;

@@ -3,7 +3,10 @@
 use crate::planner::{Event, Failure, Process};
 use marketplace::{units::WorkerId, worker::Obstacle};
 use rustix::process::{Pid, Signal, kill_process};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     process::{Child, Command},
     sync::mpsc,
@@ -227,8 +230,13 @@ fn failure(error: &Error) -> Failure {
 }
 
 /// Where a worker of this folder serves.
-pub(super) fn http(folder: &std::path::Path) -> Listen {
+pub(super) fn http(folder: &Path) -> Listen {
     Listen::Unix(folder.join("http.sock"))
+}
+
+/// Where a worker of the peer with this data folder serves.
+pub(crate) fn served(data: &Path, worker: WorkerId) -> Listen {
+    http(&data.join("workers").join(folder_name(worker)))
 }
 
 /// The name of a worker's folder.

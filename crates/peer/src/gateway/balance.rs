@@ -1,64 +1,74 @@
 //! Which worker gets a request. Pure: time, in milliseconds, and dice come from outside.
 //!
-//! Of two workers drawn by lot the one with less to do gets it, by requests under way times usual
-//! latency. Who cannot be reached is left out for a while that doubles; when all are, the one that
-//! comes back first is tried all the same.
+//! Of two workers drawn by lot the one with less to do gets it, by requests under way times usual latency. Who does
+//! not do well is left out for a while (`health`): whoever is not reached at once, of those who fail no more than half of
+//! a deal's workers. When all are left out, the one that comes back first is tried all the same.
 
-use super::Routes;
-use crate::overlay::Route;
-use marketplace::units::{DealId, WorkerId};
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
 
-/// The first time that a worker is left out for.
-const EJECT_MS: u64 = 1_000;
-/// It doubles up to this.
-const MAX_EJECT_MS: u64 = 30_000;
+use super::{
+    Routes,
+    health::{Health, Outcome},
+};
+use crate::overlay::{Address, Route};
+use marketplace::units::{Address as Account, DealId, PeerId, WorkerId};
+use std::{collections::BTreeMap, sync::Arc};
+
 /// Requests per retry: at most one in ten is sent twice, once the budget is used up.
 const REQUESTS_PER_RETRY: u32 = 10;
-/// The budget of retries at the start, and at most.
-const MAX_RETRIES: u32 = 20;
+/// The budget of retries at the start, and at most: what was under way at a worker that dies can go to another.
+const MAX_RETRIES: u32 = 100;
+/// The latency of a worker of whose deal nobody has answered yet.
+const UNKNOWN_US: u64 = 1_000;
 
 /// The workers, and how they do.
 #[derive(Debug)]
 pub(super) struct Balancer {
     deals: BTreeMap<DealId, Deal>,
     workers: BTreeMap<WorkerId, Load>,
-    most: u32,
+    most: Most,
 }
 
-/// A deal has its own budget, so that one that is flooded takes no retry from others.
+/// Requests at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) per_deal: u32,
+    pub(super) per_worker: u32,
+}
+
+/// A deal has its own budget and limit, so that one that is flooded takes nothing from others.
 #[derive(Debug)]
 struct Deal {
+    owner: Account,
+    /// Whether we look after it.
+    is_ours: bool,
     workers: Vec<WorkerId>,
+    in_flight: u32,
     /// In tenths of a retry.
     budget: u32,
 }
 
 #[derive(Debug)]
 struct Load {
-    route: Route,
+    route: Arc<Route>,
     in_flight: u32,
-    latency_ms: u64,
-    failures: u32,
-    ejected_until: u64,
+    health: Health,
+    /// When it was last named as lost.
+    named: Option<u64>,
 }
 
-/// What became of a request that was given to a worker.
+/// Why a request of a deal is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Its answer began after so many milliseconds.
-    Answered(u64),
-    /// It was too busy.
-    Shed,
-    /// It could not be reached, or the connection broke before an answer.
-    Failed,
-    /// The client left.
-    Abandoned,
+pub(super) enum Refusal {
+    /// No such deal is served.
+    Unknown,
+    /// It has as many requests under way as it may.
+    Full,
 }
 
 impl Balancer {
-    /// With at most `most` requests at once for each worker.
-    pub(super) fn new(most: u32) -> Self {
+    pub(super) fn new(most: Most) -> Self {
         Self {
             deals: BTreeMap::new(),
             workers: BTreeMap::new(),
@@ -66,38 +76,48 @@ impl Balancer {
         }
     }
 
-    /// Takes new routes; what is known of workers that stay is kept.
-    pub(super) fn route(&mut self, routes: &Routes) {
-        let mut before = std::mem::take(&mut self.workers);
-        let budgets = std::mem::take(&mut self.deals);
-        for (deal, routes) in routes {
-            let known = budgets.get(deal);
-            let entry = Deal {
-                workers: routes.iter().map(|route| route.worker).collect(),
-                budget: known.map_or(MAX_RETRIES * REQUESTS_PER_RETRY, |deal| deal.budget),
-            };
-            self.deals.insert(*deal, entry);
-            for route in routes {
-                let mut load = before.remove(&route.worker).unwrap_or_else(|| Load {
-                    route: route.clone(),
-                    in_flight: 0,
-                    latency_ms: 1,
-                    failures: 0,
-                    ejected_until: 0,
-                });
-                if load.route != *route {
-                    // It came back elsewhere: what is known is about where it was.
-                    load.route.clone_from(route);
-                    load.failures = 0;
-                    load.ejected_until = 0;
-                }
+    /// Takes new routes; what is known of deals and workers that stay is kept.
+    pub(super) fn route(&mut self, routes: &Routes, now: u64) {
+        let mut workers = std::mem::take(&mut self.workers);
+        let mut deals = std::mem::take(&mut self.deals);
+        for (deal, served) in &routes.deals {
+            let mut entry = deals.remove(deal).unwrap_or_else(Deal::new);
+            entry.owner = served.owner;
+            entry.is_ours = served.is_ours;
+            let known = entry.workers.iter().filter_map(|id| workers.get(id));
+            let latency_us = mean(known.map(|load| load.health.latency_us(now)));
+            for route in served.workers.iter().chain(&served.placed) {
+                let known = workers.remove(&route.worker);
+                let load = Load::next(known, route, Health::new(latency_us, now));
                 self.workers.insert(route.worker, load);
             }
+            entry.workers = served.workers.iter().map(|route| route.worker).collect();
+            self.deals.insert(*deal, entry);
         }
     }
 
-    pub(super) fn knows(&self, deal: DealId) -> bool {
-        self.deals.contains_key(&deal)
+    /// Whether the deal is this account's.
+    pub(super) fn is_owned(&self, deal: DealId, owner: Account) -> bool {
+        let deal = self.deals.get(&deal);
+        deal.is_some_and(|deal| deal.owner == owner)
+    }
+
+    /// Counts a request of the deal; it earns a part of a retry.
+    pub(super) fn enter(&mut self, deal: DealId) -> Result<(), Refusal> {
+        let entry = self.deals.get_mut(&deal).ok_or(Refusal::Unknown)?;
+        if entry.in_flight >= self.most.per_deal {
+            return Err(Refusal::Full);
+        }
+        entry.in_flight += 1;
+        entry.budget = (entry.budget + 1).min(MAX_RETRIES * REQUESTS_PER_RETRY);
+        Ok(())
+    }
+
+    /// A request counted by [`Self::enter`] is over.
+    pub(super) fn leave(&mut self, deal: DealId) {
+        if let Some(deal) = self.deals.get_mut(&deal) {
+            deal.in_flight = deal.in_flight.saturating_sub(1);
+        }
     }
 
     /// A worker of the deal, none of `tried`, and counts a request for it; None: none can take it.
@@ -107,57 +127,49 @@ impl Balancer {
         tried: &[WorkerId],
         now: u64,
         dice: [usize; 2],
-    ) -> Option<Route> {
-        let able = |id: &&WorkerId| {
-            let load = self.workers.get(id);
-            !tried.contains(id) && load.is_some_and(|load| load.in_flight < self.most)
+    ) -> Option<Arc<Route>> {
+        let workers = &self.workers;
+        let ids = self.deals.get(&deal)?.workers.iter();
+        let able = ids.filter_map(|id| workers.get(id)).filter(|load| {
+            load.in_flight < self.most.per_worker && !tried.contains(&load.route.worker)
+        });
+        let healthy = || able.clone().filter(|load| load.health.is_in(now));
+        let picked = match healthy().count() {
+            0 => able.min_by_key(|load| load.health.back())?,
+            count => draw(count, dice)
+                .into_iter()
+                .filter_map(|index| healthy().nth(index))
+                .min_by_key(|load| load.cost(now))?,
         };
-        let able: Vec<_> = self.deals.get(&deal)?.workers.iter().filter(able).collect();
-        let is_in = |id: &&&WorkerId| self.workers[**id].ejected_until <= now;
-        let healthy: Vec<_> = able.iter().filter(is_in).copied().collect();
-        let picked = if healthy.is_empty() {
-            able.into_iter()
-                .min_by_key(|id| self.workers[id].ejected_until)?
-        } else {
-            let drawn = draw(healthy.len(), dice).map(|index| healthy[index]);
-            drawn.into_iter().min_by_key(|id| self.workers[id].cost())?
-        };
-        let load = self.workers.get_mut(&picked.clone())?;
+        let worker = picked.route.worker;
+        let load = self.workers.get_mut(&worker)?;
         load.in_flight += 1;
         Some(load.route.clone())
     }
 
-    /// The worker's answer began, or never will.
-    pub(super) fn heard(&mut self, worker: WorkerId, outcome: Outcome, now: u64) {
-        let Some(load) = self.workers.get_mut(&worker) else {
-            return;
+    /// The worker's answer began, or never will; true if it is left out for that from now on.
+    pub(super) fn heard(&mut self, worker: WorkerId, outcome: Outcome, now: u64) -> bool {
+        let may_be_out = outcome == Outcome::Failed && self.may_be_suspect(worker, now);
+        let load = self.workers.get_mut(&worker);
+        load.is_some_and(|load| load.health.heard(outcome, now, may_be_out))
+    }
+
+    /// Whether at most half of its deal's workers are left out for what they answer, with this one.
+    fn may_be_suspect(&self, worker: WorkerId, now: u64) -> bool {
+        let load = self.workers.get(&worker);
+        let Some(deal) = load.and_then(|load| self.deals.get(&load.route.deal)) else {
+            return false;
         };
-        match outcome {
-            Outcome::Answered(latency) => {
-                load.failures = 0;
-                load.ejected_until = 0;
-                load.latency_ms = (load.latency_ms * 7 + latency).div_ceil(8).max(1);
-            }
-            Outcome::Failed => {
-                let pause = EJECT_MS << load.failures.min(5);
-                load.failures = load.failures.saturating_add(1);
-                load.ejected_until = now.saturating_add(pause.min(MAX_EJECT_MS));
-            }
-            Outcome::Shed | Outcome::Abandoned => {}
-        }
+        let others = deal.workers.iter().filter(|id| **id != worker);
+        let others = others.filter_map(|id| self.workers.get(id));
+        let out = others.filter(|load| load.health.is_suspect(now)).count();
+        (out + 1) * 2 <= deal.workers.len()
     }
 
     /// A request counted by [`Self::pick`] is over.
     pub(super) fn done(&mut self, worker: WorkerId) {
         if let Some(load) = self.workers.get_mut(&worker) {
             load.in_flight = load.in_flight.saturating_sub(1);
-        }
-    }
-
-    /// A new request earns a part of a retry.
-    pub(super) fn earn(&mut self, deal: DealId) {
-        if let Some(deal) = self.deals.get_mut(&deal) {
-            deal.budget = (deal.budget + 1).min(MAX_RETRIES * REQUESTS_PER_RETRY);
         }
     }
 
@@ -170,13 +182,111 @@ impl Balancer {
         deal.budget = left.unwrap_or(deal.budget);
         left.is_some()
     }
+
+    /// The peers, and one of the workers of each.
+    pub(super) fn peers(&self) -> BTreeMap<PeerId, Arc<Route>> {
+        let routes = self.workers.values().map(|load| &load.route);
+        routes
+            .map(|route| (route.address.peer, route.clone()))
+            .collect()
+    }
+
+    /// A peer was probed at this address; gives how many workers are left out for that from now on.
+    pub(super) fn probed(&mut self, address: &Address, is_there: bool, now: u64) -> usize {
+        let workers = self.workers.values_mut();
+        let there = workers.filter(|load| load.route.address == *address);
+        let out = there.map(|load| load.health.probed(is_there, now));
+        out.filter(|is_out| *is_out).count()
+    }
+
+    /// Workers that were not reached, though their peers are there.
+    pub(super) fn absent(&self, now: u64) -> Vec<Arc<Route>> {
+        let loads = self.workers.values();
+        let absent = loads.filter(|load| load.health.is_absent(now));
+        absent.map(|load| load.route.clone()).collect()
+    }
+
+    /// A worker was reached, without a request.
+    pub(super) fn found(&mut self, worker: WorkerId) {
+        if let Some(load) = self.workers.get_mut(&worker) {
+            load.health.found();
+        }
+    }
+
+    /// Workers of deals that we look after whose peers have been silent for `patience` while others were not: then it is
+    /// they who are away, and not us. Each is named once in `patience`.
+    pub(super) fn lost(&mut self, now: u64, patience: u64) -> Vec<WorkerId> {
+        let is_silent = |load: &Load| load.health.silence(now).is_some();
+        if self.workers.values().all(is_silent) {
+            return Vec::new();
+        }
+        let deals = &self.deals;
+        let is_ours = |load: &Load| deals.get(&load.route.deal).is_some_and(|deal| deal.is_ours);
+        let is_lost = |load: &Load| {
+            let is_silent = load.health.silence(now).is_some_and(|ms| ms >= patience);
+            is_silent && is_ours(load) && load.named.is_none_or(|at| now >= at + patience)
+        };
+        let lost = self.workers.iter_mut().filter(|(_, load)| is_lost(load));
+        let name = |(worker, load): (&WorkerId, &mut Load)| {
+            load.named = Some(now);
+            *worker
+        };
+        lost.map(name).collect()
+    }
+
+    /// Requests under way of each deal, and which of its workers are left out.
+    pub(super) fn figures(&self, now: u64) -> Vec<(DealId, u32, Vec<WorkerId>)> {
+        let is_out = |id: &&WorkerId| {
+            let load = self.workers.get(id);
+            load.is_some_and(|load| !load.health.is_in(now))
+        };
+        let figure = |(id, deal): (&DealId, &Deal)| {
+            let out = deal.workers.iter().filter(is_out).copied().collect();
+            (*id, deal.in_flight, out)
+        };
+        self.deals.iter().map(figure).collect()
+    }
+}
+
+impl Deal {
+    fn new() -> Self {
+        Self {
+            owner: Account::default(),
+            is_ours: false,
+            workers: Vec::new(),
+            in_flight: 0,
+            budget: MAX_RETRIES * REQUESTS_PER_RETRY,
+        }
+    }
 }
 
 impl Load {
-    fn cost(&self) -> u64 {
-        self.latency_ms
-            .saturating_mul(u64::from(self.in_flight) + 1)
+    /// The worker of this route. If it came back elsewhere, what is known is about where it was.
+    fn next(known: Option<Self>, route: &Route, fresh: Health) -> Self {
+        let (health, in_flight) = match known {
+            Some(load) if *load.route == *route => (load.health, load.in_flight),
+            Some(load) => (fresh, load.in_flight),
+            None => (fresh, 0),
+        };
+        Self {
+            route: Arc::new(route.clone()),
+            in_flight,
+            health,
+            named: None,
+        }
     }
+
+    fn cost(&self, now: u64) -> u64 {
+        let requests = u64::from(self.in_flight) + 1;
+        self.health.latency_us(now).saturating_mul(requests)
+    }
+}
+
+fn mean(figures: impl Iterator<Item = u64>) -> u64 {
+    let (sum, count) = figures.fold((0, 0), |(sum, count), figure| {
+        (u64::saturating_add(sum, figure), count + 1)
+    });
+    sum.checked_div(count).unwrap_or(UNKNOWN_US)
 }
 
 /// Two different indices below `count`, if there are two.
@@ -184,120 +294,4 @@ fn draw(count: usize, [first, second]: [usize; 2]) -> [usize; 2] {
     let first = first % count;
     let step = 1 + second % count.saturating_sub(1).max(1);
     [first, (first + step) % count]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Balancer, Outcome, draw};
-    use crate::gateway::tests::route;
-    use marketplace::units::{DealId, WorkerId};
-
-    const DEAL: DealId = DealId(7);
-
-    fn balancer(workers: u64) -> Balancer {
-        let mut balancer = Balancer::new(4);
-        let routes = (1..=workers).map(|worker| route(DEAL.0, worker)).collect();
-        balancer.route(&[(DEAL, routes)].into());
-        balancer
-    }
-
-    fn pick(balancer: &mut Balancer, now: u64, dice: [usize; 2]) -> Option<u64> {
-        let route = balancer.pick(DEAL, &[], now, dice);
-        route.map(|route| route.worker.0)
-    }
-
-    /// (G2)
-    #[test]
-    fn two_different_workers_are_drawn() {
-        for count in 2..5 {
-            for dice in 0..20 {
-                let [first, second] = draw(count, [dice, dice / 3]);
-                assert!(first != second && first < count && second < count);
-            }
-        }
-        assert_eq!(draw(1, [5, 9]), [0, 0]);
-    }
-
-    /// (G2)
-    #[test]
-    fn of_two_the_one_with_less_to_do_gets_the_request() {
-        let mut balancer = balancer(2);
-        assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(1));
-        assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(2));
-        balancer.heard(WorkerId(1), Outcome::Answered(100), 0);
-        balancer.done(WorkerId(1));
-        balancer.done(WorkerId(2));
-        assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(2), "the faster one");
-    }
-
-    /// (G2)
-    #[test]
-    fn who_fails_is_left_out_for_a_while_that_doubles() {
-        let mut balancer = balancer(2);
-        for (now, back) in [(0, 1_000), (1_000, 3_000), (3_000, 7_000)] {
-            balancer.heard(WorkerId(1), Outcome::Failed, now);
-            assert_eq!(pick(&mut balancer, back - 1, [0, 0]), Some(2));
-            balancer.done(WorkerId(2));
-            let mut others = (0..2).map(|die| pick(&mut balancer, back, [die, 0]));
-            assert!(others.any(|worker| worker == Some(1)), "back at {back}");
-            (1..3).for_each(|worker| balancer.done(WorkerId(worker)));
-        }
-    }
-
-    #[test]
-    fn when_all_fail_the_one_that_comes_back_first_is_tried() {
-        let mut balancer = balancer(2);
-        balancer.heard(WorkerId(2), Outcome::Failed, 0);
-        balancer.heard(WorkerId(1), Outcome::Failed, 1);
-        assert_eq!(pick(&mut balancer, 2, [0, 0]), Some(2));
-    }
-
-    #[test]
-    fn a_worker_gets_no_more_than_its_most_and_the_rest_is_shed() {
-        let mut balancer = balancer(1);
-        for _ in 0..4 {
-            assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(1));
-        }
-        assert_eq!(pick(&mut balancer, 0, [0, 0]), None);
-        balancer.done(WorkerId(1));
-        assert_eq!(pick(&mut balancer, 0, [0, 0]), Some(1));
-    }
-
-    /// (G3)
-    #[test]
-    fn retries_end_with_their_budget_and_ten_requests_earn_another() {
-        let mut balancer = balancer(1);
-        let other = DealId(8);
-        let routes = |deal: DealId, worker| (deal, vec![route(deal.0, worker)]);
-        balancer.route(&[routes(DEAL, 1), routes(other, 2)].into());
-        assert_eq!((0..100).filter(|_| balancer.may_retry(DEAL)).count(), 20);
-        assert!(balancer.may_retry(other), "the other deal has its own");
-        (0..10).for_each(|_| balancer.earn(DEAL));
-        balancer.route(&[routes(DEAL, 1)].into());
-        assert!(balancer.may_retry(DEAL));
-        assert!(!balancer.may_retry(DEAL), "new routes are no new budget");
-        assert!(!balancer.may_retry(other), "it is served no more");
-    }
-
-    #[test]
-    fn a_worker_that_comes_back_elsewhere_is_not_left_out() {
-        let mut balancer = balancer(2);
-        balancer.heard(WorkerId(1), Outcome::Failed, 0);
-        let mut moved = route(DEAL.0, 1);
-        moved.address.endpoints = vec!["127.0.0.1:2".into()];
-        balancer.route(&[(DEAL, vec![moved.clone(), route(DEAL.0, 2)])].into());
-        let mut picked = (0..2).filter_map(|die| balancer.pick(DEAL, &[], 1, [die, 0]));
-        assert!(picked.any(|route| route == moved));
-    }
-
-    #[test]
-    fn new_routes_keep_what_is_known() {
-        let mut balancer = balancer(2);
-        balancer.heard(WorkerId(1), Outcome::Failed, 0);
-        let routes = vec![route(DEAL.0, 1), route(DEAL.0, 3)];
-        balancer.route(&[(DEAL, routes)].into());
-        assert_eq!(pick(&mut balancer, 1, [0, 0]), Some(3));
-        balancer.route(&[].into());
-        assert!(!balancer.knows(DEAL));
-    }
 }

@@ -1,23 +1,24 @@
 //! The process of a gateway: routes from the chain, requests to workers.
 
-use super::{Limits, Routes, serve};
-use crate::{
-    daemon::{Error, Stop, announce, members},
-    overlay::{self, Address, Overlay, Route, Store},
+use super::{
+    Dns, Limits, Settings,
+    certificate::{Certificates, Files},
+    follow,
+    local::Ways,
+    monitor::{Monitor, Watch},
+    record::Log,
+    serve,
 };
-use client::{Client, view::deal::Status};
-use marketplace::units::DealId;
+use crate::{
+    daemon::{Error, Stop, announce},
+    overlay::{self, Overlay, Store},
+    pages::Pages,
+};
+use client::{AccountKey, Client};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
-
-/// How often the node is asked for a new block.
-const POLL: Duration = Duration::from_millis(250);
-/// The pause after a failed attempt to reach the node.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Deals of one page.
-const PAGE: u16 = 100;
 
 /// The configuration file of a gateway, in TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,11 +30,57 @@ pub struct Config {
     pub data: PathBuf,
     /// Where it takes requests (TCP); port 0 takes a free one.
     pub http: SocketAddr,
+    /// Where it takes requests by TLS, with one of the certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<SocketAddr>,
+    /// What it shows to who comes by TLS, by the name they ask for; the first to who asks for none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Files>,
     /// Where its overlay endpoint listens (UDP); port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Deals are reached as `<deal>.<domain>`, and everywhere as `/<deal>/`.
+    /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`, and everywhere as `/<deal>/`.
     #[serde(default = "domain")]
     pub domain: String,
+    /// Whom to ask for proofs that other domains are deals': `system`, or a server. Nobody is asked if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Dns>,
+    /// Data folders of peers on this machine that are run by the same user: their workers are reached at their sockets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PathBuf>,
+    /// Ends workers that are away, of deals whose monitor this gateway's account is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Watch>,
+    /// Where a line of JSON for each request goes: a file, or `-` for standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+    /// Where figures and health are served over HTTP, for whoever watches the machine: `/metrics` and `/health`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
+    /// Domains of deals that need no proof.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, u64>,
+}
+
+impl Config {
+    /// With what need not be said.
+    #[must_use]
+    pub fn new(rpc: String, data: PathBuf, http: SocketAddr, listen: SocketAddr) -> Self {
+        Self {
+            rpc,
+            data,
+            http,
+            https: None,
+            certificates: Vec::new(),
+            listen,
+            domain: domain(),
+            dns: None,
+            peers: Vec::new(),
+            monitor: None,
+            log: None,
+            metrics: None,
+            domains: BTreeMap::new(),
+        }
+    }
 }
 
 fn domain() -> String {
@@ -53,89 +100,97 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let limits = overlay::Limits::default();
     let seed = rand::random();
     let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
-    let listener = TcpListener::bind(config.http).await?;
-    announce(&serde_json::json!({
+    let http = TcpListener::bind(config.http).await?;
+    let mut ready = serde_json::json!({
         "ready": "gateway",
-        "http": listener.local_addr()?,
+        "http": http.local_addr()?,
         "overlay": overlay.listens(),
-    }))?;
+    });
+    let mut renewing = None;
+    let mut https = None;
+    if let Some(listen) = config.https {
+        let certificates = Certificates::open(config.certificates)?;
+        let listener = TcpListener::bind(listen).await?;
+        ready["https"] = listener.local_addr()?.to_string().into();
+        https = Some((listener, certificates.acceptor()?));
+        renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
+    }
+    let monitor = match config.monitor {
+        Some(watch) => Some(Monitor {
+            client: client.clone(),
+            key: AccountKey::load(&watch.key).map_err(client::Error::from)?,
+            patience_ms: watch.patience_ms,
+        }),
+        None => None,
+    };
+    let log = Log::open(config.log.as_deref())?;
+    let pages = match config.metrics {
+        Some(listen) => Some(Pages::open(listen).await?),
+        None => None,
+    };
+    if let Some(pages) = &pages {
+        ready["metrics"] = pages.listens()?.to_string().into();
+    }
+    announce(&ready)?;
     let (routes, watched) = watch::channel(Arc::default());
-    let _following = AbortOnDropHandle::new(tokio::spawn(follow(client, routes)));
-    let dial = overlay.clone();
+    let account = monitor.as_ref().map(Monitor::account);
+    let following = follow::run(client, account, routes);
+    let _following = AbortOnDropHandle::new(tokio::spawn(following));
+    let dial = Ways {
+        overlay: overlay.clone(),
+        peers: config.peers,
+    };
     let stopped = stop.wait();
-    serve(
-        listener,
-        config.domain,
-        Limits::default(),
-        watched,
-        dial,
-        stopped,
-    )
-    .await;
+    let settings = Settings {
+        http,
+        https,
+        domain: config.domain,
+        domains: config.domains,
+        dns: config.dns,
+        log,
+        pages,
+        monitor,
+        limits: Limits::default(),
+    };
+    serve(settings, watched, dial, stopped).await;
+    drop(renewing);
     overlay.close().await;
     Ok(())
 }
 
-/// Keeps the routes up to date. A node that does not answer leaves them as they are.
-async fn follow(client: Client, routes: watch::Sender<Arc<Routes>>) {
-    let mut last = None;
-    loop {
-        match next(&client, last).await {
-            Ok(Some((height, next))) => {
-                last = Some(height);
-                routes.send_if_modified(|known| {
-                    let is_new = **known != next;
-                    *known = Arc::new(next);
-                    is_new
-                });
-                sleep(POLL).await;
-            }
-            Ok(None) => sleep(POLL).await,
-            Err(error) => {
-                tracing::warn!(%error, "the chain is not seen");
-                sleep(PAUSE).await;
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::Config;
 
-/// The routes of all deals that are served, if there is a block above `last`.
-async fn next(client: &Client, last: Option<u64>) -> Result<Option<(u64, Routes)>, client::Error> {
-    let height = client.height().await?;
-    if last.is_some_and(|last| height <= last) {
-        return Ok(None);
-    }
-    let mut routes = Routes::new();
-    let mut after = None;
-    loop {
-        let page = client.deals(after, PAGE).await?;
-        let Some(end) = page.last().map(|deal| DealId(deal.id)) else {
-            return Ok(Some((height, routes)));
-        };
-        let is_served = |status| {
-            let waits = [Status::Starting, Status::Active, Status::Degraded];
-            waits.contains(&status)
-        };
-        for deal in page.iter().filter(|deal| is_served(deal.status)) {
-            let deal = DealId(deal.id);
-            routes.insert(deal, running(client, deal).await?);
-        }
-        after = Some(end);
-    }
-}
+    const GUIDE: &str = include_str!("../../../../docs/guides/gateway.md");
 
-async fn running(client: &Client, deal: DealId) -> Result<Vec<Route>, client::Error> {
-    let members = members(client, deal).await?.into_iter();
-    let route = |member: crate::observer::Member| Route {
-        deal,
-        worker: member.worker,
-        address: Address {
-            peer: member.peer,
-            endpoints: member.endpoints,
-        },
-    };
-    Ok(members
-        .filter(|member| member.is_running)
-        .map(route)
-        .collect())
+    #[test]
+    fn the_configuration_of_the_guide_says_everything_and_its_first_lines_are_enough() {
+        let (_, rest) = GUIDE.split_once("```toml\n").expect("a configuration");
+        let (text, _) = rest.split_once("```").expect("its end");
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let every = toml::to_string(&config).expect("text");
+        for field in [
+            "https",
+            "certificates",
+            "domain",
+            "dns",
+            "domains",
+            "peers",
+            "monitor",
+            "log",
+            "metrics",
+        ] {
+            assert!(every.contains(field), "no {field} in {every}");
+        }
+        let (least, _) = text.split_once("\n\n").expect("a pause");
+        let config: Config = toml::from_str(least).expect("a configuration");
+        let new = Config::new(
+            config.rpc.clone(),
+            config.data.clone(),
+            config.http,
+            config.listen,
+        );
+        assert_eq!(config, new);
+    }
 }

@@ -13,7 +13,9 @@ use marketplace::{
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt as _, join},
@@ -162,8 +164,8 @@ impl Overlay {
             let byte = receive.read_u8().await.map_err(text)?;
             Ok((send, receive, byte))
         };
-        let answer = timeout(self.shared.limits.answer, exchange).await;
-        let answer = answer.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+        let answer = patiently(self.shared.limits.answer, exchange).await;
+        let answer = answer.unwrap_or_else(|| Err("it does not answer in time".to_owned()));
         let (send, receive, byte) = match answer {
             Ok(answer) => answer,
             Err(reason) => {
@@ -227,6 +229,25 @@ impl Dial for Overlay {
         let (_, send, receive) = self.ask(&route.address, REQUEST, &question).await?;
         Ok(Box::new(join(receive, send)))
     }
+
+    async fn probe(&self, route: &Route) -> Result<(), Error> {
+        let nobodys = question(DealId(0), WorkerId(0));
+        match self.ask(&route.address, REQUEST, &nobodys).await {
+            Ok(_) | Err(Error::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What `work` gives within `time`. The last part of it is counted by itself: when this process has stood still, what came
+/// meanwhile is still read, and nobody is blamed for it.
+async fn patiently<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let last = time / 7;
+    if let Ok(done) = timeout(time - last, work.as_mut()).await {
+        return Some(done);
+    }
+    timeout(last, work).await.ok()
 }
 
 pub(super) fn question(deal: DealId, worker: WorkerId) -> [u8; REQUEST_QUESTION] {

@@ -19,7 +19,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::io::SyncIoBridge;
 use worker::config::Listen;
@@ -120,8 +120,24 @@ impl Host {
             return refuse(&mut send, Answer::Absent).await;
         };
         send.write_u8(Answer::Yes.byte()).await?;
-        copy_bidirectional(&mut join(receive, send), &mut stream).await?;
+        let mut asking = join(receive, send);
+        tokio::select! {
+            copied = copy_bidirectional(&mut asking, &mut stream) => drop(copied?),
+            () = self.gone(deal, worker) => {}
+        }
         Ok(())
+    }
+
+    /// Waits until nobody is to reach the worker any more, and a while longer for what is under way. A stream carries one
+    /// request after the other, so it would not end by itself.
+    async fn gone(&self, deal: DealId, worker: WorkerId) {
+        let mut directory = self.directory.clone();
+        let is_gone = |directory: &Arc<Directory>| !directory.workers.contains_key(&(deal, worker));
+        if directory.wait_for(is_gone).await.is_err() {
+            // The peer stops, and leaves its workers to themselves.
+            std::future::pending::<()>().await;
+        }
+        sleep(self.limits.drain).await;
     }
 
     async fn artifact(
@@ -204,7 +220,8 @@ impl Drop for Place<'_> {
     }
 }
 
-async fn connect(listen: &Listen) -> io::Result<BoxStream> {
+/// A connection to a worker of this machine.
+pub(crate) async fn connect(listen: &Listen) -> io::Result<BoxStream> {
     Ok(match listen {
         Listen::Unix(path) => Box::new(UnixStream::connect(path).await?),
         Listen::Tcp(address) => Box::new(TcpStream::connect(address).await?),

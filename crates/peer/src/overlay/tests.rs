@@ -33,16 +33,23 @@ struct Peer {
     _folder: TempDir,
 }
 
-async fn peer(seed: u8) -> Peer {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path()).expect("a store");
-    let (directory, watched) = watch::channel(Arc::default());
-    // Patient: the machine may be slow.
-    let limits = Limits {
+/// The machine may be slow.
+fn patient() -> Limits {
+    Limits {
         connect: PATIENCE,
         answer: PATIENCE,
         ..Limits::default()
-    };
+    }
+}
+
+async fn peer(seed: u8) -> Peer {
+    peer_with(seed, patient()).await
+}
+
+async fn peer_with(seed: u8, limits: Limits) -> Peer {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let (directory, watched) = watch::channel(Arc::default());
     let listen = ([127, 0, 0, 1], 0).into();
     let opening = Overlay::open([seed; 32], listen, limits, store.clone(), watched);
     Peer {
@@ -200,6 +207,36 @@ async fn a_request_stream_reaches_the_worker_and_back() {
     ));
 }
 
+/// (D4)
+#[tokio::test]
+async fn a_stream_to_a_worker_that_is_reached_no_more_ends() {
+    let limits = Limits {
+        drain: Duration::ZERO,
+        ..patient()
+    };
+    let (first, second) = tokio::join!(peer_with(1, limits), peer(2));
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listen = Listen::Tcp(socket.local_addr().expect("an address"));
+    let serve = |workers| {
+        first.directory.send_modify(|directory| {
+            Arc::make_mut(directory).workers = workers;
+        });
+    };
+    serve([((DEAL, WorkerId(3)), listen)].into());
+    let route = Route {
+        deal: DEAL,
+        worker: WorkerId(3),
+        address: first.address(),
+    };
+    let mut stream = second.overlay.dial(&route).await.expect("a stream");
+    let (mut worker, _) = socket.accept().await.expect("a connection");
+    serve([].into());
+    let ended = timeout(PATIENCE, worker.read_u8()).await;
+    assert!(ended.expect("in time").is_err());
+    let ended = timeout(PATIENCE, stream.read_u8()).await;
+    assert!(ended.expect("in time").is_err());
+}
+
 /// (O5)
 #[tokio::test]
 async fn who_is_not_there_is_unreachable_in_time() {
@@ -220,7 +257,14 @@ async fn who_is_not_there_is_unreachable_in_time() {
         worker: WorkerId(1),
         address: first.address(),
     };
+    let probed = timeout(PATIENCE, hasty.probe(&route)).await;
+    probed.expect("in time").expect("it is there");
     first.overlay.close().await;
+    let probed = timeout(PATIENCE, hasty.probe(&route)).await;
+    assert!(matches!(
+        probed.expect("in time"),
+        Err(Error::Unreachable { .. })
+    ));
     for endpoints in [
         route.address.endpoints.clone(),
         vec!["no address".into()],

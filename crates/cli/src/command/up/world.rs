@@ -374,13 +374,12 @@ impl World {
     }
 
     async fn start_gateway(&mut self) -> anyhow::Result<()> {
-        let config = peer::gateway::Config {
-            rpc: self.client.url().to_owned(),
-            data: self.path("gateway"),
-            http: local(self.settings.http_port),
-            listen: local(0),
-            domain: "localhost".into(),
-        };
+        let config = peer::gateway::Config::new(
+            self.client.url().to_owned(),
+            self.path("gateway"),
+            local(self.settings.http_port),
+            local(0),
+        );
         self.gateway = Some(self.start_child("gateway", "gateway", &config).await?);
         Ok(())
     }

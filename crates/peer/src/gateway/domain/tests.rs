@@ -1,0 +1,153 @@
+//! A DNS server of the test's own, on loopback.
+
+use super::{Dns, Domains, REMEMBERED, may_be_proven, proof};
+use marketplace::units::DealId;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::net::UdpSocket;
+
+const CHAIN: u64 = 1337;
+
+/// Says to every question for TXT what `record` gives for the name, and counts the questions.
+async fn server(record: fn(&str) -> Option<&'static str>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question).await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer = answer(&question[..length], record);
+            socket.send_to(&answer, from).await.expect("sent");
+        }
+    });
+    (address, asked)
+}
+
+/// The question with its answer after it, or with the word that there is no such name.
+fn answer(question: &[u8], record: fn(&str) -> Option<&'static str>) -> Vec<u8> {
+    let mut name = Vec::new();
+    let mut at = 12;
+    while question[at] != 0 {
+        let end = at + 1 + usize::from(question[at]);
+        name.push(String::from_utf8_lossy(&question[at + 1..end]).into_owned());
+        at = end;
+    }
+    let text = record(&name.join("."));
+    let (count, status) = if text.is_some() { (1, 0x80) } else { (0, 0x83) };
+    let mut answer = question[..2].to_vec();
+    answer.extend([0x81, status, 0, 1, 0, count, 0, 0, 0, 0]);
+    answer.extend(&question[12..at + 5]);
+    if let Some(text) = text {
+        let length = text.len() as u8;
+        answer.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 1, 0, length + 1, length]);
+        answer.extend(text.as_bytes());
+    }
+    answer
+}
+
+fn domains(address: SocketAddr) -> Domains {
+    let listed = [("Listed.Test".to_owned(), 5)].into();
+    Domains::new(&listed, Some(Dns::Server(address)))
+}
+
+/// (G14)
+#[tokio::test]
+async fn a_domain_is_a_deals_by_its_record() {
+    let (address, asked) = server(|name| match name {
+        "_marketplace.api.example.com" => Some("1337/7"),
+        "_marketplace.other.example.com" => Some("1338/7"),
+        "_marketplace.odd.example.com" => Some("v=spf1 -all"),
+        _ => None,
+    })
+    .await;
+    let domains = domains(address);
+    for (host, deal) in [
+        ("api.example.com", Some(DealId(7))),
+        ("API.example.com.", Some(DealId(7))),
+        ("other.example.com", None),
+        ("odd.example.com", None),
+        ("none.example.com", None),
+        ("listed.test", Some(DealId(5))),
+    ] {
+        assert_eq!(domains.deal(host, CHAIN).await, deal, "{host}");
+    }
+    let before = asked.load(Ordering::SeqCst);
+    for host in [
+        "api.example.com",
+        "none.example.com",
+        "127.0.0.1",
+        "localhost",
+    ] {
+        domains.deal(host, CHAIN).await;
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), before, "it is remembered");
+}
+
+/// (G14)
+#[tokio::test]
+async fn nobody_is_asked_who_is_not_configured() {
+    let domains = Domains::new(&[].into(), None);
+    assert_eq!(domains.deal("api.example.com", CHAIN).await, None);
+}
+
+/// (G14)
+#[test]
+fn no_more_is_remembered_than_there_is_room_for() {
+    let domains = Domains::new(&[].into(), None);
+    domains.remember("a.test".into(), Some(DealId(1)));
+    for number in 0..2 * REMEMBERED {
+        domains.remember(format!("{number}.test"), None);
+    }
+    assert!(domains.found().len() <= REMEMBERED);
+    assert_eq!(domains.known("a.test"), Some(Some(DealId(1))));
+}
+
+#[test]
+fn a_proof_names_chain_and_deal_in_one_spelling() {
+    assert_eq!(proof(" 1337/7 ", CHAIN), Some(DealId(7)));
+    for wrong in [
+        "1337/07", "1337/", "/7", "7", "1338/7", "1337/7/8", "1337/7 x",
+    ] {
+        assert_eq!(proof(wrong, CHAIN), None, "{wrong}");
+    }
+}
+
+#[test]
+fn only_names_that_could_be_in_dns_are_asked_about() {
+    assert!(may_be_proven("api.example.com") && may_be_proven("a-1.b"));
+    let long = format!("{}.test", "a".repeat(64));
+    let longer = format!("{}test", "a.".repeat(130));
+    for wrong in [
+        "",
+        "localhost",
+        "1.2.3.4",
+        "[::1]",
+        "a..b",
+        "a_b.c",
+        "a b.c",
+        &long,
+        &longer,
+    ] {
+        assert!(!may_be_proven(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn a_configuration_names_a_server_or_the_system() {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        dns: Dns,
+    }
+    let read = |text| toml::from_str::<Config>(text).map(|config| config.dns);
+    assert_eq!(read("dns = \"system\""), Ok(Dns::System));
+    let server = "127.0.0.1:53".parse().expect("an address");
+    assert_eq!(read("dns = \"127.0.0.1:53\""), Ok(Dns::Server(server)));
+    assert!(read("dns = \"elsewhere\"").is_err());
+}

@@ -1,0 +1,345 @@
+//! Sends one request to a worker, and to another if that is safe. (G3)
+
+use super::{
+    answer::{self, Body, Hold, Watched, text},
+    headers::{self, NOT_STARTED, WORKER},
+    health::Outcome,
+    pool::Lane,
+    proxy::Gateway,
+    visit::{Visit, micros},
+};
+use crate::overlay::{self, Dial, Route};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request, Response, StatusCode, body::Incoming, client::conn::TrySendError, header::HeaderValue,
+    http::request,
+};
+use marketplace::units::{DealId, WorkerId};
+use std::{sync::Arc, time::Instant};
+use tokio::time::{Instant as Deadline, timeout_at};
+
+/// A request is sent at most so often, over all of a deal's workers.
+const MAX_TRIES: usize = 3;
+
+/// A request on its way.
+pub(super) struct Errand {
+    pub(super) head: request::Parts,
+    pub(super) content: Content,
+    /// Whether it does the same if it is sent twice.
+    pub(super) is_idempotent: bool,
+    /// When its answer has to have begun.
+    pub(super) deadline: Deadline,
+}
+
+/// A request's body: kept whole, or on its way and gone once it was sent.
+pub(super) enum Content {
+    Kept(Bytes),
+    Once(Option<Body>),
+}
+
+/// Workers that a request was sent to.
+#[derive(Default)]
+struct Tried {
+    in_vain: Vec<WorkerId>,
+    /// Those whose connection had ended, perhaps: they are asked again if there is nobody else.
+    stale: Vec<WorkerId>,
+}
+
+impl Tried {
+    fn note(&mut self, worker: WorkerId, is_fault: bool) {
+        // Twice is no chance.
+        if is_fault || self.stale.contains(&worker) {
+            self.in_vain.push(worker);
+        } else {
+            self.stale.push(worker);
+        }
+    }
+
+    fn all(&self) -> Vec<WorkerId> {
+        [&self.in_vain[..], &self.stale].concat()
+    }
+}
+
+/// What an attempt came to.
+enum Attempt {
+    /// What the client gets.
+    Answer(Response<Body>),
+    /// The function has not begun.
+    NotStarted,
+    /// Nothing of an answer has come, and none will. What the function has done nobody knows. No fault is the worker's
+    /// if the connection was used before: it may just have been done with it.
+    Broken { is_fault: bool },
+}
+
+impl<D: Dial> Gateway<D> {
+    /// Tries workers until one begins, within the budget of retries. (G3)
+    pub(super) async fn deliver(
+        self: &Arc<Self>,
+        deal: DealId,
+        visit: &mut Option<Visit<D>>,
+        mut errand: Errand,
+    ) -> Response<Body> {
+        let mut tried = Tried::default();
+        let mut came = answer::busy();
+        for attempt in 0..MAX_TRIES {
+            let Some(route) = self.pick(deal, &tried) else {
+                break;
+            };
+            let place = Place::new(self.clone(), route);
+            // Only now: a retry that has nobody to go to costs nothing.
+            if attempt > 0 && !self.may_retry(deal, visit) {
+                break;
+            }
+            let worker = place.route.worker;
+            match self.attempt(place, visit, &mut errand).await {
+                Attempt::Answer(answer) => return answer,
+                Attempt::NotStarted => {
+                    came = answer::busy();
+                    tried.in_vain.push(worker);
+                }
+                Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
+                Attempt::Broken { is_fault } => {
+                    came = broken();
+                    tried.note(worker, is_fault);
+                }
+            }
+            if matches!(errand.content, Content::Once(None)) {
+                break;
+            }
+        }
+        came
+    }
+
+    fn pick(&self, deal: DealId, tried: &Tried) -> Option<Arc<Route>> {
+        let dice = rand::random::<[u32; 2]>().map(|die| die as usize);
+        let now = self.now();
+        let mut balancer = self.balancer();
+        let others = balancer.pick(deal, &tried.all(), now, dice);
+        others.or_else(|| balancer.pick(deal, &tried.in_vain, now, dice))
+    }
+
+    fn may_retry(&self, deal: DealId, visit: &mut Option<Visit<D>>) -> bool {
+        let may = self.balancer().may_retry(deal);
+        if let Some(visit) = visit.as_mut().filter(|_| may) {
+            visit.record.retries += 1;
+        }
+        may
+    }
+
+    /// Sends the request to one worker, over a connection that is there or a new one.
+    async fn attempt(
+        &self,
+        mut place: Place<D>,
+        visit: &mut Option<Visit<D>>,
+        errand: &mut Errand,
+    ) -> Attempt {
+        loop {
+            let mut lane = match self.lane(&place.route).await {
+                Ok(lane) => lane,
+                Err(error) => {
+                    tracing::debug!(%error, "a worker cannot be reached");
+                    place.outcome = unreached(&error);
+                    return Attempt::NotStarted;
+                }
+            };
+            let began = Instant::now();
+            let sending = lane.sender.try_send_request(errand.request());
+            let failed = match timeout_at(errand.deadline, sending).await {
+                Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
+                    place.outcome = Outcome::Shed;
+                    return Attempt::NotStarted;
+                }
+                Ok(Ok(response)) => {
+                    place.answered(response.status(), began);
+                    return Attempt::Answer(answer(response, place, visit.take(), lane));
+                }
+                Ok(Err(failed)) => failed,
+                Err(_) => {
+                    place.outcome = Outcome::Failed;
+                    let late = "the worker does not answer\n";
+                    return Attempt::Answer(text(StatusCode::GATEWAY_TIMEOUT, late));
+                }
+            };
+            self.pool.forget(place.route.worker);
+            if let Some(came) = failure(failed, &lane, &mut place, errand) {
+                return came;
+            }
+            // It had ended while nobody used it, and the request never went out.
+        }
+    }
+
+    /// A connection to the worker that nobody uses.
+    async fn lane(&self, route: &Route) -> Result<Lane, overlay::Error> {
+        if let Some(lane) = self.pool.take(route.worker) {
+            return Ok(lane);
+        }
+        let stream = self.dial.dial(route).await?;
+        Lane::open(stream)
+            .await
+            .map_err(|error| overlay::Error::Unreachable {
+                peer: route.address.peer,
+                reason: error.to_string(),
+            })
+    }
+}
+
+impl Errand {
+    /// The request, with the body if that has not gone yet.
+    fn request(&mut self) -> Request<Body> {
+        let body = match &mut self.content {
+            Content::Kept(bytes) => whole(bytes.clone()),
+            Content::Once(body) => body.take().unwrap_or_else(|| whole(Bytes::new())),
+        };
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.head.method);
+        request.uri_mut().clone_from(&self.head.uri);
+        request.headers_mut().clone_from(&self.head.headers);
+        request
+    }
+}
+
+fn whole(bytes: Bytes) -> Body {
+    let body = Full::new(bytes).map_err(|never| match never {});
+    body.boxed_unsync()
+}
+
+/// What a request that got no answer comes to; None: it is to be sent over another connection.
+fn failure<D: Dial>(
+    mut failed: TrySendError<Request<Body>>,
+    lane: &Lane,
+    place: &mut Place<D>,
+    errand: &mut Errand,
+) -> Option<Attempt> {
+    if let Some(request) = failed.take_message() {
+        if let Content::Once(body) = &mut errand.content {
+            *body = Some(request.into_body());
+        }
+        if lane.is_used {
+            return None;
+        }
+        place.outcome = Outcome::Unreached;
+        return Some(Attempt::NotStarted);
+    }
+    let error = failed.into_error();
+    if error.is_user() {
+        // Its own body broke off; the worker is not to blame.
+        let answer = text(StatusCode::BAD_REQUEST, "the body broke off\n");
+        return Some(Attempt::Answer(answer));
+    }
+    tracing::debug!(%error, "a worker breaks off");
+    let is_fault = !lane.is_used;
+    if is_fault {
+        place.outcome = Outcome::Failed;
+    }
+    Some(Attempt::Broken { is_fault })
+}
+
+fn broken() -> Response<Body> {
+    text(StatusCode::BAD_GATEWAY, "the worker broke off\n")
+}
+
+fn unreached(error: &overlay::Error) -> Outcome {
+    match error {
+        overlay::Error::Refused {
+            answer: overlay::Answer::Busy,
+            ..
+        } => Outcome::Shed,
+        _ => Outcome::Unreached,
+    }
+}
+
+/// A request that a worker counts among those under way, until its answer has ended.
+struct Place<D: Dial> {
+    gateway: Arc<Gateway<D>>,
+    route: Arc<Route>,
+    outcome: Outcome,
+    is_heard: bool,
+}
+
+impl<D: Dial> Place<D> {
+    fn new(gateway: Arc<Gateway<D>>, route: Arc<Route>) -> Self {
+        Self {
+            gateway,
+            route,
+            outcome: Outcome::Abandoned,
+            is_heard: false,
+        }
+    }
+
+    fn answered(&mut self, status: StatusCode, began: Instant) {
+        self.outcome = match status.is_server_error() {
+            true => Outcome::Failed,
+            false => Outcome::Answered(micros(began.elapsed())),
+        };
+        self.hear();
+    }
+
+    fn hear(&mut self) {
+        let (worker, now) = (self.route.worker, self.gateway.now());
+        let is_out = self.gateway.balancer().heard(worker, self.outcome, now);
+        if is_out {
+            self.gateway.figures.left_out(self.outcome);
+            tracing::info!(%worker, outcome = ?self.outcome, "a worker is left out for a while");
+        }
+        self.is_heard = true;
+    }
+}
+
+impl<D: Dial> Drop for Place<D> {
+    fn drop(&mut self) {
+        if !self.is_heard {
+            self.hear();
+        }
+        self.gateway.balancer().done(self.route.worker);
+    }
+}
+
+/// What an answer on its way to the client holds.
+struct Held<D: Dial> {
+    place: Place<D>,
+    visit: Option<Visit<D>>,
+    lane: Option<Lane>,
+}
+
+impl<D: Dial> Hold for Held<D> {
+    fn moves(&mut self, bytes: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.moves(bytes);
+        }
+    }
+
+    fn ended(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.record.complete = true;
+        }
+        if let Some(lane) = self.lane.take() {
+            self.place.gateway.pool.put(self.place.route.worker, lane);
+        }
+    }
+}
+
+/// The worker's answer, on its way to the client.
+fn answer<D: Dial>(
+    mut response: Response<Incoming>,
+    place: Place<D>,
+    mut visit: Option<Visit<D>>,
+    lane: Lane,
+) -> Response<Body> {
+    let route = &place.route;
+    let name = format!("{}/{}", route.deal, route.worker);
+    headers::strip(response.headers_mut());
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        response.headers_mut().insert(WORKER, name);
+    }
+    if let Some(visit) = &mut visit {
+        visit.answered(response.status());
+        visit.record.worker = Some(route.worker.0);
+    }
+    let held = Held {
+        place,
+        visit,
+        lane: Some(lane),
+    };
+    response.map(|body| Watched { body, held }.boxed_unsync())
+}

@@ -1,0 +1,153 @@
+//! Keeps the routes as the chain says.
+
+use super::{Routes, Served};
+use crate::{
+    daemon::members,
+    observer::Member,
+    overlay::{Address, Route},
+};
+use client::{
+    Client,
+    view::deal::{Deal, Status},
+};
+use marketplace::units::{Address as Account, DealId};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, time::sleep};
+
+/// How often the node is asked for a new block.
+const POLL: Duration = Duration::from_millis(250);
+/// The pause after a failed attempt to reach the node.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Deals of one page.
+const PAGE: u16 = 100;
+/// The peers of a deal that has not changed are asked for again after so long: one of them may have moved.
+const MOVES: Duration = Duration::from_secs(5);
+
+/// Follows for as long as the gateway lives. A node that does not answer leaves the routes as they are.
+///
+/// Deals whose monitor is `account` are ours.
+pub(super) async fn run(
+    client: Client,
+    account: Option<Account>,
+    routes: watch::Sender<Arc<Routes>>,
+) {
+    let mut follower = Follower {
+        account,
+        ..Follower::default()
+    };
+    loop {
+        match follower.next(&client).await {
+            Ok(Some(next)) => {
+                routes.send_if_modified(|known| {
+                    let is_new = **known != next;
+                    *known = Arc::new(next);
+                    is_new
+                });
+                sleep(POLL).await;
+            }
+            Ok(None) => sleep(POLL).await,
+            Err(error) => {
+                tracing::warn!(%error, "the chain is not seen");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Follower {
+    account: Option<Account>,
+    /// The last block.
+    height: Option<u64>,
+    known: BTreeMap<DealId, Known>,
+}
+
+/// A deal as it was, and its peers at that time.
+struct Known {
+    deal: Deal,
+    members: Vec<Member>,
+    read: Instant,
+}
+
+impl Follower {
+    /// The routes of all deals that are served, if there is a new block.
+    async fn next(&mut self, client: &Client) -> Result<Option<Routes>, client::Error> {
+        let height = client.height().await?;
+        if self.height.is_some_and(|last| height <= last) {
+            return Ok(None);
+        }
+        let mut routes = Routes {
+            chain: client.chain_id().await?,
+            deals: BTreeMap::new(),
+        };
+        let mut after = None;
+        loop {
+            let page = client.deals(after, PAGE).await?;
+            let Some(end) = page.last().map(|deal| DealId(deal.id)) else {
+                break;
+            };
+            for deal in page.into_iter().filter(is_served) {
+                let id = DealId(deal.id);
+                let served = self.served(client, deal).await?;
+                routes.deals.insert(id, served);
+            }
+            after = Some(end);
+        }
+        self.known.retain(|deal, _| routes.deals.contains_key(deal));
+        self.height = Some(height);
+        Ok(Some(routes))
+    }
+
+    async fn served(&mut self, client: &Client, deal: Deal) -> Result<Served, client::Error> {
+        let id = DealId(deal.id);
+        let owner = Account(deal.owner.0.0);
+        let monitor = deal.terms.monitor.map(|monitor| Account(monitor.0.0));
+        let is_ours = monitor.is_some() && monitor == self.account;
+        let members = self.members(client, deal).await?;
+        let (running, placed): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|member| member.is_running);
+        let route = |member| route(id, member);
+        Ok(Served {
+            owner,
+            is_ours,
+            workers: running.into_iter().map(route).collect(),
+            placed: placed.into_iter().filter(|_| is_ours).map(route).collect(),
+        })
+    }
+
+    /// Its peers.
+    async fn members(&mut self, client: &Client, deal: Deal) -> Result<Vec<Member>, client::Error> {
+        let id = DealId(deal.id);
+        let known = self.known.get(&id);
+        if let Some(known) = known.filter(|k| k.deal == deal && k.read.elapsed() < MOVES) {
+            return Ok(known.members.clone());
+        }
+        let members = members(client, id).await?;
+        let known = Known {
+            deal,
+            members: members.clone(),
+            read: Instant::now(),
+        };
+        self.known.insert(id, known);
+        Ok(members)
+    }
+}
+
+fn is_served(deal: &Deal) -> bool {
+    [Status::Starting, Status::Active, Status::Degraded].contains(&deal.status)
+}
+
+fn route(deal: DealId, member: Member) -> Route {
+    Route {
+        deal,
+        worker: member.worker,
+        address: Address {
+            peer: member.peer,
+            endpoints: member.endpoints,
+        },
+    }
+}
