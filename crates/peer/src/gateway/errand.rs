@@ -65,8 +65,8 @@ impl Tried {
 enum Attempt {
     /// What the client gets.
     Answer(Response<Body>),
-    /// The function has not begun.
-    NotStarted,
+    /// The function has not begun; nobody was even asked if it was not reached.
+    NotStarted { is_reached: bool },
     /// Nothing of an answer has come, and none will. What the function has done nobody knows. No fault is the worker's
     /// if the connection was used before: it may just have been done with it.
     Broken { is_fault: bool },
@@ -82,25 +82,32 @@ impl<D: Dial> Gateway<D> {
     ) -> Response<Body> {
         let mut tried = Tried::default();
         let mut came = answer::busy();
+        // The first costs nothing, nor does what reached nobody.
+        let mut is_free = true;
         for attempt in 0..MAX_TRIES {
             let Some(route) = self.pick(deal, &tried) else {
                 break;
             };
             let place = Place::new(self.clone(), route);
             // Only now: a retry that has nobody to go to costs nothing.
-            if attempt > 0 && !self.may_retry(deal, visit) {
+            if !is_free && !self.balancer().may_retry(deal) {
                 break;
+            }
+            if let Some(visit) = visit.as_mut().filter(|_| attempt > 0) {
+                visit.record.retries += 1;
             }
             let worker = place.route.worker;
             match self.attempt(place, visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
-                Attempt::NotStarted => {
+                Attempt::NotStarted { is_reached } => {
                     came = answer::busy();
+                    is_free = !is_reached;
                     tried.in_vain.push(worker);
                 }
                 Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
                 Attempt::Broken { is_fault } => {
                     came = broken();
+                    is_free = false;
                     tried.note(worker, is_fault);
                 }
             }
@@ -119,14 +126,6 @@ impl<D: Dial> Gateway<D> {
         others.or_else(|| balancer.pick(deal, &tried.in_vain, now, dice))
     }
 
-    fn may_retry(&self, deal: DealId, visit: &mut Option<Visit<D>>) -> bool {
-        let may = self.balancer().may_retry(deal);
-        if let Some(visit) = visit.as_mut().filter(|_| may) {
-            visit.record.retries += 1;
-        }
-        may
-    }
-
     /// Sends the request to one worker, over a connection that is there or a new one.
     async fn attempt(
         &self,
@@ -140,7 +139,7 @@ impl<D: Dial> Gateway<D> {
                 Err(error) => {
                     tracing::debug!(%error, "a worker cannot be reached");
                     place.outcome = unreached(&error);
-                    return Attempt::NotStarted;
+                    return Attempt::NotStarted { is_reached: false };
                 }
             };
             let began = Instant::now();
@@ -148,7 +147,7 @@ impl<D: Dial> Gateway<D> {
             let failed = match timeout_at(errand.deadline, sending).await {
                 Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
                     place.outcome = Outcome::Shed;
-                    return Attempt::NotStarted;
+                    return Attempt::NotStarted { is_reached: true };
                 }
                 Ok(Ok(response)) => {
                     place.answered(response.status(), began);
@@ -219,7 +218,7 @@ fn failure<D: Dial>(
             return None;
         }
         place.outcome = Outcome::Unreached;
-        return Some(Attempt::NotStarted);
+        return Some(Attempt::NotStarted { is_reached: false });
     }
     let error = failed.into_error();
     if error.is_user() {
