@@ -12,7 +12,9 @@ use super::{
 use crate::overlay::{self, Dial, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, Response, StatusCode, client::conn::TrySendError, http::request};
+use hyper::{
+    Request, Response, StatusCode, client::conn::TrySendError, header::CONNECTION, http::request,
+};
 use marketplace::units::{DealId, WorkerId};
 use std::{sync::Arc, time::Instant};
 use tokio::time::{Instant as Deadline, timeout_at};
@@ -149,6 +151,10 @@ impl<D: Dial> Gateway<D> {
                 }
                 Ok(Ok(response)) => {
                     place.answered(response.status(), began);
+                    if ends(&response) {
+                        // It is about to go: whoever comes next is to ask whether it is there.
+                        self.pool.forget(place.route.worker);
+                    }
                     return Attempt::Answer(place::answer(response, place, visit.take(), lane));
                 }
                 Ok(Err(failed)) => failed,
@@ -194,6 +200,12 @@ impl Errand {
         request.headers_mut().clone_from(&self.head.headers);
         request
     }
+}
+
+/// Whether the worker wants no other request on this connection.
+fn ends<B>(response: &Response<B>) -> bool {
+    let connection = response.headers().get(CONNECTION);
+    connection.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 fn whole(bytes: Bytes) -> Body {
