@@ -11,16 +11,24 @@ use super::{
 };
 use crate::overlay::{self, Dial, Route};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Request, Response, StatusCode, client::conn::TrySendError, header::CONNECTION, http::request,
+    Request, Response, StatusCode, body::Incoming, client::conn::TrySendError, header::CONNECTION,
+    http::request,
 };
 use marketplace::units::{DealId, WorkerId};
-use std::{sync::Arc, time::Instant};
-use tokio::time::{Instant as Deadline, timeout_at};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::{Instant as Deadline, timeout, timeout_at};
 
 /// A request is sent at most so often, over all of a deal's workers.
 const MAX_TRIES: usize = 3;
+/// A worker that refuses says no more than this.
+const REFUSAL_BYTES: usize = 4 << 10;
+/// Nor does it take longer.
+const REFUSAL: Duration = Duration::from_millis(100);
 
 /// A request on its way.
 pub(super) struct Errand {
@@ -147,6 +155,7 @@ impl<D: Dial> Gateway<D> {
             let failed = match timeout_at(errand.deadline, sending).await {
                 Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
                     place.outcome = Outcome::Shed;
+                    self.refused(response, place.route.worker, lane).await;
                     return Attempt::NotStarted { is_reached: true };
                 }
                 Ok(Ok(response)) => {
@@ -169,6 +178,14 @@ impl<D: Dial> Gateway<D> {
                 return came;
             }
             // It had ended while nobody used it, and the request never went out.
+        }
+    }
+
+    /// Keeps the connection if the refusal ends soon.
+    async fn refused(&self, refusal: Response<Incoming>, worker: WorkerId, lane: Lane) {
+        let reading = Limited::new(refusal.into_body(), REFUSAL_BYTES).collect();
+        if matches!(timeout(REFUSAL, reading).await, Ok(Ok(_))) {
+            self.pool.put(worker, lane);
         }
     }
 
