@@ -16,6 +16,7 @@ mod headers;
 mod health;
 mod local;
 mod monitor;
+mod place;
 mod pool;
 mod probe;
 mod process;

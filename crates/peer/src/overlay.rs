@@ -102,7 +102,7 @@ pub struct Limits {
     pub question: Duration,
     /// Time for an artifact to be sent or to come.
     pub transfer: Duration,
-    /// Time to reach a peer.
+    /// Time to reach a peer: enough for a handshake whose first packet was lost.
     pub connect: Duration,
     /// Time for its answer. A peer that died is noticed by this.
     pub answer: Duration,
@@ -120,7 +120,7 @@ impl Default for Limits {
             artifacts: 16,
             question: Duration::from_secs(5),
             transfer: Duration::from_secs(120),
-            connect: Duration::from_secs(2),
+            connect: Duration::from_millis(1500),
             answer: Duration::from_millis(700),
             drain: Duration::from_secs(30),
         }

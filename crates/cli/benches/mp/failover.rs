@@ -63,6 +63,8 @@ impl Kill {
 struct Sample {
     began: Instant,
     ended: Instant,
+    /// The status; none: the gateway did not answer.
+    status: Option<u16>,
     /// Who answered, if it is good.
     worker: Option<u64>,
 }
@@ -71,8 +73,9 @@ struct Sample {
 struct Came {
     traffic: f64,
     replacement: f64,
-    /// Requests that failed, and the slowest of all.
-    failed: usize,
+    /// Requests that failed, by status.
+    failed: BTreeMap<Option<u16>, usize>,
+    /// The slowest of all.
     slowest: f64,
 }
 
@@ -133,6 +136,7 @@ fn ask_on(address: &str, samples: &Mutex<Vec<Sample>>, stop: &AtomicBool) {
         let sample = Sample {
             began,
             ended,
+            status: answer,
             worker,
         };
         samples
@@ -157,7 +161,7 @@ impl Arena {
                 .kill(kill, number)
                 .with_context(|| format!("{} {number}", kill.name()))?;
             eprintln!(
-                "{} {number}: traffic {:.0} ms, replacement {:.0} ms, {} failed, slowest {:.0} ms",
+                "{} {number}: traffic {:.0} ms, replacement {:.0} ms, failed {:?}, slowest {:.0} ms",
                 kill.name(),
                 came.traffic,
                 came.replacement,
@@ -252,10 +256,7 @@ impl Arena {
                 return Ok(Came {
                     traffic: after(traffic),
                     replacement: after(replacement),
-                    failed: samples
-                        .iter()
-                        .filter(|sample| sample.worker.is_none())
-                        .count(),
+                    failed: failures(&samples),
                     slowest: rounded(slowest.unwrap_or_default().as_secs_f64() * 1e3),
                 });
             }
@@ -298,6 +299,14 @@ impl Arena {
     }
 }
 
+fn failures(samples: &[Sample]) -> BTreeMap<Option<u16>, usize> {
+    let mut failures = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| sample.worker.is_none()) {
+        *failures.entry(sample.status).or_default() += 1;
+    }
+    failures
+}
+
 fn line(kill: Kill, all: &[Came]) -> Value {
     let of = |figure: fn(&Came) -> f64| all.iter().map(figure);
     let most = |figure: fn(&Came) -> f64| rounded(of(figure).fold(0.0, f64::max));
@@ -309,7 +318,7 @@ fn line(kill: Kill, all: &[Came]) -> Value {
         "traffic_ms_max": most(|came| came.traffic),
         "replacement_ms_median": median(of(|came| came.replacement)),
         "replacement_ms_max": most(|came| came.replacement),
-        "failed_requests": all.iter().map(|came| came.failed).sum::<usize>(),
+        "failed_requests": all.iter().flat_map(|came| came.failed.values()).sum::<usize>(),
         "slowest_request_ms": most(|came| came.slowest),
     })
 }

@@ -44,7 +44,16 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
     ("capacity", "E", &["capacity/tests", "capacity/src"]),
     ("peer", "P", &["peer/src/planner"]),
     ("peer", "O", &["peer/src/overlay", "peer/src/overlay/tests"]),
-    ("peer", "G", &["peer/src/gateway"]),
+    (
+        "peer",
+        "G",
+        &[
+            "peer/src/gateway",
+            "peer/src/gateway/balance",
+            "peer/src/gateway/domain",
+            "peer/src/gateway/tests",
+        ],
+    ),
     ("peer", "D", &["peer/src/planner", "cli/tests/mp"]),
     ("peer", "N", &["peer/src/prover"]),
     (

@@ -2,7 +2,7 @@
 //!
 //! Of two workers drawn by lot the one with less to do gets it, by requests under way times usual latency. Who does
 //! not do well is left out for a while (`health`): whoever is not reached at once, of those who fail no more than half of
-//! a deal's workers. When all are left out, the one that comes back first is tried all the same.
+//! a deal's workers. When all are left out, one of them is tried all the same.
 
 #[cfg(test)]
 mod tests;

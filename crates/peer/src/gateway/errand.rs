@@ -1,26 +1,34 @@
 //! Sends one request to a worker, and to another if that is safe. (G3)
 
 use super::{
-    answer::{self, Body, Hold, Watched, text},
-    headers::{self, NOT_STARTED, WORKER},
+    answer::{self, Body, text},
+    headers::NOT_STARTED,
     health::Outcome,
+    place::{self, Place},
     pool::Lane,
     proxy::Gateway,
-    visit::{Visit, micros},
+    visit::Visit,
 };
 use crate::overlay::{self, Dial, Route};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Request, Response, StatusCode, body::Incoming, client::conn::TrySendError, header::HeaderValue,
+    Request, Response, StatusCode, body::Incoming, client::conn::TrySendError, header::CONNECTION,
     http::request,
 };
 use marketplace::units::{DealId, WorkerId};
-use std::{sync::Arc, time::Instant};
-use tokio::time::{Instant as Deadline, timeout_at};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::{Instant as Deadline, timeout, timeout_at};
 
 /// A request is sent at most so often, over all of a deal's workers.
 const MAX_TRIES: usize = 3;
+/// A worker that refuses says no more than this.
+const REFUSAL_BYTES: usize = 4 << 10;
+/// Nor does it take longer.
+const REFUSAL: Duration = Duration::from_millis(100);
 
 /// A request on its way.
 pub(super) struct Errand {
@@ -65,8 +73,8 @@ impl Tried {
 enum Attempt {
     /// What the client gets.
     Answer(Response<Body>),
-    /// The function has not begun.
-    NotStarted,
+    /// The function has not begun; nobody was even asked if it was not reached.
+    NotStarted { is_reached: bool },
     /// Nothing of an answer has come, and none will. What the function has done nobody knows. No fault is the worker's
     /// if the connection was used before: it may just have been done with it.
     Broken { is_fault: bool },
@@ -82,25 +90,32 @@ impl<D: Dial> Gateway<D> {
     ) -> Response<Body> {
         let mut tried = Tried::default();
         let mut came = answer::busy();
+        // The first costs nothing, nor does what reached nobody.
+        let mut is_free = true;
         for attempt in 0..MAX_TRIES {
             let Some(route) = self.pick(deal, &tried) else {
                 break;
             };
             let place = Place::new(self.clone(), route);
             // Only now: a retry that has nobody to go to costs nothing.
-            if attempt > 0 && !self.may_retry(deal, visit) {
+            if !is_free && !self.balancer().may_retry(deal) {
                 break;
+            }
+            if let Some(visit) = visit.as_mut().filter(|_| attempt > 0) {
+                visit.record.retries += 1;
             }
             let worker = place.route.worker;
             match self.attempt(place, visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
-                Attempt::NotStarted => {
+                Attempt::NotStarted { is_reached } => {
                     came = answer::busy();
+                    is_free = !is_reached;
                     tried.in_vain.push(worker);
                 }
                 Attempt::Broken { .. } if !errand.is_idempotent => return broken(),
                 Attempt::Broken { is_fault } => {
                     came = broken();
+                    is_free = false;
                     tried.note(worker, is_fault);
                 }
             }
@@ -119,14 +134,6 @@ impl<D: Dial> Gateway<D> {
         others.or_else(|| balancer.pick(deal, &tried.in_vain, now, dice))
     }
 
-    fn may_retry(&self, deal: DealId, visit: &mut Option<Visit<D>>) -> bool {
-        let may = self.balancer().may_retry(deal);
-        if let Some(visit) = visit.as_mut().filter(|_| may) {
-            visit.record.retries += 1;
-        }
-        may
-    }
-
     /// Sends the request to one worker, over a connection that is there or a new one.
     async fn attempt(
         &self,
@@ -140,7 +147,7 @@ impl<D: Dial> Gateway<D> {
                 Err(error) => {
                     tracing::debug!(%error, "a worker cannot be reached");
                     place.outcome = unreached(&error);
-                    return Attempt::NotStarted;
+                    return Attempt::NotStarted { is_reached: false };
                 }
             };
             let began = Instant::now();
@@ -148,11 +155,16 @@ impl<D: Dial> Gateway<D> {
             let failed = match timeout_at(errand.deadline, sending).await {
                 Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
                     place.outcome = Outcome::Shed;
-                    return Attempt::NotStarted;
+                    self.refused(response, place.route.worker, lane).await;
+                    return Attempt::NotStarted { is_reached: true };
                 }
                 Ok(Ok(response)) => {
                     place.answered(response.status(), began);
-                    return Attempt::Answer(answer(response, place, visit.take(), lane));
+                    if ends(&response) {
+                        // It is about to go: whoever comes next is to ask whether it is there.
+                        self.pool.forget(place.route.worker);
+                    }
+                    return Attempt::Answer(place::answer(response, place, visit.take(), lane));
                 }
                 Ok(Err(failed)) => failed,
                 Err(_) => {
@@ -166,6 +178,14 @@ impl<D: Dial> Gateway<D> {
                 return came;
             }
             // It had ended while nobody used it, and the request never went out.
+        }
+    }
+
+    /// Keeps the connection if the refusal ends soon.
+    async fn refused(&self, refusal: Response<Incoming>, worker: WorkerId, lane: Lane) {
+        let reading = Limited::new(refusal.into_body(), REFUSAL_BYTES).collect();
+        if matches!(timeout(REFUSAL, reading).await, Ok(Ok(_))) {
+            self.pool.put(worker, lane);
         }
     }
 
@@ -199,6 +219,12 @@ impl Errand {
     }
 }
 
+/// Whether the worker wants no other request on this connection.
+fn ends<B>(response: &Response<B>) -> bool {
+    let connection = response.headers().get(CONNECTION);
+    connection.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
 fn whole(bytes: Bytes) -> Body {
     let body = Full::new(bytes).map_err(|never| match never {});
     body.boxed_unsync()
@@ -219,7 +245,7 @@ fn failure<D: Dial>(
             return None;
         }
         place.outcome = Outcome::Unreached;
-        return Some(Attempt::NotStarted);
+        return Some(Attempt::NotStarted { is_reached: false });
     }
     let error = failed.into_error();
     if error.is_user() {
@@ -247,99 +273,4 @@ fn unreached(error: &overlay::Error) -> Outcome {
         } => Outcome::Shed,
         _ => Outcome::Unreached,
     }
-}
-
-/// A request that a worker counts among those under way, until its answer has ended.
-struct Place<D: Dial> {
-    gateway: Arc<Gateway<D>>,
-    route: Arc<Route>,
-    outcome: Outcome,
-    is_heard: bool,
-}
-
-impl<D: Dial> Place<D> {
-    fn new(gateway: Arc<Gateway<D>>, route: Arc<Route>) -> Self {
-        Self {
-            gateway,
-            route,
-            outcome: Outcome::Abandoned,
-            is_heard: false,
-        }
-    }
-
-    fn answered(&mut self, status: StatusCode, began: Instant) {
-        self.outcome = match status.is_server_error() {
-            true => Outcome::Failed,
-            false => Outcome::Answered(micros(began.elapsed())),
-        };
-        self.hear();
-    }
-
-    fn hear(&mut self) {
-        let (worker, now) = (self.route.worker, self.gateway.now());
-        let is_out = self.gateway.balancer().heard(worker, self.outcome, now);
-        if is_out {
-            self.gateway.figures.left_out(self.outcome);
-            tracing::info!(%worker, outcome = ?self.outcome, "a worker is left out for a while");
-        }
-        self.is_heard = true;
-    }
-}
-
-impl<D: Dial> Drop for Place<D> {
-    fn drop(&mut self) {
-        if !self.is_heard {
-            self.hear();
-        }
-        self.gateway.balancer().done(self.route.worker);
-    }
-}
-
-/// What an answer on its way to the client holds.
-struct Held<D: Dial> {
-    place: Place<D>,
-    visit: Option<Visit<D>>,
-    lane: Option<Lane>,
-}
-
-impl<D: Dial> Hold for Held<D> {
-    fn moves(&mut self, bytes: usize) {
-        if let Some(visit) = &mut self.visit {
-            visit.moves(bytes);
-        }
-    }
-
-    fn ended(&mut self) {
-        if let Some(visit) = &mut self.visit {
-            visit.record.complete = true;
-        }
-        if let Some(lane) = self.lane.take() {
-            self.place.gateway.pool.put(self.place.route.worker, lane);
-        }
-    }
-}
-
-/// The worker's answer, on its way to the client.
-fn answer<D: Dial>(
-    mut response: Response<Incoming>,
-    place: Place<D>,
-    mut visit: Option<Visit<D>>,
-    lane: Lane,
-) -> Response<Body> {
-    let route = &place.route;
-    let name = format!("{}/{}", route.deal, route.worker);
-    headers::strip(response.headers_mut());
-    if let Ok(name) = HeaderValue::from_str(&name) {
-        response.headers_mut().insert(WORKER, name);
-    }
-    if let Some(visit) = &mut visit {
-        visit.answered(response.status());
-        visit.record.worker = Some(route.worker.0);
-    }
-    let held = Held {
-        place,
-        visit,
-        lane: Some(lane),
-    };
-    response.map(|body| Watched { body, held }.boxed_unsync())
 }

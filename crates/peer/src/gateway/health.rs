@@ -79,9 +79,9 @@ impl Health {
         self.is_silent.then(|| now.saturating_sub(self.alive))
     }
 
-    /// When it is tried again; who answers probes first.
-    pub(super) fn back(&self) -> (bool, u64) {
-        (self.is_silent, self.out_until)
+    /// The order in which those who are left out are tried: who fails, who was not reached, whose peer is silent.
+    pub(super) fn back(&self) -> (bool, bool, u64) {
+        (self.is_silent, !self.is_suspect, self.out_until)
     }
 
     /// It answered, or not, after having been asked for nothing; true if it is left out for that from now on.

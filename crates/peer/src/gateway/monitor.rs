@@ -10,7 +10,7 @@ use marketplace::{
     units::{Address, WorkerId},
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
@@ -51,24 +51,31 @@ impl Monitor {
     pub(super) async fn run<D: Dial>(self, gateway: Arc<Gateway<D>>) {
         let monitor = Arc::new(self);
         let mut calls = JoinSet::new();
+        let mut called = BTreeSet::new();
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(_) = calls.join_next() => {}
+                Some(ended) = calls.join_next() => match ended {
+                    Ok(worker) => drop(called.remove(&worker)),
+                    Err(_) => called.clear(), // It panicked, and nobody knows which.
+                },
                 _ = ticks.tick() => for worker in gateway.lost(monitor.patience_ms) {
-                    calls.spawn(evict(monitor.clone(), worker));
+                    if called.insert(worker) {
+                        calls.spawn(evict(monitor.clone(), worker));
+                    }
                 }
             }
         }
     }
 }
 
-async fn evict(monitor: Arc<Monitor>, worker: WorkerId) {
+async fn evict(monitor: Arc<Monitor>, worker: WorkerId) -> WorkerId {
     let call = Call::Deal(deal::Call::Evict { worker });
     match monitor.client.send(&monitor.key, &call).await {
         Ok(_) => tracing::info!(%worker, "a worker whose peer is away is evicted"),
         // It may be gone, and is named again if it is not.
         Err(error) => tracing::warn!(%error, %worker, "a worker is not evicted"),
     }
+    worker
 }

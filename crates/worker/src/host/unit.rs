@@ -5,7 +5,12 @@ use super::{
     request::{self, Function},
 };
 use crate::control;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::{convert::Infallible, io, pin::pin, sync::Arc, thread, time::Duration};
@@ -14,6 +19,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
+    time::sleep,
 };
 
 /// A connection may be silent so long before the headers of a request are complete.
@@ -21,6 +27,10 @@ const HEADERS: Duration = Duration::from_secs(60);
 
 /// Headers of one request.
 const HEADER_LINES: usize = 100;
+
+/// When the worker drains, a connection that nobody uses stays open so long: a request may be on its way, and whoever sends
+/// it cannot know.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// How far the worker is. Only ever goes forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +49,12 @@ pub(super) async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
     if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Waits until the worker drains, and a moment longer.
+async fn lingered(phase: watch::Receiver<Phase>) {
+    reached(phase, Phase::Draining).await;
+    sleep(LINGER).await;
 }
 
 /// Starts a unit's thread, which serves the connections it is sent. It ends with the worker: at
@@ -160,7 +176,12 @@ impl Server {
     /// it is left. What goes wrong on a connection is the client's business.
     async fn connection(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let answer = |request: hyper::Request<Incoming>| async {
-            Ok::<_, Infallible>(request::answer(&self.function, &self.places, request).await)
+            let mut response = request::answer(&self.function, &self.places, request).await;
+            if *self.phase.borrow() >= Phase::Draining {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
         };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -170,11 +191,10 @@ impl Server {
             .serve_connection(TokioIo::new(stream), service_fn(answer));
         let mut connection = pin!(connection);
         tokio::select! {
-            _ = connection.as_mut() => {}
-            () = reached(self.phase.clone(), Phase::Draining) => {
-                connection.as_mut().graceful_shutdown();
-                let _ = connection.await;
-            }
+            _ = connection.as_mut() => return,
+            () = lingered(self.phase.clone()) => {}
         }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     }
 }

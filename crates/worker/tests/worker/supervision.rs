@@ -4,7 +4,10 @@ use crate::support::{Folder, connect, start};
 use functions::{HELLO, hostile};
 use hyper::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
-use std::os::unix::fs::PermissionsExt as _;
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::{
     ArtifactHash, Config,
@@ -144,6 +147,31 @@ async fn a_worker_that_drains_or_is_terminated_ends_its_requests_first() {
         let _ = running.read_to_string(&mut rest).await;
         assert!(rest.contains("first\n"), "{rest}");
     }
+}
+
+/// (W18)
+#[tokio::test]
+async fn a_worker_that_drains_answers_what_was_on_its_way() {
+    let folder = Folder::new("linger");
+    let config = folder.config(HELLO);
+    let mut worker = start(&folder, &config).await.expect("started");
+    let mut kept = connect(&folder.0.join("http.sock")).await;
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    kept.write_all(request).await.expect("written");
+    let mut begun = [0; 12];
+    kept.read_exact(&mut begun).await.expect("an answer");
+    let begin = Instant::now();
+    worker.control.drain().await.expect("drained");
+    // The worker may have closed it when this machine stood still for so long.
+    let _ = kept.write_all(request).await;
+    let mut rest = String::new();
+    let _ = kept.read_to_string(&mut rest).await;
+    let is_answered = rest.contains("HTTP/1.1 200 OK") && rest.contains("connection: close");
+    assert!(
+        is_answered || begin.elapsed() >= Duration::from_millis(500),
+        "{rest}"
+    );
+    assert!(worker.ended().await);
 }
 
 /// (W18)

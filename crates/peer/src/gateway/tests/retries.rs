@@ -88,6 +88,16 @@ async fn a_connection_to_a_worker_carries_one_request_after_the_other() {
 
 /// (G8)
 #[tokio::test]
+async fn a_worker_that_is_busy_keeps_its_connection() {
+    let gateway = start(&[Manner::Busy], None).await;
+    for _ in 0..5 {
+        assert_eq!(status(&gateway.get("/7/").await), "503");
+    }
+    assert_eq!(gateway.dialled(), 1);
+}
+
+/// (G8)
+#[tokio::test]
 async fn a_connection_that_ended_meanwhile_costs_no_request() {
     let gateway = start(&[Manner::Short], None).await;
     for _ in 0..20 {
