@@ -18,3 +18,6 @@ pub const ECHO: &[u8] = component!("echo");
 
 /// Answers 200 with its environment, `NAME=value` a line.
 pub const ENVIRONMENT: &[u8] = component!("environment");
+
+/// Answers 200 with its configuration, `key=value` a line.
+pub const CONFIG: &[u8] = component!("config");

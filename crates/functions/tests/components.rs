@@ -3,10 +3,11 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 16] = [
+const ALL: [&[u8]; 17] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
+    CONFIG,
     SPIN,
     TRAP,
     SILENT,

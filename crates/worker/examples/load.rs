@@ -112,7 +112,7 @@ fn config(folder: &Path) -> Result<Config> {
         listen: Listen::Unix(folder.join("http.sock")),
         cache: folder.join("cache"),
         units: vec![vec![0]],
-        environment: [].into(),
+        secrets: None,
         limits: Limits::default(),
         orphan_seconds: 60,
         drain_seconds: 1,

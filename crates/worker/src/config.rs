@@ -3,7 +3,6 @@
 use crate::Identity;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
     net::SocketAddr,
@@ -34,9 +33,9 @@ pub struct Config {
     /// One entry per compute unit: the logical processors that its thread is pinned to. An empty
     /// entry is a unit that is not pinned.
     pub units: Vec<Vec<u32>>,
-    /// The environment that the function sees.
+    /// The document of secrets, if the artifact names one. Only this user can read the file.
     #[serde(default)]
-    pub environment: BTreeMap<String, String>,
+    pub secrets: Option<PathBuf>,
     /// What the function may use.
     #[serde(default)]
     pub limits: Limits,
@@ -214,7 +213,7 @@ mod tests {
             listen: Listen::Unix("http.sock".into()),
             cache: "cache".into(),
             units: vec![vec![0, 1]],
-            environment: [("NAME".into(), "value".into())].into(),
+            secrets: Some("secrets".into()),
             limits: Limits::default(),
             orphan_seconds: 60,
             drain_seconds: 10,

@@ -23,6 +23,9 @@ const IMPORTS: &[&str] = &[
     "wasi:random/random",
 ];
 
+/// Drafts that a function may import, in exactly this version.
+const DRAFTS: &[&str] = &["wasi:config/store@0.2.0-rc.1"];
+
 /// What a function must export.
 const EXPORT: &str = "wasi:http/incoming-handler";
 
@@ -101,7 +104,8 @@ pub fn interfaces(bytes: &[u8]) -> Result<(), Refusal> {
 }
 
 fn allowed(name: &str, is_interface: bool) -> Result<(), Refusal> {
-    let known = interface(name).is_some_and(|interface| IMPORTS.contains(&interface));
+    let is_stable = interface(name).is_some_and(|interface| IMPORTS.contains(&interface));
+    let known = is_stable || DRAFTS.contains(&name);
     if known && is_interface {
         return Ok(());
     }

@@ -86,5 +86,6 @@ pub(super) fn link(engine: &Engine, component: &Component) -> Result<ProxyPre<Gu
     let mut linker = Linker::<Guest>::new(engine);
     wasmtime_wasi_http::p2::add_to_linker_async(&mut linker)?;
     environment::add_to_linker::<Guest, WasiCli>(&mut linker, Guest::cli)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config)?;
     ProxyPre::new(linker.instantiate_pre(component)?)
 }

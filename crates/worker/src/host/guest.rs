@@ -2,13 +2,15 @@
 
 use super::{
     engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
+    given::Given,
     log::Log,
     stdio::Output,
 };
 use crate::{config::Limits, control::Source};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use wasmtime::{Engine, ResourceLimiter, Result, Store, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
@@ -31,6 +33,7 @@ pub(super) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
+    given: Arc<Given>,
     reserved: Reserved,
 }
 
@@ -39,7 +42,7 @@ impl Guest {
     pub(super) fn store(
         engine: &Engine,
         limits: &Limits,
-        environment: &BTreeMap<String, String>,
+        given: &Arc<Given>,
         log: &Arc<Log>,
     ) -> Store<Self> {
         let output = |source| Output {
@@ -50,7 +53,7 @@ impl Guest {
         wasi.stdout(output(Source::Stdout))
             .stderr(output(Source::Stderr))
             .max_random_size(RANDOM_BYTES);
-        for (name, value) in environment {
+        for (name, value) in &given.environment {
             wasi.env(name, value);
         }
         let mut table = ResourceTable::new();
@@ -62,6 +65,7 @@ impl Guest {
             wasi: wasi.build(),
             http,
             hooks: Hooks,
+            given: given.clone(),
             reserved: Reserved::new(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX)),
         };
         let mut store = Store::new(engine, guest);
@@ -70,6 +74,13 @@ impl Guest {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
         store
+    }
+}
+
+impl Guest {
+    /// What `wasi:config/store` tells.
+    pub(super) fn config(&mut self) -> WasiConfig<'_> {
+        WasiConfig::from(&self.given.config)
     }
 }
 

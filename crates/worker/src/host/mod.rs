@@ -10,6 +10,7 @@ mod code;
 mod conversation;
 mod door;
 mod engine;
+mod given;
 mod guest;
 mod life;
 mod load;
@@ -124,14 +125,15 @@ fn prepare(config: &Config) -> Result<Arc<Function>, Refusal> {
     let engine = engine::engine(limits, limits.concurrency.saturating_mul(units))
         .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
     let compile_limit = Duration::from_secs(limits.compile_seconds);
-    let component = code::component(&engine, &config.cache, hash, artifact, compile_limit)?;
+    let (component, given) = given::split(&artifact, config.secrets.as_deref())?;
+    let component = code::component(&engine, &config.cache, component, compile_limit)?;
     let component = engine::link(&engine, &component)
         .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))?;
     Ok(Arc::new(Function {
         engine,
         component,
         limits: limits.clone(),
-        environment: config.environment.clone(),
+        given: Arc::new(given),
         log: Arc::new(log::Log::new(limits.log_lines_per_second)),
         meter: Arc::default(),
         failures: AtomicU64::new(0),

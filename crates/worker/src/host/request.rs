@@ -2,6 +2,7 @@
 
 use super::{
     answer::{self, Body, End, Fate, Said, Watched, busy, text},
+    given::Given,
     guest::Guest,
     log::Log,
     meter::{Bill, Meter, Outcome},
@@ -15,7 +16,6 @@ use hyper::{
     header::HOST,
 };
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -37,7 +37,7 @@ pub(super) struct Function {
     pub(super) engine: Engine,
     pub(super) component: ProxyPre<Guest>,
     pub(super) limits: Limits,
-    pub(super) environment: BTreeMap<String, String>,
+    pub(super) given: Arc<Given>,
     pub(super) log: Arc<Log>,
     pub(super) meter: Arc<Meter>,
     /// Numbers the requests that fail, so that their log lines can be found.
@@ -176,7 +176,7 @@ fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 impl Function {
     /// A fresh store for one request.
     pub(super) fn store(&self) -> Store<Guest> {
-        Guest::store(&self.engine, &self.limits, &self.environment, &self.log)
+        Guest::store(&self.engine, &self.limits, &self.given, &self.log)
     }
 
     /// The answer for a request that began and did not end well. Details are for the owner of the

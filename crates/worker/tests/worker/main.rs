@@ -3,6 +3,7 @@
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;
+mod given;
 mod serving;
 mod supervision;
 mod support;

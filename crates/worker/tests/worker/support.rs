@@ -50,7 +50,7 @@ impl Folder {
             listen: Listen::Unix(self.0.join("http.sock")),
             cache: self.0.join("cache"),
             units: vec![vec![]],
-            environment: [].into(),
+            secrets: None,
             limits: Limits {
                 wall_ms: 10_000,
                 ..Limits::default()
