@@ -11,6 +11,7 @@ mod keeper;
 mod machine;
 mod metrics;
 mod prover;
+mod secrets;
 mod units;
 
 pub(crate) use chain::members;

@@ -8,7 +8,8 @@
 //! | request | deal, worker (8 bytes each, big-endian) | an HTTP/1.1 connection to that worker |
 //! | artifact | deal (8 bytes, big-endian), BLAKE3 hash (32 bytes) | the bytes, as a BLAKE3 slice that is checked as it comes |
 //!
-//! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal.
+//! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal. The secrets of a
+//! deal's functions go the same way as artifacts, to the deal's peers only, and nobody has them by their hash alone.
 //! Only `endpoint` and `serve` know which library carries all this.
 
 mod artifact;
@@ -77,6 +78,13 @@ impl Directory {
             let is_its = subnet.artifacts.contains(&artifact);
             is_its && (is_member || subnet.sources.contains(&key))
         })
+    }
+
+    /// Whether this key may have the secrets of a deal: as one of its peers. (O6)
+    #[must_use]
+    pub fn confides(&self, key: PeerId, deal: DealId) -> bool {
+        let members = self.subnets.get(&deal).map(|subnet| &subnet.members);
+        members.is_some_and(|members| members.iter().any(|member| member.peer == key))
     }
 }
 

@@ -53,12 +53,20 @@ impl Source {
         self.overlay.listens()
     }
 
-    /// Holds a copy of a file of at most `most` bytes from now on; says its hash and size.
+    /// Has an artifact from now on; says its hash and size.
     ///
     /// # Errors
-    /// The file cannot be read or copied, or is larger.
-    pub fn add(&self, file: &Path, most: u64) -> io::Result<(Hash, u64)> {
-        self.store.add(file, most)
+    /// It cannot be kept.
+    pub fn add(&self, artifact: &[u8]) -> io::Result<(Hash, u64)> {
+        self.store.insert(artifact)
+    }
+
+    /// Has the secrets of a deal's function from now on, for the deal's peers.
+    ///
+    /// # Errors
+    /// They cannot be kept.
+    pub fn confide(&self, deal: DealId, secrets: &[u8]) -> io::Result<()> {
+        self.store.open_for(deal)?.insert(secrets).map(drop)
     }
 
     /// Lets what is under way end.

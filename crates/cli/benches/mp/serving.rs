@@ -172,7 +172,7 @@ impl Market {
         let runtime = Runtime::new()?;
         let listen = "127.0.0.1:0".parse()?;
         let source = runtime.block_on(Source::open([9; 32], listen, &folder.join("source")))?;
-        let (artifact, _) = source.add(&function, 1 << 20)?;
+        let (artifact, _) = source.add(&fs::read(&function)?)?;
         let plan = format!(
             "name = \"hello\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 1\nlimit_price = \"0.50\"\n\
              funds = \"50\"\n[function]\npath = \"hello.wasm\"\n\

@@ -19,6 +19,13 @@
 //! key = "0x…"
 //! endpoint = "host:port"
 //!
+//! [environment]            # what the function sees as environment variables
+//! GREETING = "hello"
+//! [config]                 # what `wasi:config/store` tells it
+//! "greeting.text" = "hello"
+//! [secrets]                # variables too, from files beside the plan; only the deal's peers get them
+//! API_KEY = "api.key"
+//!
 //! [spread]                 # without a field: no limit
 //! max_per_provider = 1
 //! max_per_datacenter = 1
@@ -43,8 +50,9 @@ use alloy_primitives::{Address, B256};
 use client::marketplace::attribute::{Predicate, Subject, Test, Value};
 use client::marketplace::demand::{Artifact, Pricing, Providers, Source, Spread, Terms};
 use client::marketplace::units::{self, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
+use worker::{Settings, settings::Values};
 
 /// The protocol version that functions are written for now.
 const PROTOCOL_VERSION: u32 = 1;
@@ -56,6 +64,10 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     /// The function's file, from where the plan lies.
     pub(crate) path: PathBuf,
+    /// What the function is given. Which document of secrets it has is known when their files are read.
+    pub(crate) settings: Settings,
+    /// The files of secrets, from where the plan lies.
+    pub(crate) secrets: BTreeMap<String, PathBuf>,
     /// What is asked of the market.
     pub(crate) terms: Terms,
     /// What is paid in.
@@ -78,6 +90,9 @@ pub(crate) struct Draft {
     pub(crate) monitor: Option<Located<Address>>,
     pub(crate) path: Option<Located<String>>,
     pub(crate) sources: Vec<Located<Source>>,
+    pub(crate) environment: Option<Located<Values>>,
+    pub(crate) config: Option<Located<Values>>,
+    pub(crate) secrets: Option<Located<Values>>,
     pub(crate) spread: SpreadDraft,
     pub(crate) providers: Providers,
     pub(crate) requirements: Vec<Located<Predicate>>,
@@ -119,6 +134,9 @@ impl Draft {
                 "add [function] with `path`, the file to run",
             ),
         }
+        draft.environment = values(f, &mut plan, "environment");
+        draft.config = values(f, &mut plan, "config");
+        draft.secrets = values(f, &mut plan, "secrets");
         if let Some(spread) = plan.table(f, "spread") {
             draft.spread = SpreadDraft::read(f, spread);
         }
@@ -177,9 +195,18 @@ impl Draft {
                 .monitor
                 .map(|monitor| units::Address(monitor.value.into_array())),
         };
+        let given = |values: Option<Located<Values>>| values.map_or_else(Values::new, |v| v.value);
+        let settings = Settings {
+            environment: given(self.environment),
+            config: given(self.config),
+            secrets: None,
+        };
+        let file = |(name, path): (String, String)| (name, path.into());
         Some(Plan {
             name: self.name?.value,
             path: self.path?.value.into(),
+            settings,
+            secrets: given(self.secrets).into_iter().map(file).collect(),
             terms,
             funds: self.funds?.value,
         })
@@ -209,6 +236,17 @@ impl SpreadDraft {
             min_countries: limit(self.min_countries),
         }
     }
+}
+
+fn values(
+    f: &mut Findings<'_>,
+    plan: &mut Table<'_, '_>,
+    key: &'static str,
+) -> Option<Located<Values>> {
+    let table = plan.table(f, key)?;
+    let line = table.line();
+    let value = table.texts(f);
+    Some(Located { value, line })
 }
 
 fn providers(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Providers {

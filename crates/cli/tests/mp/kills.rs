@@ -162,7 +162,10 @@ impl World {
         let source = source.expect("a free port");
         let plan = self.market.plan(&source);
         let function = self.market.path("hello.wasm");
-        let artifact = source.add(&function, 1 << 20).expect("a small file").0;
+        let artifact = source
+            .add(&fs::read(&function).expect("a file"))
+            .expect("kept")
+            .0;
         let client = self.client(1);
         self.runtime
             .spawn(async move { source.serve(&client, DealId(1), artifact).await });

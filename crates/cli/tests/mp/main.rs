@@ -4,6 +4,7 @@ mod commit;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;
+mod given;
 mod kills;
 mod market;
 mod plans;

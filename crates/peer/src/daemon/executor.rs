@@ -6,9 +6,10 @@ use super::{
     file,
     keeper::{Keeper, folder_name, http},
     prover::Chains,
+    secrets,
 };
 use crate::{
-    observer::View,
+    observer::{Assignment, View},
     overlay::{self, Address, Directory, Overlay, ReceiveError, Store},
     planner::{Action, Event, Failure, Process},
     units::Core,
@@ -164,6 +165,15 @@ impl Executor {
     /// Takes a view in, and passes on what the planner needs of it.
     pub(super) fn look(&mut self, seen: Seen) -> Event {
         let view = seen.view.clone();
+        let left = |old: &Seen| old.subnets.keys().ne(seen.subnets.keys());
+        if self.seen.as_ref().is_none_or(left) {
+            let forgotten = self
+                .store
+                .keep_deals(|deal| seen.subnets.contains_key(&deal));
+            if let Err(error) = forgotten {
+                tracing::warn!(%error, "secrets of a deal that is left cannot be deleted");
+            }
+        }
         self.seen = Some(seen);
         self.publish();
         Event::View(view)
@@ -253,13 +263,32 @@ impl Executor {
         let (stop, stopped) = mpsc::channel(1);
         self.keep(&process, stop, false);
         let (chains, units) = (self.chains.clone(), process.units.clone());
+        let (overlay, store) = (self.overlay.clone(), self.store.clone());
+        let holders = self.holders(process.deal, &self.wanted(&process));
         let keeper = self.keeper(process, processors);
         self.keepers.spawn(async move {
             // Nothing of the proofs is left on the units before the worker is there.
             chains.release(&units).await;
-            keeper.run(stopped).await;
+            // They are here but for an artifact that came for another deal, or before this process began.
+            let Process { deal, artifact, .. } = keeper.process;
+            match secrets::fetch(&overlay, &store, deal, artifact, &holders).await {
+                Ok(()) => keeper.run(stopped).await,
+                Err(failure) => keeper.failed(failure).await,
+            }
             chains.take_back(&units);
         });
+    }
+
+    /// What a worker is to run, with who besides the deal's peers has it as far as the chain says.
+    fn wanted(&self, process: &Process) -> Artifact {
+        let mut workers = self.seen.iter().flat_map(|seen| &seen.view.workers);
+        let is_its = |wanted: &&Assignment| {
+            wanted.worker == process.worker && wanted.artifact.hash == process.artifact
+        };
+        match workers.find(is_its) {
+            Some(wanted) => wanted.artifact.clone(),
+            None => Artifact::new(process.artifact, 0),
+        }
     }
 
     fn stop(&mut self, worker: WorkerId) {
@@ -303,6 +332,7 @@ impl Executor {
     fn keeper(&self, process: Process, processors: Vec<Vec<u32>>) -> Keeper {
         Keeper {
             folder: self.folder(process.worker),
+            secrets: secrets::path(&self.store, process.deal, process.artifact),
             artifact: self.store.path(process.artifact),
             cache: self.config.data.join("code"),
             command: self.config.worker.clone(),
@@ -355,8 +385,22 @@ impl Executor {
     }
 }
 
-/// Asks one after the other.
+/// Gets the bytes of an artifact, and its secrets.
 async fn fetch(
+    overlay: &Overlay,
+    store: &Store,
+    deal: DealId,
+    artifact: &Artifact,
+    holders: &[Address],
+) -> Result<(), Failure> {
+    if !store.path(artifact.hash).exists() {
+        fetch_artifact(overlay, store, deal, artifact, holders).await?;
+    }
+    secrets::fetch(overlay, store, deal, artifact.hash, holders).await
+}
+
+/// Asks one after the other.
+async fn fetch_artifact(
     overlay: &Overlay,
     store: &Store,
     deal: DealId,

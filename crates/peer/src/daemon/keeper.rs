@@ -29,6 +29,7 @@ pub(super) struct Keeper {
     /// Its own, with everything it needs.
     pub(super) folder: PathBuf,
     pub(super) artifact: PathBuf,
+    pub(super) secrets: Option<PathBuf>,
     pub(super) cache: PathBuf,
     pub(super) command: Vec<String>,
     pub(super) orphan_seconds: u64,
@@ -53,11 +54,15 @@ impl Keeper {
                 .await;
                 self.keep(child, control, &mut stop).await;
             }
-            Err(failure) => {
-                let outcome = Err(failure);
-                self.tell(Event::Started { worker, outcome }).await;
-            }
+            Err(failure) => self.failed(failure).await,
         }
+    }
+
+    /// Says that the worker does not start.
+    pub(super) async fn failed(&self, failure: Failure) {
+        let worker = self.process.worker;
+        let outcome = Err(failure);
+        self.tell(Event::Started { worker, outcome }).await;
     }
 
     /// Keeps a worker that was adopted already.
@@ -105,7 +110,7 @@ impl Keeper {
             listen: Listen::Unix(self.folder.join("http.sock")),
             cache: self.cache.clone(),
             units: self.processors.clone(),
-            environment: [].into(),
+            secrets: self.secrets.clone(),
             limits: Limits::default(),
             orphan_seconds: self.orphan_seconds,
             drain_seconds: DRAIN.as_secs(),

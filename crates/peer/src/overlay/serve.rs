@@ -135,17 +135,16 @@ impl Host {
         let deal = DealId(number(&question[..8]));
         let mut artifact = Hash::default();
         artifact.0.copy_from_slice(&question[8..]);
-        if !self.directory.borrow().admits(key, deal, artifact) {
+        let Some(store) = self.store_for(key, deal, artifact) else {
             return refuse(&mut send, Answer::Forbidden).await;
-        }
+        };
         let Some(_place) = place(&self.artifacts) else {
             return refuse(&mut send, Answer::Busy).await;
         };
-        if !self.store.path(artifact).exists() {
+        if !store.path(artifact).exists() {
             return refuse(&mut send, Answer::Absent).await;
         }
         send.write_u8(Answer::Yes.byte()).await?;
-        let store = self.store.clone();
         let sending = tokio::task::spawn_blocking(move || {
             let mut to = SyncIoBridge::new(send);
             store.send(artifact, &mut to)?;
@@ -159,6 +158,17 @@ impl Host {
                 Err(io::ErrorKind::TimedOut.into())
             }
         }
+    }
+
+    /// Where what this key asks for is, if it may have it. (O3, O6)
+    fn store_for(&self, key: PeerId, deal: DealId, artifact: Hash) -> Option<Store> {
+        let directory = self.directory.borrow();
+        if directory.admits(key, deal, artifact) {
+            return Some(self.store.clone());
+        }
+        let secrets = self.store.of(deal);
+        let is_there = directory.confides(key, deal) && secrets.path(artifact).exists();
+        is_there.then_some(secrets)
     }
 
     async fn question<const BYTES: usize>(

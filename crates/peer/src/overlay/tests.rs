@@ -12,7 +12,7 @@ use marketplace::{
     demand::Artifact,
     units::{DealId, Hash, PeerId, WorkerId},
 };
-use std::{sync::Arc, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -243,4 +243,88 @@ fn a_store_forgets_what_was_left_half_done() {
     let store = Store::open(folder.path()).expect("a store");
     assert!(!half.exists());
     assert!(store.list().expect("a list").is_empty());
+}
+
+/// (O6)
+#[tokio::test]
+async fn only_a_deals_peers_get_its_secrets_and_nobody_by_their_hash_alone() {
+    let (first, second, source) = tokio::join!(peer(1), peer(2), peer(3));
+    let document = bytes(3_000);
+    let inner = first.store.open_for(DEAL).expect("a folder");
+    let (hash, size) = inner.insert(&document).expect("kept");
+    let secrets = Artifact::new(hash, size);
+    let refused = |result: Result<(), Error>| match result {
+        Err(Error::Refused { answer, .. }) => format!("{answer:?}"),
+        other => format!("{other:?}"),
+    };
+    first.admit(Hash([1; 32]), second.overlay.id());
+    first.directory.send_modify(|directory| {
+        let subnets = &mut Arc::make_mut(directory).subnets;
+        let mut subnet = subnets[&DEAL].clone();
+        subnet.sources = vec![source.overlay.id()];
+        // A deal of another owner, on the same peers.
+        let deal = DealId(8);
+        subnets.insert(
+            deal,
+            Subnet {
+                deal,
+                ..subnet.clone()
+            },
+        );
+        subnets.insert(DEAL, subnet);
+    });
+    let asked = source.fetch(&secrets, &first).await;
+    assert_eq!(refused(asked), "Forbidden");
+    let (overlay, address) = (&second.overlay, first.address());
+    let elsewhere = overlay.fetch(DealId(8), &secrets, &address, &second.store);
+    assert_eq!(refused(elsewhere.await), "Forbidden");
+
+    let theirs = second.store.open_for(DEAL).expect("a folder");
+    let came = overlay.fetch(DEAL, &secrets, &address, &theirs);
+    came.await.expect("a peer of the deal gets them");
+    assert_eq!(std::fs::read(theirs.path(hash)).expect("a file"), document);
+    let mode = std::fs::metadata(theirs.path(hash))
+        .expect("a file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(second.store.list().expect("a list").is_empty());
+}
+
+/// (O6)
+#[test]
+fn secrets_outlive_their_peers_process_and_not_its_part_in_the_deal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let (hash, _) = store
+        .open_for(DEAL)
+        .expect("a folder")
+        .insert(b"x")
+        .expect("kept");
+    let store = Store::open(folder.path()).expect("a store again");
+    store.keep_deals(|deal| deal == DEAL).expect("kept");
+    assert!(store.of(DEAL).path(hash).exists());
+    store.keep_deals(|_| false).expect("deleted");
+    assert!(!store.of(DEAL).path(hash).exists());
+}
+
+/// (O6)
+#[test]
+fn a_deal_keeps_the_newest_of_its_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let store = store.open_for(DEAL).expect("a folder");
+    for number in 0..5_u8 {
+        store.make_room(3).expect("room");
+        let (hash, _) = store.insert(&[number]).expect("kept");
+        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(number.into());
+        let file = std::fs::File::open(store.path(hash)).expect("a file");
+        file.set_modified(time).expect("a time");
+    }
+    let hash = |number: u8| Hash(*blake3::hash(&[number]).as_bytes());
+    let mut kept = store.list().expect("a list");
+    let mut newest = vec![hash(2), hash(3), hash(4)];
+    kept.sort();
+    newest.sort();
+    assert_eq!(kept, newest);
 }

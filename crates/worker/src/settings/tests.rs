@@ -87,7 +87,7 @@ fn limits_hold_for_names_values_and_the_whole() {
 fn what_only_looks_like_settings_is_refused_or_not_taken_for_them() {
     for json in [
         &b"{"[..],
-        b"[]",
+        b"1",
         br#"{"unknown":1}"#,
         br#"{"environment":{"":""}}"#,
     ] {
