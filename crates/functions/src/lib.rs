@@ -21,3 +21,7 @@ pub const ENVIRONMENT: &[u8] = component!("environment");
 
 /// Answers 200 with its configuration, `key=value` a line.
 pub const CONFIG: &[u8] = component!("config");
+
+/// Asks the server that the path names (`/https/example.com/path`); answers with a line `status 200` and the other's
+/// body, or with a line `error 15`: the place of the error among those of `wasi:http`.
+pub const FETCH: &[u8] = component!("fetch");

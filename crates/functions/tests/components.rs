@@ -3,11 +3,12 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 17] = [
+const ALL: [&[u8]; 18] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
     CONFIG,
+    FETCH,
     SPIN,
     TRAP,
     SILENT,

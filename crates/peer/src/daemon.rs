@@ -38,6 +38,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::task::AbortOnDropHandle;
+use worker::config::Outbound;
 
 /// How often the planner looks at the time.
 const TICK: Duration = Duration::from_millis(200);
@@ -78,6 +79,10 @@ pub struct Config {
     /// Where figures of the units are served over HTTP, for whoever watches the machine: `GET /metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
+    /// Which servers functions may reach, of those that their plans name: "none", "public" (those with public
+    /// addresses), or "any": for trying on one machine, since they reach whatever listens on it and in its network.
+    #[serde(default)]
+    pub outbound: Outbound,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,

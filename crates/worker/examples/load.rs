@@ -21,7 +21,7 @@ use tokio::{
 };
 use worker::{
     ArtifactHash, Config, Identity,
-    config::{Limits, Listen},
+    config::{Limits, Listen, Outbound},
     host,
     supervisor::{self, Control},
 };
@@ -113,6 +113,7 @@ fn config(folder: &Path) -> Result<Config> {
         cache: folder.join("cache"),
         units: vec![vec![0]],
         secrets: None,
+        outbound: Outbound::default(),
         limits: Limits::default(),
         orphan_seconds: 60,
         drain_seconds: 1,

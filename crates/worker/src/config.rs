@@ -36,6 +36,9 @@ pub struct Config {
     /// The document of secrets, if the artifact names one. Only this user can read the file.
     #[serde(default)]
     pub secrets: Option<PathBuf>,
+    /// Which of the servers that the artifact names the function may reach.
+    #[serde(default)]
+    pub outbound: Outbound,
     /// What the function may use.
     #[serde(default)]
     pub limits: Limits,
@@ -53,6 +56,20 @@ pub enum Listen {
     Unix(PathBuf),
     /// A port of the loopback interface; 0 takes a free one.
     Tcp(SocketAddr),
+}
+
+/// Which servers functions may reach on a machine, as its operator decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outbound {
+    /// None.
+    None,
+    /// Those with public addresses: neither this machine nor its network.
+    #[default]
+    Public,
+    /// Any that the artifact names, this machine and its network among them. For trying on one machine; functions of
+    /// strangers could reach whatever listens there.
+    Any,
 }
 
 /// What one function may use. Each has a default and an upper bound.
@@ -79,6 +96,14 @@ pub struct Limits {
     pub connections: u32,
     /// Lines that the function may log each second; more are dropped and counted.
     pub log_lines_per_second: u32,
+    /// Requests that the function may send while it serves one.
+    pub outbound_requests: u32,
+    /// Requests of the function that are under way at once, over all that it serves.
+    pub outbound_in_flight: u32,
+    /// Body of a request that it sends, and of the answer.
+    pub outbound_body_bytes: u64,
+    /// Time to reach a server.
+    pub outbound_connect_ms: u64,
 }
 
 impl Default for Limits {
@@ -94,6 +119,10 @@ impl Default for Limits {
             concurrency: 32,
             connections: 1024,
             log_lines_per_second: 100,
+            outbound_requests: 32,
+            outbound_in_flight: 64,
+            outbound_body_bytes: 8 << 20,
+            outbound_connect_ms: 10_000,
         }
     }
 }
@@ -168,6 +197,25 @@ impl Config {
                 0,
                 10_000,
             ),
+            (
+                "outbound_requests",
+                limits.outbound_requests.into(),
+                0,
+                1024,
+            ),
+            (
+                "outbound_in_flight",
+                limits.outbound_in_flight.into(),
+                0,
+                1024,
+            ),
+            (
+                "outbound_body_bytes",
+                limits.outbound_body_bytes,
+                0,
+                1 << 30,
+            ),
+            ("outbound_connect_ms", limits.outbound_connect_ms, 1, 60_000),
         ];
         for (field, value, least, most) in bounds {
             if !(least..=most).contains(&value) {
@@ -198,7 +246,7 @@ fn socket_path(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Error, Limits, Listen};
+    use super::{Config, Error, Limits, Listen, Outbound};
     use crate::{ArtifactHash, Identity};
 
     fn config() -> Config {
@@ -214,6 +262,7 @@ mod tests {
             cache: "cache".into(),
             units: vec![vec![0, 1]],
             secrets: Some("secrets".into()),
+            outbound: Outbound::Any,
             limits: Limits::default(),
             orphan_seconds: 60,
             drain_seconds: 10,

@@ -8,6 +8,10 @@
 //!
 //! Secrets are not in it. The artifact names the hash of a document of [`Secrets`], which only the deal's peers get.
 
+mod origin;
+
+pub use origin::{NotAnOrigin, Origin};
+
 use crate::ArtifactHash;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -51,6 +55,9 @@ pub struct Settings {
     /// What `wasi:config/store` tells it.
     #[serde(skip_serializing_if = "Values::is_empty")]
     pub config: Values,
+    /// Whom it may ask over HTTP: nobody, if nobody is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outbound: Vec<Origin>,
     /// Its secrets, which only the deal's peers get.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Sealed>,
@@ -174,6 +181,9 @@ impl Settings {
     pub fn check(&self) -> Result<(), Error> {
         values(&self.environment, is_variable)?;
         values(&self.config, is_key)?;
+        if self.outbound.len() > MAX_NAMES {
+            return Err(Error::TooMany(self.outbound.len()));
+        }
         match &self.secrets {
             Some(sealed) if sealed.size > MAX_BYTES as u64 => Err(Error::TooLong(
                 usize::try_from(sealed.size).unwrap_or(usize::MAX),

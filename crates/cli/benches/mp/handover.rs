@@ -103,6 +103,7 @@ impl Peer {
             prove: Prove::Full,
             metrics: None,
             orphan_seconds: 60,
+            outbound: worker::config::Outbound::default(),
             stop_workers: true,
         };
         let function = folder.join("hello.wasm");

@@ -31,6 +31,15 @@ fn settings(draft: &Draft, findings: &mut Findings<'_>) {
         let config = value.clone();
         limits("config", *line, &Settings { config, ..none() }, findings);
     }
+    if let Some(Located { value, line }) = &draft.outbound {
+        let outbound = value.clone();
+        limits(
+            "outbound",
+            *line,
+            &Settings { outbound, ..none() },
+            findings,
+        );
+    }
     let Some(Located { value, line }) = &draft.secrets else {
         return;
     };
@@ -61,7 +70,7 @@ fn settings(draft: &Draft, findings: &mut Findings<'_>) {
 
 fn limits(key: &str, line: usize, settings: &Settings, findings: &mut Findings<'_>) {
     if let Err(error) = settings.check() {
-        let hint = format!("mend [{key}]");
+        let hint = format!("mend `{key}`");
         findings.add(line, format!("`{key}`: {error}"), hint);
     }
 }

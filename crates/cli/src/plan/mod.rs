@@ -46,6 +46,10 @@ mod tests {
         assert_eq!(plan.path, Path::new("hello.wasm"));
         assert_eq!(plan.settings.environment["GREETING"], "hello");
         assert_eq!(plan.settings.config["greeting.text"], "hi");
+        assert_eq!(
+            plan.settings.outbound[0].to_string(),
+            "https://api.example.com:443"
+        );
         let terms = serde_json::to_string_pretty(&Demand::from(plan.terms)).unwrap() + "\n";
         let expected = include_str!("../../tests/plans/good.json");
         assert_eq!(terms, expected, "good.json should hold:\n{terms}");

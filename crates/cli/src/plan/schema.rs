@@ -10,6 +10,7 @@
 //! duration = "30d"         # from the first worker running; without it: while funded
 //! hold = "1h"              # how long workers are kept after the money is used up
 //! effectors = ["kv"]       # host capabilities that the function needs
+//! outbound = ["https://api.example.com"] # servers that the function may ask: scheme, host and port
 //! protocol_version = 1
 //! monitor = "0x…"          # an account that may evict workers
 //!
@@ -52,7 +53,10 @@ use client::marketplace::demand::{Artifact, Pricing, Providers, Source, Spread, 
 use client::marketplace::units::{self, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
 use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
-use worker::{Settings, settings::Values};
+use worker::{
+    Settings,
+    settings::{NotAnOrigin, Origin, Values},
+};
 
 /// The protocol version that functions are written for now.
 const PROTOCOL_VERSION: u32 = 1;
@@ -86,6 +90,7 @@ pub(crate) struct Draft {
     pub(crate) duration: Option<Located<Seconds>>,
     pub(crate) hold: Option<Located<Seconds>>,
     pub(crate) effectors: Option<Located<Vec<String>>>,
+    pub(crate) outbound: Option<Located<Vec<Origin>>>,
     pub(crate) protocol_version: Option<Located<u32>>,
     pub(crate) monitor: Option<Located<Address>>,
     pub(crate) path: Option<Located<String>>,
@@ -122,6 +127,7 @@ impl Draft {
             duration: plan.may(f, "duration", seconds),
             hold: plan.may(f, "hold", seconds),
             effectors: plan.may(f, "effectors", texts),
+            outbound: plan.may(f, "outbound", origins),
             protocol_version: plan.may(f, "protocol_version", number),
             monitor: plan.may(f, "monitor", hex),
             ..Self::default()
@@ -199,6 +205,9 @@ impl Draft {
         let settings = Settings {
             environment: given(self.environment),
             config: given(self.config),
+            outbound: self
+                .outbound
+                .map_or_else(Vec::new, |outbound| outbound.value),
             secrets: None,
         };
         let file = |(name, path): (String, String)| (name, path.into());
@@ -355,6 +364,13 @@ fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
         .as_array()
         .map(|items| items.iter().map(|item| text(item.get_ref())).collect());
     items.unwrap_or_else(|| Err("write a list of texts, like [\"kv\"]".into()))
+}
+
+fn origins(value: &DeValue<'_>) -> Result<Vec<Origin>, String> {
+    let texts = texts(value)
+        .map_err(|_| "write a list of servers, like [\"https://api.example.com\"]".to_owned())?;
+    let origin = |text: String| text.parse().map_err(|error: NotAnOrigin| error.to_string());
+    texts.into_iter().map(origin).collect()
 }
 
 fn ids(value: &DeValue<'_>) -> Result<Vec<ProviderId>, String> {

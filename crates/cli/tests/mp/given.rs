@@ -70,3 +70,32 @@ fn environment_and_secrets_of_a_plan_reach_every_worker_and_change_with_it() {
     deploy(&["rollback", "1"]);
     until("the first secret is seen again", || both("first"));
 }
+
+/// (P12)
+#[test]
+fn a_function_asks_whom_its_plan_names_where_the_operator_allows_it() {
+    let market = Market::open(1, &PEOPLE, &PARAMETERS);
+    let _peer = market.provide_with(1, "CH", 0, "outbound = \"any\"\n");
+    let gateway = market.gateway(0);
+    let http = gateway.ready["http"].as_str().expect("an address");
+    fs::write(market.path("fetch.wasm"), functions::FETCH).expect("writes");
+    let deploy =
+        |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());
+    let plan = format!(
+        "name = \"fetch\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 1\nlimit_price = \"0.50\"\n\
+         funds = \"50\"\noutbound = [\"http://{http}\"]\n[function]\npath = \"fetch.wasm\"\n"
+    );
+    let plan = market.write("plan.toml", &plan);
+    let through = format!("--gateway=http://{http}");
+    deploy(&["apply", text(&plan), "--listen=127.0.0.1:0", &through]);
+    // The gateway knows no deal 99.
+    let asked = |path: &str| deploy(&["invoke", "1", path, &through])["body"].clone();
+    let answer = asked(&format!("/http/{http}/99/"));
+    assert!(
+        answer
+            .as_str()
+            .is_some_and(|body| body.starts_with("status 404\n")),
+        "{answer}"
+    );
+    assert_eq!(asked("/http/127.0.0.1:1/"), "error 15\n");
+}

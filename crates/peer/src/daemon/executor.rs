@@ -334,6 +334,7 @@ impl Executor {
             folder: self.folder(process.worker),
             secrets: secrets::path(&self.store, process.deal, process.artifact),
             artifact: self.store.path(process.artifact),
+            outbound: self.config.outbound,
             cache: self.config.data.join("code"),
             command: self.config.worker.clone(),
             orphan_seconds: self.config.orphan_seconds,

@@ -11,7 +11,7 @@ use tokio::{
 };
 use worker::{
     ArtifactHash, Config, Identity,
-    config::{Limits, Listen},
+    config::{Limits, Listen, Outbound},
     control::Reason,
     supervisor::{self, Control, Error},
 };
@@ -30,6 +30,7 @@ pub(super) struct Keeper {
     pub(super) folder: PathBuf,
     pub(super) artifact: PathBuf,
     pub(super) secrets: Option<PathBuf>,
+    pub(super) outbound: Outbound,
     pub(super) cache: PathBuf,
     pub(super) command: Vec<String>,
     pub(super) orphan_seconds: u64,
@@ -111,6 +112,7 @@ impl Keeper {
             cache: self.cache.clone(),
             units: self.processors.clone(),
             secrets: self.secrets.clone(),
+            outbound: self.outbound,
             limits: Limits::default(),
             orphan_seconds: self.orphan_seconds,
             drain_seconds: DRAIN.as_secs(),

@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::{
     ArtifactHash, Settings,
     control::Reason,
-    settings::{Error, MAX_BYTES, Sealed, Secrets},
+    settings::{Error, MAX_BYTES, Origin, Sealed, Secrets},
 };
 use std::{fs::File, io::Read as _, path::Path};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -13,6 +13,8 @@ use wasmtime_wasi_config::WasiConfigVariables;
 pub(super) struct Given {
     pub(super) environment: Vec<(String, String)>,
     pub(super) config: WasiConfigVariables,
+    /// Whom it may ask.
+    pub(super) outbound: Vec<Origin>,
 }
 
 /// The component of an artifact, and what is given to it.
@@ -31,6 +33,7 @@ pub(super) fn split<'a>(
     let given = Given {
         environment: settings.environment.into_iter().collect(),
         config: settings.config.into_iter().collect(),
+        outbound: settings.outbound,
     };
     Ok((component, given))
 }

@@ -4,6 +4,8 @@ use super::{
     engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
     given::Given,
     log::Log,
+    meter::Aside,
+    outbound::{Outbound, Sender, Sent},
     stdio::Output,
 };
 use crate::{config::Limits, control::Source};
@@ -32,7 +34,7 @@ pub(super) struct Guest {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: Hooks,
+    sender: Sender,
     given: Arc<Given>,
     reserved: Reserved,
 }
@@ -43,6 +45,7 @@ impl Guest {
         engine: &Engine,
         limits: &Limits,
         given: &Arc<Given>,
+        outbound: &Arc<Outbound>,
         log: &Arc<Log>,
     ) -> Store<Self> {
         let output = |source| Output {
@@ -64,7 +67,7 @@ impl Guest {
             table,
             wasi: wasi.build(),
             http,
-            hooks: Hooks,
+            sender: Sender::new(outbound.clone(), Aside::default()),
             given: given.clone(),
             reserved: Reserved::new(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX)),
         };
@@ -82,6 +85,11 @@ impl Guest {
     pub(super) fn config(&mut self) -> WasiConfig<'_> {
         WasiConfig::from(&self.given.config)
     }
+
+    /// What sends its requests.
+    pub(super) fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
 }
 
 impl WasiView for Guest {
@@ -96,36 +104,27 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
-            hooks: &mut self.hooks,
+            hooks: &mut self.sender,
             table: &mut self.table,
             ctx: &mut self.http,
         }
     }
 }
 
-/// No function reaches out.
-struct Hooks;
-
-impl WasiHttpHooks for Hooks {
+impl WasiHttpHooks for Sender {
     fn send_request(
         &mut self,
-        _: hyper::Request<WasiBody>,
-        _: Option<RequestOptions>,
+        request: hyper::Request<WasiBody>,
+        options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        self.send(request, options)
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         BODY_CHUNK_BYTES
     }
 }
-
-/// A response and what drives its connection.
-type Sent = (
-    hyper::Response<WasiBody>,
-    Box<dyn Future<Output = Result<(), Error>> + Send>,
-);
 
 /// Counts what all memories and tables of a request have together; none of it is given back
 /// before the request ends.

@@ -16,6 +16,7 @@ mod life;
 mod load;
 mod log;
 mod meter;
+mod outbound;
 mod process;
 mod request;
 mod stdio;
@@ -27,6 +28,7 @@ use crate::{
     Config,
     control::{Announcement, Reason},
 };
+use outbound::Outbound;
 use request::Function;
 use std::{
     fmt,
@@ -129,13 +131,27 @@ fn prepare(config: &Config) -> Result<Arc<Function>, Refusal> {
     let component = code::component(&engine, &config.cache, component, compile_limit)?;
     let component = engine::link(&engine, &component)
         .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))?;
+    let (log, meter) = (
+        Arc::new(log::Log::new(limits.log_lines_per_second)),
+        Arc::default(),
+    );
+    let tls = outbound::tls().map_err(|error| Refusal::host("cannot use TLS", &error))?;
+    let outbound = Outbound::new(
+        given.outbound.clone(),
+        config.outbound,
+        limits,
+        tls,
+        Arc::clone(&log),
+        Arc::clone(&meter),
+    );
     Ok(Arc::new(Function {
         engine,
         component,
         limits: limits.clone(),
         given: Arc::new(given),
-        log: Arc::new(log::Log::new(limits.log_lines_per_second)),
-        meter: Arc::default(),
+        outbound: Arc::new(outbound),
+        log,
+        meter,
         failures: AtomicU64::new(0),
     }))
 }

@@ -14,6 +14,7 @@ fn settings() -> Settings {
     Settings {
         environment: values(&["A", "B_2"]),
         config: values(&["greeting.text"]),
+        outbound: vec!["https://example.com".parse().expect("a server")],
         secrets: Some(Sealed {
             hash: ArtifactHash([7; 32]),
             size: 100,

@@ -27,7 +27,7 @@ fn settings() -> Settings {
     Settings {
         environment: values(&[("A", "1"), ("B", "zwei")]),
         config: values(&[("greeting.text", "hello")]),
-        secrets: None,
+        ..Settings::default()
     }
 }
 

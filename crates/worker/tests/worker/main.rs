@@ -4,6 +4,7 @@
 mod dice;
 mod fuzz;
 mod given;
+mod outbound;
 mod serving;
 mod supervision;
 mod support;

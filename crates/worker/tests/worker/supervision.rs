@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::{
     ArtifactHash, Config,
-    control::{MAX_REQUEST_BYTES, Reason},
+    control::{MAX_REQUEST_BYTES, PROTOCOL, Reason},
     supervisor::{Error, adopt},
 };
 
@@ -169,7 +169,7 @@ async fn the_control_socket_answers_who_speaks_its_protocol() {
     let config = folder.config(HELLO);
     let mut worker = start(&folder, &config).await.expect("started");
     let long = format!("{}\n", " ".repeat(MAX_REQUEST_BYTES));
-    let hello = r#"{"request":"hello","protocol":2}"#;
+    let hello = format!(r#"{{"request":"hello","protocol":{}}}"#, PROTOCOL + 1);
     for line in [
         "{\"request\":\"stop\"}\n",
         &format!("{hello}\n{{\"request\":\"drain\"}}\n"),

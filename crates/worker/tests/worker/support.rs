@@ -16,7 +16,7 @@ use tokio::{
 };
 use worker::{
     ArtifactHash, Config, Identity,
-    config::{Limits, Listen},
+    config::{Limits, Listen, Outbound},
     control::Metrics,
     supervisor::{self, Control, Error},
 };
@@ -51,6 +51,7 @@ impl Folder {
             cache: self.0.join("cache"),
             units: vec![vec![]],
             secrets: None,
+            outbound: Outbound::default(),
             limits: Limits {
                 wall_ms: 10_000,
                 ..Limits::default()

@@ -365,6 +365,7 @@ impl World {
                 prove: peer::daemon::Prove::Light,
                 metrics: None,
                 orphan_seconds: 10,
+                outbound: worker::config::Outbound::default(),
                 stop_workers: true,
             };
             let child = self.start_child("peer", &name, &config).await?;
