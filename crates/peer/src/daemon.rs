@@ -12,6 +12,7 @@ mod machine;
 mod metrics;
 mod prover;
 mod secrets;
+mod state;
 mod units;
 
 pub(crate) use chain::members;
@@ -83,12 +84,19 @@ pub struct Config {
     /// addresses), or "any": for trying on one machine, since they reach whatever listens on it and in its network.
     #[serde(default)]
     pub outbound: Outbound,
+    /// Whether functions may keep state on this machine's disk.
+    #[serde(default = "yes")]
+    pub state: bool,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,
     /// Whether workers are stopped when the peer is told to stop.
     #[serde(default)]
     pub stop_workers: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn orphan_seconds() -> u64 {

@@ -113,6 +113,7 @@ fn config(folder: &Path) -> Result<Config> {
         cache: folder.join("cache"),
         units: vec![vec![0]],
         secrets: None,
+        state: None,
         outbound: Outbound::default(),
         limits: Limits::default(),
         orphan_seconds: 60,

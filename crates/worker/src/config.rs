@@ -36,6 +36,9 @@ pub struct Config {
     /// The document of secrets, if the artifact names one. Only this user can read the file.
     #[serde(default)]
     pub secrets: Option<PathBuf>,
+    /// The file of what the function keeps, if this machine keeps anything. No other process has it open.
+    #[serde(default)]
+    pub state: Option<PathBuf>,
     /// Which of the servers that the artifact names the function may reach.
     #[serde(default)]
     pub outbound: Outbound,
@@ -104,6 +107,14 @@ pub struct Limits {
     pub outbound_body_bytes: u64,
     /// Time to reach a server.
     pub outbound_connect_ms: u64,
+    /// Keys and values that the function keeps, together.
+    pub state_bytes: u64,
+    /// Keys that it keeps.
+    pub state_keys: u32,
+    /// One value that it keeps.
+    pub state_value_bytes: u32,
+    /// What it may do with them in one request: keys read, written or deleted, and lists.
+    pub state_operations: u32,
 }
 
 impl Default for Limits {
@@ -123,6 +134,10 @@ impl Default for Limits {
             outbound_in_flight: 64,
             outbound_body_bytes: 8 << 20,
             outbound_connect_ms: 10_000,
+            state_bytes: 16 << 20,
+            state_keys: 10_000,
+            state_value_bytes: 1 << 20,
+            state_operations: 1_000,
         }
     }
 }
@@ -216,6 +231,20 @@ impl Config {
                 1 << 30,
             ),
             ("outbound_connect_ms", limits.outbound_connect_ms, 1, 60_000),
+            ("state_bytes", limits.state_bytes, 0, 1 << 30),
+            ("state_keys", limits.state_keys.into(), 0, 1 << 20),
+            (
+                "state_value_bytes",
+                limits.state_value_bytes.into(),
+                0,
+                1 << 20,
+            ),
+            (
+                "state_operations",
+                limits.state_operations.into(),
+                0,
+                1 << 20,
+            ),
         ];
         for (field, value, least, most) in bounds {
             if !(least..=most).contains(&value) {
@@ -262,6 +291,7 @@ mod tests {
             cache: "cache".into(),
             units: vec![vec![0, 1]],
             secrets: Some("secrets".into()),
+            state: Some("state.redb".into()),
             outbound: Outbound::Any,
             limits: Limits::default(),
             orphan_seconds: 60,

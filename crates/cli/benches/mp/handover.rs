@@ -104,6 +104,7 @@ impl Peer {
             metrics: None,
             orphan_seconds: 60,
             outbound: worker::config::Outbound::default(),
+            state: true,
             stop_workers: true,
         };
         let function = folder.join("hello.wasm");

@@ -99,3 +99,31 @@ fn a_function_asks_whom_its_plan_names_where_the_operator_allows_it() {
     );
     assert_eq!(asked("/http/127.0.0.1:1/"), "error 15\n");
 }
+
+/// (D5)
+#[test]
+fn state_stays_with_the_peer_when_the_function_changes() {
+    let market = Market::open(1, &PEOPLE, &PARAMETERS);
+    let _peer = market.provide(1, "CH", 0);
+    let gateway = market.gateway(0);
+    let http = gateway.ready["http"].as_str().expect("an address");
+    let http = format!("--gateway=http://{http}");
+    fs::write(market.path("counter.wasm"), functions::COUNTER).expect("writes");
+    let deploy =
+        |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());
+    let plan = |version: u8| {
+        let plan = format!(
+            "name = \"counter\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 1\nlimit_price = \"0.50\"\n\
+             funds = \"50\"\n[function]\npath = \"counter.wasm\"\n[environment]\nVERSION = \"{version}\"\n"
+        );
+        market.write("plan.toml", &plan)
+    };
+    let here = "--listen=127.0.0.1:0";
+    // The first answer is the first count.
+    deploy(&["apply", text(&plan(1)), here, &http]);
+    let count = || deploy(&["invoke", "1", "/", &http])["body"].clone();
+    assert_eq!(count(), "2\n");
+    assert_eq!(count(), "3\n");
+    deploy(&["update", "1", text(&plan(2)), here]);
+    assert_eq!(count(), "4\n", "the new version counts on");
+}

@@ -7,6 +7,7 @@ use super::{
     keeper::{Keeper, folder_name, http},
     prover::Chains,
     secrets,
+    state::States,
 };
 use crate::{
     observer::{Assignment, View},
@@ -28,7 +29,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -45,6 +46,9 @@ struct Memory {
     units: Vec<u16>,
 }
 
+/// Distance of looks at what deals left behind.
+const TIDY: Duration = Duration::from_secs(60);
+
 const MEMORY: &str = "process.json";
 
 pub(super) struct Executor {
@@ -54,6 +58,9 @@ pub(super) struct Executor {
     client: Client,
     overlay: Overlay,
     store: Store,
+    states: States,
+    /// When what deals left behind was last looked at.
+    tidied: Instant,
     directory: watch::Sender<Arc<Directory>>,
     /// What units do that have no worker.
     chains: Chains,
@@ -87,6 +94,7 @@ impl Executor {
     ) -> Result<Self, Error> {
         let folder = config.data.join("artifacts");
         let store = Store::open(&folder).map_err(|source| file(&folder, source))?;
+        let states = States::open(&config.data).map_err(|source| file(&config.data, source))?;
         let (directory, served) = watch::channel(Arc::default());
         let opening = Overlay::open(
             key.overlay_seed(),
@@ -102,6 +110,8 @@ impl Executor {
             client,
             overlay: opening.await?,
             store,
+            states,
+            tidied: Instant::now(),
             directory,
             chains: Chains::new(config.prove, cores),
             seen: None,
@@ -166,17 +176,25 @@ impl Executor {
     pub(super) fn look(&mut self, seen: Seen) -> Event {
         let view = seen.view.clone();
         let left = |old: &Seen| old.subnets.keys().ne(seen.subnets.keys());
-        if self.seen.as_ref().is_none_or(left) {
-            let forgotten = self
-                .store
-                .keep_deals(|deal| seen.subnets.contains_key(&deal));
-            if let Err(error) = forgotten {
-                tracing::warn!(%error, "secrets of a deal that is left cannot be deleted");
+        if self.seen.as_ref().is_none_or(left) || self.tidied.elapsed() > TIDY {
+            self.tidied = Instant::now();
+            if let Err(error) = self.forget(&seen) {
+                tracing::warn!(%error, "what a deal left behind cannot be deleted");
             }
         }
         self.seen = Some(seen);
         self.publish();
         Event::View(view)
+    }
+
+    /// Deletes secrets and states of deals that are not here any more.
+    fn forget(&self, seen: &Seen) -> io::Result<()> {
+        let is_here = |deal| {
+            let is_kept = self.kept.values().any(|kept| kept.deal == deal);
+            is_kept || seen.subnets.contains_key(&deal)
+        };
+        self.store.keep_deals(is_here)?;
+        self.states.forget(is_here)
     }
 
     /// Learns from what the planner is told.
@@ -334,6 +352,7 @@ impl Executor {
             folder: self.folder(process.worker),
             secrets: secrets::path(&self.store, process.deal, process.artifact),
             artifact: self.store.path(process.artifact),
+            state: self.config.state.then(|| self.states.file(process.deal)),
             outbound: self.config.outbound,
             cache: self.config.data.join("code"),
             command: self.config.worker.clone(),

@@ -1,6 +1,6 @@
 //! How WebAssembly is compiled and run, and what a function is linked with.
 
-use super::guest::Guest;
+use super::{guest::Guest, keyvalue};
 use crate::config::Limits;
 use std::{thread, time::Duration};
 use wasmtime::{
@@ -87,5 +87,6 @@ pub(super) fn link(engine: &Engine, component: &Component) -> Result<ProxyPre<Gu
     wasmtime_wasi_http::p2::add_to_linker_async(&mut linker)?;
     environment::add_to_linker::<Guest, WasiCli>(&mut linker, Guest::cli)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config)?;
+    keyvalue::add_to_linker(&mut linker, Guest::keyvalue)?;
     ProxyPre::new(linker.instantiate_pre(component)?)
 }

@@ -3,14 +3,14 @@
 use super::{
     engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
     given::Given,
-    log::Log,
-    meter::Aside,
-    outbound::{Outbound, Sender, Sent},
+    keyvalue::{Access, View},
+    outbound::{Sender, Sent},
+    request::Function,
     stdio::Output,
 };
-use crate::{config::Limits, control::Source};
+use crate::control::Source;
 use std::sync::Arc;
-use wasmtime::{Engine, ResourceLimiter, Result, Store, component::ResourceTable};
+use wasmtime::{ResourceLimiter, Result, Store, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{
@@ -35,19 +35,17 @@ pub(super) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     sender: Sender,
+    access: Access,
     given: Arc<Given>,
     reserved: Reserved,
 }
 
 impl Guest {
     /// A fresh store.
-    pub(super) fn store(
-        engine: &Engine,
-        limits: &Limits,
-        given: &Arc<Given>,
-        outbound: &Arc<Outbound>,
-        log: &Arc<Log>,
-    ) -> Store<Self> {
+    pub(super) fn store(function: &Function) -> Store<Self> {
+        let Function {
+            limits, given, log, ..
+        } = function;
         let output = |source| Output {
             log: log.clone(),
             source,
@@ -67,11 +65,12 @@ impl Guest {
             table,
             wasi: wasi.build(),
             http,
-            sender: Sender::new(outbound.clone(), Aside::default()),
+            sender: Sender::new(function.outbound.clone(), function.meter.clone()),
+            access: Access::new(function.state.clone(), limits.state_operations),
             given: given.clone(),
             reserved: Reserved::new(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX)),
         };
-        let mut store = Store::new(engine, guest);
+        let mut store = Store::new(&function.engine, guest);
         store.limiter(|guest| &mut guest.reserved);
         store.set_hostcall_fuel(CALL_BYTES);
         store.epoch_deadline_async_yield_and_update(1);
@@ -84,6 +83,14 @@ impl Guest {
     /// What `wasi:config/store` tells.
     pub(super) fn config(&mut self) -> WasiConfig<'_> {
         WasiConfig::from(&self.given.config)
+    }
+
+    /// What it keeps.
+    pub(super) fn keyvalue(&mut self) -> View<'_> {
+        View {
+            access: &mut self.access,
+            table: &mut self.table,
+        }
     }
 
     /// What sends its requests.

@@ -151,9 +151,20 @@ impl Life {
         self.shared.advance(Phase::Stopped);
         // A unit that hangs ends with the process.
         let _ = timeout(STOP, all(&mut self.ended)).await;
+        self.flush();
         for socket in &self.sockets {
             // A new worker would replace it anyway.
             let _ = fs::remove_file(socket);
+        }
+    }
+}
+
+impl Life {
+    /// Puts on disk what the function keeps.
+    fn flush(&self) {
+        let function = &self.shared.function;
+        if let Some(Err(error)) = function.state.as_ref().map(|state| state.flush()) {
+            eprintln!("error: the state cannot be written: {error}");
         }
     }
 }

@@ -123,7 +123,6 @@ fn mib_ms(memory_bytes: u64, wall: Duration) -> u64 {
 
 /// The bill of one request, entered when it is dropped, so that none is lost, however a request ends.
 pub(super) struct Bill {
-    meter: Arc<Meter>,
     memory_bytes: u64,
     started: Instant,
     cpu: Duration,
@@ -134,10 +133,9 @@ pub(super) struct Bill {
 
 impl Bill {
     /// Begins a request that reserves so much memory, and for which other work goes on aside.
-    pub(super) fn new(meter: Arc<Meter>, memory_bytes: u64, aside: Aside) -> Self {
-        meter.running.fetch_add(1, Relaxed);
+    pub(super) fn new(memory_bytes: u64, aside: Aside) -> Self {
+        aside.meter.running.fetch_add(1, Relaxed);
         Self {
-            meter,
             memory_bytes,
             started: Instant::now(),
             cpu: Duration::ZERO,
@@ -170,9 +168,9 @@ impl Bill {
 impl Drop for Bill {
     fn drop(&mut self) {
         let wall = self.started.elapsed();
-        self.meter
-            .bill(self.outcome, self.cpu(), wall, self.memory_bytes);
-        self.meter.running.fetch_sub(1, Release);
+        let meter = &self.aside.meter;
+        meter.bill(self.outcome, self.cpu(), wall, self.memory_bytes);
+        meter.running.fetch_sub(1, Release);
     }
 }
 
@@ -197,26 +195,38 @@ impl<W: Future> Future for Metered<'_, '_, W> {
     }
 }
 
-/// Processor time of what goes on for a request beside its function: what it sends to others.
-#[derive(Clone, Default)]
-pub(super) struct Aside(Arc<AtomicU64>);
+/// What goes on for a request beside its function: what it sends to others.
+#[derive(Clone)]
+pub(super) struct Aside {
+    cpu_ns: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+}
 
 impl Aside {
+    pub(super) fn new(meter: Arc<Meter>) -> Self {
+        let cpu_ns = Arc::default();
+        Self { cpu_ns, meter }
+    }
+
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// Does `work` at the request's expense.
     pub(super) fn metered<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
-        let Self(spent) = self.clone();
+        let cpu_ns = self.cpu_ns.clone();
         let mut work = Box::pin(work);
         std::future::poll_fn(move |context| {
             let before = thread_cpu();
             let polled = work.as_mut().poll(context);
             let cpu = thread_cpu().saturating_sub(before).as_nanos();
-            spent.fetch_add(u64::try_from(cpu).unwrap_or(u64::MAX), Relaxed);
+            cpu_ns.fetch_add(u64::try_from(cpu).unwrap_or(u64::MAX), Relaxed);
             polled
         })
     }
 
     fn spent(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Relaxed))
+        Duration::from_nanos(self.cpu_ns.load(Relaxed))
     }
 }
 
@@ -245,8 +255,8 @@ mod tests {
     #[test]
     fn a_request_that_nobody_ends_is_billed_and_a_shed_one_is_not() {
         let meter = Arc::new(Meter::default());
-        drop(Bill::new(meter.clone(), 1 << 20, Aside::default()));
-        let mut shed = Bill::new(meter.clone(), 1 << 20, Aside::default());
+        drop(Bill::new(1 << 20, Aside::new(meter.clone())));
+        let mut shed = Bill::new(1 << 20, Aside::new(meter.clone()));
         assert_eq!(meter.running(), 1);
         shed.outcome = Outcome::Shed;
         drop(shed);
@@ -268,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_uses_too_much_processor_time_ends_at_its_next_pause() {
-        let mut bill = Bill::new(Arc::default(), 1 << 20, Aside::default());
+        let mut bill = Bill::new(1 << 20, Aside::new(Arc::default()));
         assert!(
             bill.metered(Duration::from_millis(5), busy())
                 .await
@@ -279,9 +289,9 @@ mod tests {
 
     #[tokio::test]
     async fn work_aside_is_on_the_same_bill() {
-        let aside = Aside::default();
+        let aside = Aside::new(Arc::default());
         let work = tokio::spawn(aside.metered(busy()));
-        let mut bill = Bill::new(Arc::default(), 1 << 20, aside);
+        let mut bill = Bill::new(1 << 20, aside);
         let waiting = async {
             loop {
                 tokio::task::yield_now().await;

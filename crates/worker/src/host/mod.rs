@@ -12,6 +12,7 @@ mod door;
 mod engine;
 mod given;
 mod guest;
+mod keyvalue;
 mod life;
 mod load;
 mod log;
@@ -19,10 +20,11 @@ mod meter;
 mod outbound;
 mod process;
 mod request;
+mod state;
 mod stdio;
 mod unit;
 
-pub use admission::interfaces;
+pub use admission::{Needs, interfaces};
 
 use crate::{
     Config,
@@ -30,6 +32,7 @@ use crate::{
 };
 use outbound::Outbound;
 use request::Function;
+use state::State;
 use std::{
     fmt,
     fs::File,
@@ -122,7 +125,7 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
 fn prepare(config: &Config) -> Result<Arc<Function>, Refusal> {
     let limits = &config.limits;
     let hash = config.identity.artifact;
-    let artifact = admission::admit(&config.artifact, hash, limits.artifact_bytes)?;
+    let (artifact, needs) = admission::admit(&config.artifact, hash, limits.artifact_bytes)?;
     let units = u32::try_from(config.units.len()).unwrap_or(u32::MAX);
     let engine = engine::engine(limits, limits.concurrency.saturating_mul(units))
         .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
@@ -131,29 +134,31 @@ fn prepare(config: &Config) -> Result<Arc<Function>, Refusal> {
     let component = code::component(&engine, &config.cache, component, compile_limit)?;
     let component = engine::link(&engine, &component)
         .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))?;
-    let (log, meter) = (
-        Arc::new(log::Log::new(limits.log_lines_per_second)),
-        Arc::default(),
-    );
-    let tls = outbound::tls().map_err(|error| Refusal::host("cannot use TLS", &error))?;
-    let outbound = Outbound::new(
-        given.outbound.clone(),
-        config.outbound,
-        limits,
-        tls,
-        Arc::clone(&log),
-        Arc::clone(&meter),
-    );
+    let log = Arc::new(log::Log::new(limits.log_lines_per_second));
+    let outbound = Outbound::new(config, &given, &log);
     Ok(Arc::new(Function {
         engine,
         component,
         limits: limits.clone(),
+        outbound: outbound.map_err(|error| Refusal::host("cannot use TLS", &error))?,
         given: Arc::new(given),
-        outbound: Arc::new(outbound),
+        state: state(config, needs)?,
         log,
-        meter,
+        meter: Arc::default(),
         failures: AtomicU64::new(0),
     }))
+}
+
+/// What the function keeps, if it needs to.
+fn state(config: &Config, needs: Needs) -> Result<Option<Arc<State>>, Refusal> {
+    if !needs.state {
+        return Ok(None);
+    }
+    let Some(file) = &config.state else {
+        let detail = "the component imports wasi:keyvalue, and this machine keeps no state";
+        return Err(Refusal::new(Reason::ForbiddenImport, detail));
+    };
+    State::open(file, &config.limits).map(Some)
 }
 
 /// Makes sure that a request can begin at all within the limits, before anybody relies on it.

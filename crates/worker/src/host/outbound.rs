@@ -8,10 +8,12 @@ mod address;
 mod body;
 
 use super::{
+    given::Given,
     log::Log,
     meter::{Aside, Meter},
 };
 use crate::{
+    Config,
     config::{self, Limits},
     control::Source,
     settings::Origin,
@@ -66,7 +68,6 @@ pub(super) struct Outbound {
     places: Arc<Semaphore>,
     tls: TlsConnector,
     log: Arc<Log>,
-    meter: Arc<Meter>,
 }
 
 /// What one request of a client may still send.
@@ -87,10 +88,10 @@ pub(super) fn is_circle(headers: &HeaderMap) -> bool {
 }
 
 /// The authorities that browsers trust, by Mozilla's list.
-pub(super) fn tls() -> Result<TlsConnector, rustls::Error> {
-    connector(RootCertStore {
+fn roots() -> RootCertStore {
+    RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.into(),
-    })
+    }
 }
 
 fn connector(roots: RootCertStore) -> Result<TlsConnector, rustls::Error> {
@@ -103,23 +104,24 @@ fn connector(roots: RootCertStore) -> Result<TlsConnector, rustls::Error> {
 }
 
 impl Outbound {
+    /// What one function may ask on this machine.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
     pub(super) fn new(
-        allowed: Vec<Origin>,
-        rule: config::Outbound,
-        limits: &Limits,
-        tls: TlsConnector,
-        log: Arc<Log>,
-        meter: Arc<Meter>,
-    ) -> Self {
-        Self {
-            allowed,
-            rule,
+        config: &Config,
+        given: &Given,
+        log: &Arc<Log>,
+    ) -> Result<Arc<Self>, rustls::Error> {
+        let limits = config.limits.clone();
+        Ok(Arc::new(Self {
+            allowed: given.outbound.clone(),
+            rule: config.outbound,
             places: Arc::new(Semaphore::new(limits.outbound_in_flight as usize)),
-            limits: limits.clone(),
-            tls,
-            log,
-            meter,
-        }
+            limits,
+            tls: connector(roots())?,
+            log: log.clone(),
+        }))
     }
 
     /// The server that a request is for, if the function may ask it at all.
@@ -196,9 +198,9 @@ impl Outbound {
             ended
         }));
         let most = self.limits.outbound_body_bytes;
-        let meter = self.meter.clone();
-        let request = request
-            .map(|body| Counted::new(body, most, Error::HttpRequestBodySize, None, meter.clone()));
+        let meter = aside.meter();
+        let request =
+            request.map(|body| Counted::new(body, most, Error::HttpRequestBodySize, meter));
         let answering = sender.send_request(request);
         let response = match options.first_byte_timeout {
             Some(patience) => timeout(patience, answering)
@@ -208,19 +210,20 @@ impl Outbound {
         };
         let pause = options.between_bytes_timeout;
         let response = response.map(|body| {
-            Counted::new(body, most, Error::HttpResponseBodySize, pause, meter).boxed_unsync()
+            let body = Counted::new(body, most, Error::HttpResponseBodySize, meter);
+            body.within(pause).boxed_unsync()
         });
         Ok((response, Box::new(async { Ok(driving.await?) })))
     }
 }
 
 impl Sender {
-    pub(super) fn new(outbound: Arc<Outbound>, aside: Aside) -> Self {
+    pub(super) fn new(outbound: Arc<Outbound>, meter: Arc<Meter>) -> Self {
         Self {
             left: outbound.limits.outbound_requests,
             outbound,
             path: HeaderMap::new(),
-            aside,
+            aside: Aside::new(meter),
         }
     }
 
@@ -262,7 +265,7 @@ impl Sender {
         self.left = self.left.checked_sub(1).ok_or_else(full)?;
         let place = self.outbound.places.clone().try_acquire_owned();
         let place = place.map_err(|_| full())?;
-        self.outbound.meter.outbound();
+        self.aside.meter().outbound();
         Ok((origin, place))
     }
 

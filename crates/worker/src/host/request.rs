@@ -7,6 +7,7 @@ use super::{
     log::Log,
     meter::{Bill, Meter, Outcome},
     outbound::{self, Outbound},
+    state::State,
 };
 use crate::{config::Limits, control::Source};
 use bytes::Bytes;
@@ -40,6 +41,7 @@ pub(super) struct Function {
     pub(super) limits: Limits,
     pub(super) given: Arc<Given>,
     pub(super) outbound: Arc<Outbound>,
+    pub(super) state: Option<Arc<State>>,
     pub(super) log: Arc<Log>,
     pub(super) meter: Arc<Meter>,
     /// Numbers the requests that fail, so that their log lines can be found.
@@ -123,7 +125,7 @@ async fn serve(
     let sender = store.data_mut().sender();
     sender.came_through(request.headers());
     let aside = sender.aside().clone();
-    let mut bill = Bill::new(function.meter.clone(), limits.memory_bytes, aside);
+    let mut bill = Bill::new(limits.memory_bytes, aside);
     let call = call(&function, &mut store, request, say, fate);
     let metered = bill.metered(Duration::from_millis(limits.cpu_ms), call);
     let result = match timeout(Duration::from_millis(limits.wall_ms), metered).await {
@@ -187,13 +189,7 @@ fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 impl Function {
     /// A fresh store for one request.
     pub(super) fn store(&self) -> Store<Guest> {
-        let Self {
-            engine,
-            limits,
-            given,
-            ..
-        } = self;
-        Guest::store(engine, limits, given, &self.outbound, &self.log)
+        Guest::store(self)
     }
 
     /// The answer for a request that began and did not end well. Details are for the owner of the

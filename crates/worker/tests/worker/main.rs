@@ -6,5 +6,6 @@ mod fuzz;
 mod given;
 mod outbound;
 mod serving;
+mod state;
 mod supervision;
 mod support;

@@ -51,6 +51,7 @@ impl Folder {
             cache: self.0.join("cache"),
             units: vec![vec![]],
             secrets: None,
+            state: None,
             outbound: Outbound::default(),
             limits: Limits {
                 wall_ms: 10_000,

@@ -366,6 +366,7 @@ impl World {
                 metrics: None,
                 orphan_seconds: 10,
                 outbound: worker::config::Outbound::default(),
+                state: true,
                 stop_workers: true,
             };
             let child = self.start_child("peer", &name, &config).await?;

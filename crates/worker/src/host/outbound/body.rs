@@ -22,21 +22,26 @@ pub(super) struct Counted<B> {
 }
 
 impl<B> Counted<B> {
-    /// At most `most` bytes of `body`, with at most `pause` between its parts.
+    /// At most `most` bytes of `body`.
     pub(super) fn new(
         body: B,
         most: u64,
         too_much: fn(Option<u64>) -> Error,
-        pause: Option<Duration>,
-        meter: Arc<Meter>,
+        meter: &Arc<Meter>,
     ) -> Self {
         Self {
             body,
             left: most,
             too_much,
-            pause: pause.map(|pause| (pause, Box::pin(sleep(pause)))),
-            meter,
+            pause: None,
+            meter: meter.clone(),
         }
+    }
+
+    /// With at most `pause` between its parts.
+    pub(super) fn within(mut self, pause: Option<Duration>) -> Self {
+        self.pause = pause.map(|pause| (pause, Box::pin(sleep(pause))));
+        self
     }
 
     fn take(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! TLS against a server on this machine whose authority only the test trusts.
 
-use super::{Outbound, connector, tls};
+use super::{Outbound, connector, roots};
 use crate::{
     config::{self, Limits},
     host::log::Log,
@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wasmtime_wasi_http::Error;
 
@@ -48,9 +48,15 @@ async fn connect(tls: TlsConnector, host: &str) -> Result<(), Error> {
         host: host.into(),
         port: server().await,
     };
-    let (log, limits) = (Arc::new(Log::new(10)), Limits::default());
-    let any = config::Outbound::Any;
-    let outbound = Outbound::new(vec![origin.clone()], any, &limits, tls, log, Arc::default());
+    let limits = Limits::default();
+    let outbound = Outbound {
+        allowed: vec![origin.clone()],
+        rule: config::Outbound::Any,
+        places: Arc::new(Semaphore::new(1)),
+        limits,
+        tls,
+        log: Arc::new(Log::new(10)),
+    };
     outbound.connect(&origin).await.map(drop)
 }
 
@@ -74,6 +80,6 @@ async fn a_server_must_prove_the_name_it_is_asked_by() {
 /// (W22)
 #[tokio::test]
 async fn a_server_must_be_known_to_an_authority_that_browsers_trust() {
-    let unknown = connect(tls().expect("TLS"), "localhost").await;
+    let unknown = connect(connector(roots()).expect("TLS"), "localhost").await;
     assert!(matches!(unknown, Err(Error::Tls(_))), "{unknown:?}");
 }
