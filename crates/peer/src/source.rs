@@ -9,7 +9,7 @@ use crate::{
     overlay::{Directory, Error, Limits, Overlay, Store},
 };
 use client::Client;
-use marketplace::units::{DealId, Hash, PeerId};
+use marketplace::units::{Address, DealId, Hash, PeerId};
 use std::{convert::Infallible, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
@@ -81,6 +81,8 @@ impl Source {
                 Ok(members) => {
                     let subnet = Subnet {
                         deal,
+                        // A source has no workers to read from.
+                        owner: Address::default(),
                         artifacts: vec![artifact],
                         members,
                         sources: Vec::new(),

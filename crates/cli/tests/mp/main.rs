@@ -6,6 +6,7 @@ mod dice;
 mod fuzz;
 mod given;
 mod kills;
+mod logs;
 mod market;
 mod plans;
 mod proving;

@@ -4,14 +4,14 @@ use super::{
     Config, Error,
     chain::{self, Seen},
     file,
-    keeper::{Keeper, folder_name, http},
+    keeper::{Keeper, control, folder_name, http, identity},
     prover::Chains,
     secrets,
     state::States,
 };
 use crate::{
     observer::{Assignment, View},
-    overlay::{self, Address, Directory, Overlay, ReceiveError, Store},
+    overlay::{self, Address, Directory, Overlay, ReceiveError, Serving, Store},
     planner::{Action, Event, Failure, Process},
     units::Core,
 };
@@ -75,8 +75,7 @@ pub(super) struct Executor {
 }
 
 struct Kept {
-    deal: DealId,
-    units: Vec<u16>,
+    process: Process,
     /// When it was decided to start it.
     since: Instant,
     serves: bool,
@@ -190,7 +189,7 @@ impl Executor {
     /// Deletes secrets and states of deals that are not here any more.
     fn forget(&self, seen: &Seen) -> io::Result<()> {
         let is_here = |deal| {
-            let is_kept = self.kept.values().any(|kept| kept.deal == deal);
+            let is_kept = self.kept.values().any(|kept| kept.process.deal == deal);
             is_kept || seen.subnets.contains_key(&deal)
         };
         self.store.keep_deals(is_here)?;
@@ -211,7 +210,8 @@ impl Executor {
             } => {
                 if let Some(kept) = self.kept.get_mut(worker) {
                     kept.serves = true;
-                    self.chains.handed_over(&kept.units, kept.since.elapsed());
+                    let units = &kept.process.units;
+                    self.chains.handed_over(units, kept.since.elapsed());
                 }
                 self.publish();
             }
@@ -338,8 +338,7 @@ impl Executor {
 
     fn keep(&mut self, process: &Process, stop: mpsc::Sender<()>, serves: bool) {
         let kept = Kept {
-            deal: process.deal,
-            units: process.units.clone(),
+            process: process.clone(),
             since: Instant::now(),
             serves,
             stop,
@@ -379,7 +378,13 @@ impl Executor {
         let kept = self.kept.iter();
         let serving = kept.filter(|(worker, kept)| kept.serves && serves(&seen.view, **worker));
         let entry = |(worker, kept): (&WorkerId, &Kept)| {
-            ((kept.deal, *worker), http(&self.folder(*worker)))
+            let folder = self.folder(*worker);
+            let serving = Serving {
+                listen: http(&folder),
+                control: control(&folder),
+                identity: identity(&kept.process),
+            };
+            ((kept.process.deal, *worker), serving)
         };
         self.directory.send_replace(Arc::new(Directory {
             workers: serving.map(entry).collect(),

@@ -73,7 +73,7 @@ impl Keeper {
     }
 
     pub(super) async fn adopt(&self) -> Result<Control, Error> {
-        supervisor::adopt(&self.control(), &self.identity()).await
+        supervisor::adopt(&self.control(), &identity(&self.process)).await
     }
 
     async fn start(&self) -> Result<(Option<Child>, Control), Failure> {
@@ -106,7 +106,7 @@ impl Keeper {
 
     fn config(&self) -> Config {
         Config {
-            identity: self.identity(),
+            identity: identity(&self.process),
             artifact: self.artifact.clone(),
             control: self.control(),
             listen: Listen::Unix(self.folder.join("http.sock")),
@@ -121,16 +121,8 @@ impl Keeper {
         }
     }
 
-    fn identity(&self) -> Identity {
-        Identity {
-            deal: self.process.deal.0,
-            worker: self.process.worker.0,
-            artifact: ArtifactHash(self.process.artifact.0),
-        }
-    }
-
     pub(super) fn control(&self) -> PathBuf {
-        self.folder.join("control.sock")
+        control(&self.folder)
     }
 
     async fn keep(
@@ -238,6 +230,20 @@ fn failure(error: &Error) -> Failure {
 /// Where a worker of this folder serves.
 pub(super) fn http(folder: &std::path::Path) -> Listen {
     Listen::Unix(folder.join("http.sock"))
+}
+
+/// The control socket of the worker of this folder.
+pub(super) fn control(folder: &std::path::Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+/// Who the worker of a process is.
+pub(super) fn identity(process: &Process) -> Identity {
+    Identity {
+        deal: process.deal.0,
+        worker: process.worker.0,
+        artifact: ArtifactHash(process.artifact.0),
+    }
 }
 
 /// The name of a worker's folder.

@@ -3,14 +3,16 @@
 mod fuzz;
 
 use super::{
-    Address, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Store,
-    endpoint::{ARTIFACT, REQUEST, question},
+    Address, Answer, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Serving,
+    Store,
+    endpoint::{ARTIFACT, LOGS, REQUEST, question},
 };
 use crate::observer::{Member, Subnet};
+use client::AccountKey;
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, endpoint::presets};
 use marketplace::{
     demand::Artifact,
-    units::{DealId, Hash, PeerId, WorkerId},
+    units::{self, DealId, Hash, PeerId, WorkerId},
 };
 use std::{os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -20,7 +22,7 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
-use worker::config::Listen;
+use worker::{ArtifactHash, Identity, config::Listen};
 
 /// Long enough for a slow machine; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,6 +82,7 @@ impl Peer {
         };
         let subnet = Subnet {
             deal: DEAL,
+            owner: units::Address::default(),
             artifacts: vec![artifact],
             members: vec![member],
             sources: Vec::new(),
@@ -94,6 +97,19 @@ impl Peer {
         self.overlay
             .fetch(DEAL, artifact, &address, &self.store)
             .await
+    }
+}
+
+/// A worker whose control socket nobody answers at.
+fn serving(listen: Listen) -> Serving {
+    Serving {
+        listen,
+        control: "/nowhere/control.sock".into(),
+        identity: Identity {
+            deal: DEAL.0,
+            worker: 3,
+            artifact: ArtifactHash([1; 32]),
+        },
     }
 }
 
@@ -165,7 +181,7 @@ async fn a_request_stream_reaches_the_worker_and_back() {
     let listen = Listen::Tcp(socket.local_addr().expect("an address"));
     first.directory.send_modify(|directory| {
         let workers = &mut Arc::make_mut(directory).workers;
-        workers.insert((DEAL, WorkerId(3)), listen);
+        workers.insert((DEAL, WorkerId(3)), serving(listen));
     });
     let echo = tokio::spawn(async move {
         for _ in 0..2 {
@@ -327,4 +343,44 @@ fn a_deal_keeps_the_newest_of_its_secrets() {
     kept.sort();
     newest.sort();
     assert_eq!(kept, newest);
+}
+
+/// (O7)
+#[tokio::test]
+async fn only_a_deals_owner_reads_what_its_functions_log() {
+    let (first, reader, other) = tokio::join!(peer(1), peer(2), peer(3));
+    let owner = AccountKey::generate();
+    first.admit(Hash([1; 32]), other.overlay.id());
+    first.directory.send_modify(|directory| {
+        let directory = Arc::make_mut(directory);
+        let subnet = directory.subnets.get_mut(&DEAL).expect("a subnet");
+        subnet.owner = units::Address(owner.address().into_array());
+        let listen = Listen::Tcp(([127, 0, 0, 1], 1).into());
+        directory
+            .workers
+            .insert((DEAL, WorkerId(3)), serving(listen));
+    });
+    let route = Route {
+        deal: DEAL,
+        worker: WorkerId(3),
+        address: first.address(),
+    };
+    let answer =
+        async |peer: &Peer, permit: [u8; 65]| match peer.overlay.logs(&route, 0, &permit).await {
+            Err(Error::Refused { answer, .. }) => answer,
+            other => panic!("{other:?}"),
+        };
+    let permit = owner.permit_logs(DEAL, reader.overlay.id());
+    // Nobody answers at that worker's socket, but the owner is let as far.
+    assert_eq!(answer(&reader, permit).await, Answer::Absent);
+    assert_eq!(
+        answer(&other, permit).await,
+        Answer::Forbidden,
+        "not theirs"
+    );
+    let elsewhere = owner.permit_logs(DealId(8), reader.overlay.id());
+    assert_eq!(answer(&reader, elsewhere).await, Answer::Forbidden);
+    let stranger = AccountKey::generate().permit_logs(DEAL, reader.overlay.id());
+    assert_eq!(answer(&reader, stranger).await, Answer::Forbidden);
+    assert_eq!(answer(&reader, [0; 65]).await, Answer::Forbidden);
 }
