@@ -114,6 +114,7 @@ fn config(folder: &Path) -> Result<Config> {
         units: vec![vec![0]],
         secrets: None,
         state: None,
+        group: None,
         outbound: Outbound::default(),
         limits: Limits::default(),
         orphan_seconds: 60,

@@ -39,6 +39,9 @@ pub struct Config {
     /// The file of what the function keeps, if this machine keeps anything. No other process has it open.
     #[serde(default)]
     pub state: Option<PathBuf>,
+    /// The folder of the control group (version 2) that the worker is to join, if its supervisor has made one.
+    #[serde(default)]
+    pub group: Option<PathBuf>,
     /// Which of the servers that the artifact names the function may reach.
     #[serde(default)]
     pub outbound: Outbound,
@@ -83,6 +86,8 @@ pub struct Limits {
     pub artifact_bytes: u64,
     /// Time to compile the artifact, once per machine.
     pub compile_seconds: u64,
+    /// Address space of the process that compiles it.
+    pub compile_memory_bytes: u64,
     /// Wall time of a request, from its headers to the end of the function.
     pub wall_ms: u64,
     /// Processor time of a request.
@@ -122,6 +127,7 @@ impl Default for Limits {
         Self {
             artifact_bytes: 64 << 20,
             compile_seconds: 60,
+            compile_memory_bytes: 2 << 30,
             wall_ms: 30_000,
             cpu_ms: 10_000,
             memory_bytes: 128 << 20,
@@ -199,6 +205,12 @@ impl Config {
             ("drain_seconds", self.drain_seconds, 0, 3_600),
             ("artifact_bytes", limits.artifact_bytes, 1, 256 << 20),
             ("compile_seconds", limits.compile_seconds, 1, 600),
+            (
+                "compile_memory_bytes",
+                limits.compile_memory_bytes,
+                1 << 20,
+                64 << 30,
+            ),
             ("wall_ms", limits.wall_ms, 1, 600_000),
             ("cpu_ms", limits.cpu_ms, 1, 600_000),
             ("memory_bytes", limits.memory_bytes, 64 << 10, 4 << 30),
@@ -292,6 +304,7 @@ mod tests {
             units: vec![vec![0, 1]],
             secrets: Some("secrets".into()),
             state: Some("state.redb".into()),
+            group: None,
             outbound: Outbound::Any,
             limits: Limits::default(),
             orphan_seconds: 60,

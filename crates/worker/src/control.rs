@@ -118,6 +118,19 @@ pub struct Hello {
     pub listen: Listen,
     /// Its compute units.
     pub units: Vec<Unit>,
+    /// What the kernel holds it to.
+    pub confinement: Confinement,
+}
+
+/// What the kernel holds a worker to, as it is and not as it should be: an older kernel has less to offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// A control group limits its memory.
+    pub memory: bool,
+    /// It can touch its own files only.
+    pub files: bool,
+    /// It can make only the system calls that serving needs.
+    pub system_calls: bool,
 }
 
 /// One compute unit: a thread of its own with a runtime of its own.
@@ -275,6 +288,11 @@ mod tests {
                 processors: vec![0, 4],
                 pinned: true,
             }],
+            confinement: Confinement {
+                memory: false,
+                files: true,
+                system_calls: true,
+            },
         }
     }
 
@@ -283,7 +301,7 @@ mod tests {
     fn messages_look_like_this_on_the_wire() {
         let artifact = "ab".repeat(32);
         let about = format!(
-            r#""protocol":2,"identity":{{"deal":7,"worker":3,"artifact":"{artifact}"}},"pid":42,"started_unix_ms":1800000000000,"listen":{{"tcp":"127.0.0.1:8000"}},"units":[{{"processors":[0,4],"pinned":true}}]"#
+            r#""protocol":2,"identity":{{"deal":7,"worker":3,"artifact":"{artifact}"}},"pid":42,"started_unix_ms":1800000000000,"listen":{{"tcp":"127.0.0.1:8000"}},"units":[{{"processors":[0,4],"pinned":true}}],"confinement":{{"memory":false,"files":true,"system_calls":true}}"#
         );
         let health = Health {
             accepting: true,

@@ -114,6 +114,7 @@ impl Keeper {
             units: self.processors.clone(),
             secrets: self.secrets.clone(),
             state: self.state.clone(),
+            group: None,
             outbound: self.outbound,
             limits: Limits::default(),
             orphan_seconds: self.orphan_seconds,

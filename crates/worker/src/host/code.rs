@@ -5,21 +5,18 @@
 //! compiler and its settings: whatever changes one of them compiles anew. Compiled code is never
 //! taken from anywhere else.
 
-use super::{Refusal, load, process};
-use crate::control::Reason;
+use super::{Refusal, compiler, load, process};
+use crate::{config::Limits, control::Reason};
 use std::{
     fs::{self, OpenOptions},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 use wasmtime::{Engine, component::Component};
 
-/// An admitted component, compiled: from the folder, or compiled within `limit` and then
+/// An admitted component, compiled: from the folder, or compiled within the limits and then
 /// put there.
 ///
 /// # Errors
@@ -29,7 +26,7 @@ pub(super) fn component(
     engine: &Engine,
     folder: &Path,
     component: &[u8],
-    limit: Duration,
+    limits: &Limits,
 ) -> Result<Component, Refusal> {
     process::own_folder(folder)?;
     let file = folder.join(name(engine, component));
@@ -38,7 +35,7 @@ pub(super) fn component(
     {
         return Ok(component);
     }
-    let code = compile(engine, component.to_vec(), limit)?;
+    let code = compiler::compile(component, limits)?;
     keep(&file, &code)
         .map_err(|error| Refusal::host(&format!("cannot write {}", file.display()), &error))?;
     // Valid code that does not load asks for more than a slot of the pool has.
@@ -62,32 +59,6 @@ fn is_ours(file: &Path) -> bool {
     })
 }
 
-/// Compiles on a thread of its own. A function can be made to compile slowly, and nothing stops a
-/// compiler but the end of the process, which is what a refusal leads to.
-fn compile(engine: &Engine, component: Vec<u8>, limit: Duration) -> Result<Vec<u8>, Refusal> {
-    let (done, result) = mpsc::channel();
-    let engine = engine.clone();
-    let compiler = move || {
-        // Nobody waits any more if the limit is over.
-        let _ = done.send(engine.precompile_component(&component));
-    };
-    let spawned = thread::Builder::new()
-        .name("compiler".into())
-        .spawn(compiler);
-    spawned.map_err(|error| Refusal::host("cannot start a thread", &error))?;
-    match result.recv_timeout(limit) {
-        Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => Err(Refusal::new(Reason::BadComponent, format!("{error:#}"))),
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            let detail = format!("compiling takes more than {} s", limit.as_secs());
-            Err(Refusal::new(Reason::CompileTimeout, detail))
-        }
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(Refusal::new(Reason::BadComponent, "the compiler gave up"))
-        }
-    }
-}
-
 /// Puts a whole file in place, or nothing.
 fn keep(file: &Path, code: &[u8]) -> io::Result<()> {
     let fresh = fresh_name(file);
@@ -106,41 +77,4 @@ fn keep(file: &Path, code: &[u8]) -> io::Result<()> {
 /// Workers may compile the same at once; each writes its own file.
 fn fresh_name(file: &Path) -> PathBuf {
     file.with_extension(format!("{}.new", std::process::id()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{component, name};
-    use crate::{config::Limits, control::Reason, host::engine};
-    use functions::HELLO;
-    use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
-
-    /// (W3)
-    #[test]
-    fn code_is_compiled_once_and_only_our_own_private_file_is_used() {
-        let engine = engine::engine(&Limits::default(), 1).expect("an engine");
-        let folder = std::env::temp_dir().join(format!("code-{}", std::process::id()));
-        let get = |limit| component(&engine, &folder, HELLO, limit);
-        let (minute, no_time) = (Duration::from_secs(60), Duration::ZERO);
-        let file = folder.join(name(&engine, HELLO));
-
-        get(minute).expect("compiled");
-        let mode = fs::metadata(&file).expect("a file").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-
-        // Found in the folder: nothing is compiled.
-        get(no_time).expect("from the folder");
-
-        // Spoilt, or writable by others: compiled again.
-        fs::write(&file, b"spoilt").expect("written");
-        get(minute).expect("compiled again");
-        fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("permissions");
-        let refusal = get(no_time).expect_err("not from the folder");
-        assert_eq!(refusal.reason, Reason::CompileTimeout);
-
-        // Anybody could put anything into such a folder.
-        fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).expect("permissions");
-        assert_eq!(get(minute).expect_err("a refusal").reason, Reason::Host);
-        fs::remove_dir_all(folder).expect("removed");
-    }
 }

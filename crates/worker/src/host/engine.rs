@@ -50,6 +50,14 @@ pub(super) fn engine(limits: &Limits, requests: u32) -> Result<Engine> {
     Ok(engine)
 }
 
+/// An engine that only compiles, for all that [`engine`] makes.
+///
+/// # Errors
+/// This machine cannot compile.
+pub(super) fn compiler() -> Result<Engine> {
+    Engine::new(&config())
+}
+
 /// Threads, garbage collection and asynchronous components are not even compiled in.
 fn config() -> Config {
     let mut config = Config::new();

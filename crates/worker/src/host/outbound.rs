@@ -124,6 +124,11 @@ impl Outbound {
         }))
     }
 
+    /// Whether the function may ask anybody.
+    pub(super) fn asks(&self) -> bool {
+        !self.allowed.is_empty() && self.rule != config::Outbound::None
+    }
+
     /// The server that a request is for, if the function may ask it at all.
     fn admit(&self, uri: &Uri, method: &Method) -> Result<Origin, Error> {
         let authority = uri

@@ -1,5 +1,6 @@
 //! Workers as processes of their own, from outside. W1 to W19 are the promises of `docs/spec/worker.md`.
 
+mod code;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;

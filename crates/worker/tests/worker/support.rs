@@ -52,6 +52,7 @@ impl Folder {
             units: vec![vec![]],
             secrets: None,
             state: None,
+            group: None,
             outbound: Outbound::default(),
             limits: Limits {
                 wall_ms: 10_000,
