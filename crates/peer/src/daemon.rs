@@ -7,6 +7,7 @@
 
 mod chain;
 mod executor;
+mod groups;
 mod keeper;
 mod machine;
 mod metrics;
@@ -87,12 +88,23 @@ pub struct Config {
     /// Whether functions may keep state on this machine's disk.
     #[serde(default = "yes")]
     pub state: bool,
+    /// A folder of control groups (version 2) that the peer's user may write to, with the controllers `memory` and `pids`
+    /// on for what lies below. Each worker has a group there, with memory for its units. By default there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<PathBuf>,
+    /// Memory of a unit in such a group, in MiB.
+    #[serde(default = "unit_mib")]
+    pub unit_mib: u64,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,
     /// Whether workers are stopped when the peer is told to stop.
     #[serde(default)]
     pub stop_workers: bool,
+}
+
+fn unit_mib() -> u64 {
+    groups::UNIT_MIB
 }
 
 fn yes() -> bool {

@@ -105,6 +105,8 @@ impl Peer {
             orphan_seconds: 60,
             outbound: worker::config::Outbound::default(),
             state: true,
+            groups: None,
+            unit_mib: 4_096,
             stop_workers: true,
         };
         let function = folder.join("hello.wasm");

@@ -4,6 +4,7 @@ use super::{
     Config, Error,
     chain::{self, Seen},
     file,
+    groups::Groups,
     keeper::{Keeper, control, folder_name, http, identity},
     prover::Chains,
     secrets,
@@ -352,6 +353,11 @@ impl Executor {
             secrets: secrets::path(&self.store, process.deal, process.artifact),
             artifact: self.store.path(process.artifact),
             state: self.config.state.then(|| self.states.file(process.deal)),
+            groups: self
+                .config
+                .groups
+                .as_ref()
+                .map(|folder| Groups::new(folder, self.config.unit_mib)),
             outbound: self.config.outbound,
             cache: self.config.data.join("code"),
             command: self.config.worker.clone(),

@@ -1,5 +1,6 @@
 //! Keeps one worker: starts or adopts it, hears that it lives, ends it.
 
+use super::groups::Groups;
 use crate::planner::{Event, Failure, Process};
 use marketplace::{units::WorkerId, worker::Obstacle};
 use rustix::process::{Pid, Signal, kill_process};
@@ -31,6 +32,7 @@ pub(super) struct Keeper {
     pub(super) artifact: PathBuf,
     pub(super) secrets: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
+    pub(super) groups: Option<Groups>,
     pub(super) outbound: Outbound,
     pub(super) cache: PathBuf,
     pub(super) command: Vec<String>,
@@ -96,7 +98,7 @@ impl Keeper {
 
     /// Makes the folder. What the worker is stands in it, so that a restarted peer knows.
     fn prepare(&self) -> std::io::Result<Config> {
-        let config = self.config();
+        let config = self.config()?;
         config.check().map_err(std::io::Error::other)?;
         super::executor::make_folder(&self.folder)?;
         super::executor::make_folder(&self.cache)?;
@@ -104,8 +106,9 @@ impl Keeper {
         Ok(config)
     }
 
-    fn config(&self) -> Config {
-        Config {
+    fn config(&self) -> std::io::Result<Config> {
+        let group = |groups: &Groups| groups.make(self.process.worker, self.processors.len());
+        Ok(Config {
             identity: identity(&self.process),
             artifact: self.artifact.clone(),
             control: self.control(),
@@ -114,12 +117,12 @@ impl Keeper {
             units: self.processors.clone(),
             secrets: self.secrets.clone(),
             state: self.state.clone(),
-            group: None,
+            group: self.groups.as_ref().map(group).transpose()?,
             outbound: self.outbound,
             limits: Limits::default(),
             orphan_seconds: self.orphan_seconds,
             drain_seconds: DRAIN.as_secs(),
-        }
+        })
     }
 
     pub(super) fn control(&self) -> PathBuf {
@@ -132,7 +135,9 @@ impl Keeper {
         control: Control,
         stop: &mut mpsc::Receiver<()>,
     ) {
-        let id = control.hello().pid;
+        let hello = control.hello();
+        let (id, confinement) = (hello.pid, hello.confinement);
+        tracing::info!(worker = %self.process.worker, ?confinement, "a worker runs");
         let is_asked = tokio::select! {
             () = self.watch(child.as_mut(), control) => false,
             asked = stop.recv() => match asked {
@@ -146,6 +151,9 @@ impl Keeper {
         self.kill(child, id).await;
         // Whatever is left of it is in the way of the next one.
         let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(groups) = &self.groups {
+            groups.remove(self.process.worker);
+        }
         let worker = self.process.worker;
         self.tell(Event::Ended { worker }).await;
     }

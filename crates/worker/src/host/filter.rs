@@ -146,7 +146,7 @@ fn serve(mut rules: Rules, asks: bool) -> Result<Rules, BackendError> {
             .map(|value| rule(place, SeccompCmpOp::Eq, *value))
             .collect()
     };
-    let controls = [FIONBIO as u64, FIONREAD as u64, PAGEMAP_SCAN];
+    let controls = [FIONBIO, FIONREAD, PAGEMAP_SCAN];
     rules.insert(libc::SYS_ioctl, among(1, &controls)?);
     rules.insert(libc::SYS_prctl, among(0, &[libc::PR_SET_NAME as u64])?);
     if asks {

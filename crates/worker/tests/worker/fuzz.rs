@@ -55,7 +55,7 @@ fn run(corpus: &[Vec<u8>], body: fn(&[u8])) {
 #[test]
 fn control_messages_of_any_shape_are_understood_or_refused() {
     let corpus: Vec<Vec<u8>> = [
-        r#"{"request":"hello","protocol":1}"#,
+        r#"{"request":"hello","protocol":2}"#,
         r#"{"request":"health"}"#,
         r#"{"request":"logs","from":18446744073709551615}"#,
         r#"{"request":"stop"}"#,

@@ -367,6 +367,8 @@ impl World {
                 orphan_seconds: 10,
                 outbound: worker::config::Outbound::default(),
                 state: true,
+                groups: None,
+                unit_mib: 4_096,
                 stop_workers: true,
             };
             let child = self.start_child("peer", &name, &config).await?;
