@@ -86,6 +86,8 @@ pub(super) fn compile(component: &[u8], limits: &Limits) -> Result<Vec<u8>, Refu
             let why = String::from_utf8_lossy(&why[..why.len().min(WHY_BYTES)]);
             Err(Refusal::new(Reason::BadComponent, why))
         }
+        // It says so itself; whoever needs too much is ended by a signal.
+        _ if ended.code() == Some(1) => Err(Refusal::host("cannot run a compiler", &ended)),
         _ => {
             let detail = format!("the compiler needs more than its limits: {ended}");
             Err(Refusal::new(Reason::BeyondLimits, detail))

@@ -150,15 +150,20 @@ impl Outbound {
     }
 
     /// Connects to a server at an address that was judged.
-    async fn connect(&self, origin: &Origin) -> Result<Box<dyn Stream>, Error> {
-        let addresses = resolve(origin, self.rule).await.inspect_err(|error| {
+    async fn connect<P: Send + 'static>(
+        &self,
+        origin: &Origin,
+        place: P,
+    ) -> Result<(Box<dyn Stream>, P), Error> {
+        let found = resolve(origin, self.rule, place).await;
+        let (addresses, place) = found.inspect_err(|error| {
             let line = format!("a request to {origin} does not leave: {error}");
             self.log.push(Source::Worker, line.as_bytes());
         })?;
         let mut failure = Error::DestinationNotFound;
         for address in addresses {
             match TcpStream::connect(address).await {
-                Ok(stream) => return self.secure(origin, stream).await,
+                Ok(stream) => return Ok((self.secure(origin, stream).await?, place)),
                 Err(error) => failure = Error::Connect(error),
             }
         }
@@ -189,8 +194,8 @@ impl Outbound {
         let patience = options
             .connect_timeout
             .map_or(most, |wanted| wanted.min(most));
-        let stream = timeout(patience, self.connect(&origin)).await;
-        let stream = stream.map_err(|_| Error::ConnectionTimeout)??;
+        let connected = timeout(patience, self.connect(&origin, place)).await;
+        let (stream, place) = connected.map_err(|_| Error::ConnectionTimeout)??;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size((self.limits.header_bytes as usize).max(LEAST_HEADER_BYTES))
             .max_headers(HEADER_LINES)

@@ -82,6 +82,9 @@ struct Answer {
 pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
     let account = chain.maybe_account()?;
     let (plan, _) = load(file, account.as_ref())?;
+    if account.is_none() && !plan.secrets.is_empty() {
+        printer.note("note: when it is applied, the function has another hash: with secrets it follows from the account\nhint: name your account with --key");
+    }
     let account = account.map(|account| account.address());
     let shown = Shown::new(&plan)?;
     let (shown, now) = match ask(&chain.client()?, account, &plan).await {

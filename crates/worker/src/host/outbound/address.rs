@@ -1,7 +1,8 @@
 //! Which addresses a function may reach.
 
 use crate::{config::Outbound, settings::Origin};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use tokio::task::spawn_blocking;
 use wasmtime_wasi_http::Error;
 
 /// Addresses of one server that are tried.
@@ -41,13 +42,28 @@ const NOT_PUBLIC_6: [([u16; 2], u32); 4] = [
 ];
 
 /// The addresses at which a server may be reached. Who connects to exactly these, and asks no resolver again, reaches
-/// nothing else.
-pub(super) async fn resolve(origin: &Origin, rule: Outbound) -> Result<Vec<SocketAddr>, Error> {
-    let found = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await;
-    let found = found.map_err(|_| Error::DnsError {
+/// nothing else. The place is taken until the system has answered, also when nobody waits for that any more.
+pub(super) async fn resolve<P: Send + 'static>(
+    origin: &Origin,
+    rule: Outbound,
+    place: P,
+) -> Result<(Vec<SocketAddr>, P), Error> {
+    let name = (origin.host.clone(), origin.port);
+    let asking = spawn_blocking(move || (name.to_socket_addrs(), place));
+    let unknown = || Error::DnsError {
         rcode: None,
         info_code: None,
-    })?;
+    };
+    let (found, place) = asking.await.map_err(|_| unknown())?;
+    let addresses = judge(found.map_err(|_| unknown())?, rule)?;
+    Ok((addresses, place))
+}
+
+/// Those of some addresses that a function may reach.
+fn judge(
+    found: impl Iterator<Item = SocketAddr>,
+    rule: Outbound,
+) -> Result<Vec<SocketAddr>, Error> {
     let mut is_found = false;
     let may = |address: &SocketAddr| {
         is_found = true;
@@ -102,7 +118,7 @@ fn is_own(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{allows, is_own, is_public, resolve};
+    use super::{allows, is_own, is_public, judge, resolve};
     use crate::config::Outbound;
     use wasmtime_wasi_http::Error;
 
@@ -189,9 +205,13 @@ mod tests {
     /// (W7)
     #[tokio::test]
     async fn a_name_is_as_good_as_its_addresses() {
-        let origin = |text: &str| text.parse().expect("a server");
-        let localhost = origin("http://localhost:80");
-        let any = resolve(&localhost, Outbound::Any).await.expect("found");
+        let resolve = async |text: &str, rule| {
+            let origin = text.parse().expect("a server");
+            resolve(&origin, rule, ()).await.map(|(found, ())| found)
+        };
+        let any = resolve("http://localhost:80", Outbound::Any)
+            .await
+            .expect("found");
         assert!(
             any.iter()
                 .all(|address| address.ip().is_loopback() && address.port() == 80)
@@ -202,13 +222,30 @@ mod tests {
             "http://[::1]:1",
             "http://10.0.0.1",
         ] {
-            let refused = resolve(&origin(text), Outbound::Public).await;
+            let refused = resolve(text, Outbound::Public).await;
             assert!(
                 matches!(refused, Err(Error::DestinationIpProhibited)),
                 "{text}"
             );
         }
-        let public = resolve(&origin("http://1.1.1.1:8080"), Outbound::Public).await;
+        let public = resolve("http://1.1.1.1:8080", Outbound::Public).await;
         assert_eq!(public.expect("found"), [([1, 1, 1, 1], 8080).into()]);
+    }
+
+    /// (W22)
+    #[test]
+    fn of_a_names_addresses_only_those_that_may_be_reached_are_left() {
+        let found = [
+            "127.0.0.1:80",
+            "1.1.1.1:80",
+            "10.0.0.1:80",
+            "[::1]:80",
+            "8.8.8.8:80",
+        ];
+        let found = found.map(|text| text.parse().expect("an address"));
+        let left = judge(found.into_iter(), Outbound::Public).expect("some");
+        assert_eq!(left, [([1, 1, 1, 1], 80).into(), ([8, 8, 8, 8], 80).into()]);
+        let none = judge(std::iter::empty(), Outbound::Public);
+        assert!(matches!(none, Err(Error::DestinationNotFound)));
     }
 }

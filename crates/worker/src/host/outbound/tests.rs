@@ -57,7 +57,7 @@ async fn connect(tls: TlsConnector, host: &str) -> Result<(), Error> {
         tls,
         log: Arc::new(Log::new(10)),
     };
-    outbound.connect(&origin).await.map(drop)
+    outbound.connect(&origin, ()).await.map(drop)
 }
 
 fn trusting() -> TlsConnector {
