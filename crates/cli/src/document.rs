@@ -10,7 +10,7 @@ mod dice;
 mod fuzz;
 
 use crate::amount::counted;
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -220,6 +220,22 @@ impl<'a, 't> Table<'a, 't> {
     /// The line it begins on.
     pub(crate) fn line(&self) -> usize {
         self.line
+    }
+
+    /// All fields, where their names are the author's; each is a text.
+    pub(crate) fn texts(self, findings: &mut Findings<'_>) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (key, value) in self.entries {
+            let name = key.get_ref().to_string();
+            match value.get_ref().as_str() {
+                Some(text) => _ = texts.insert(name, text.to_owned()),
+                None => {
+                    let what = format!("`{name}` cannot be read");
+                    findings.add(findings.line(&value.span()), what, "write a text in quotes");
+                }
+            }
+        }
+        texts
     }
 
     /// Finds fault with fields that nobody asked for.

@@ -5,6 +5,7 @@ mod chain;
 mod error;
 pub mod key;
 mod market;
+pub mod permit;
 mod rpc;
 mod transaction;
 

@@ -18,3 +18,14 @@ pub const ECHO: &[u8] = component!("echo");
 
 /// Answers 200 with its environment, `NAME=value` a line.
 pub const ENVIRONMENT: &[u8] = component!("environment");
+
+/// Answers 200 with its configuration, `key=value` a line.
+pub const CONFIG: &[u8] = component!("config");
+
+/// Asks the server that the path names (`/https/example.com/path`); answers with a line `status 200` and the other's
+/// body, or with a line `error 15`: the place of the error among those of `wasi:http`.
+pub const FETCH: &[u8] = component!("fetch");
+
+/// Keeps values under the path of the request. GET adds 1 to it and answers with the sum; POST keeps the body and
+/// answers `kept`; what is refused is answered with why.
+pub const COUNTER: &[u8] = component!("counter");

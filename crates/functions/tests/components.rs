@@ -3,10 +3,13 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 16] = [
+const ALL: [&[u8]; 19] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
+    CONFIG,
+    FETCH,
+    COUNTER,
     SPIN,
     TRAP,
     SILENT,

@@ -7,9 +7,12 @@
 
 mod chain;
 mod executor;
+mod groups;
 mod keeper;
 mod machine;
 mod prover;
+mod secrets;
+mod state;
 mod units;
 
 pub(crate) use chain::members;
@@ -38,6 +41,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::task::AbortOnDropHandle;
+use worker::config::Outbound;
 
 /// How often the planner looks at the time.
 const TICK: Duration = Duration::from_millis(200);
@@ -78,12 +82,34 @@ pub struct Config {
     /// Where figures of the units are served over HTTP, for whoever watches the machine: `GET /metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
+    /// Which servers functions may reach, of those that their plans name: "none", "public" (those with public
+    /// addresses), or "any": for trying on one machine, since they reach whatever listens on it and in its network.
+    #[serde(default)]
+    pub outbound: Outbound,
+    /// Whether functions may keep state on this machine's disk.
+    #[serde(default = "yes")]
+    pub state: bool,
+    /// A folder of control groups (version 2) that the peer's user may write to, with the controllers `memory` and `pids`
+    /// on for what lies below. Each worker has a group there, with memory for its units. By default there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<PathBuf>,
+    /// Memory of a unit in such a group, in MiB.
+    #[serde(default = "unit_mib")]
+    pub unit_mib: u64,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,
     /// Whether workers are stopped when the peer is told to stop.
     #[serde(default)]
     pub stop_workers: bool,
+}
+
+fn unit_mib() -> u64 {
+    groups::UNIT_MIB
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn orphan_seconds() -> u64 {

@@ -2,7 +2,7 @@
 
 use marketplace::{
     demand::Artifact,
-    units::{DealId, Hash, PeerId, WorkerId},
+    units::{Address, DealId, Hash, PeerId, WorkerId},
 };
 
 /// Everything that the planner decides by. Views of lower blocks than one already seen are ignored.
@@ -54,11 +54,13 @@ pub struct Member {
     pub is_running: bool,
 }
 
-/// Who takes part in a deal: exactly these may ask its peers for its artifact.
+/// Who takes part in a deal: exactly its members and sources may ask its peers for its artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnet {
     /// Which deal.
     pub deal: DealId,
+    /// Who may read what its functions log.
+    pub owner: Address,
     /// What its workers run, or ran before.
     pub artifacts: Vec<Hash>,
     /// Its peers.

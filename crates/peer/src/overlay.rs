@@ -6,10 +6,13 @@
 //! | stream | question | after [`Answer::Yes`] |
 //! |---|---|---|
 //! | request | deal, worker (8 bytes each, big-endian) | an HTTP/1.1 connection to that worker |
+//! | logs | deal, worker, first line (8 bytes each, big-endian), the owner's permission (65 bytes) | [`worker::control::Logs`] as JSON |
 //! | artifact | deal (8 bytes, big-endian), BLAKE3 hash (32 bytes) | the bytes, as a BLAKE3 slice that is checked as it comes |
 //!
 //! Who asks for worker 0 of deal 0, which nobody has, wants to know whether the peer is there.
-//! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal.
+//! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal. The secrets of a
+//! deal's functions go the same way as artifacts, to the deal's peers only, and nobody has them by their hash alone. What
+//! functions log is for the deal's owner ([`client::permit`]).
 //! Only `endpoint` and `serve` know which library carries all this.
 
 mod artifact;
@@ -23,10 +26,11 @@ pub use endpoint::Overlay;
 pub(crate) use serve::connect;
 
 use crate::observer::Subnet;
+use client::permit::{PERMIT_BYTES, permitted_by};
 use marketplace::units::{DealId, Hash, PeerId, WorkerId};
-use std::{collections::BTreeMap, fmt, io, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
-use worker::config::Listen;
+use worker::{Identity, config::Listen};
 
 /// Bytes in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -64,11 +68,22 @@ pub trait Dial: Send + Sync + 'static {
     fn probe(&self, route: &Route) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
+/// A worker that serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Serving {
+    /// Where it serves HTTP.
+    pub listen: Listen,
+    /// Its control socket.
+    pub control: PathBuf,
+    /// Who answers there.
+    pub identity: Identity,
+}
+
 /// What a peer has for others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Directory {
-    /// Workers that serve, and where.
-    pub workers: BTreeMap<(DealId, WorkerId), Listen>,
+    /// Workers that serve.
+    pub workers: BTreeMap<(DealId, WorkerId), Serving>,
     /// The deals it takes part in.
     pub subnets: BTreeMap<DealId, Subnet>,
 }
@@ -82,6 +97,20 @@ impl Directory {
             let is_its = subnet.artifacts.contains(&artifact);
             is_its && (is_member || subnet.sources.contains(&key))
         })
+    }
+
+    /// Whether a permission to read what a deal's functions log is its owner's, for this key. (O7)
+    #[must_use]
+    pub fn permits(&self, key: PeerId, deal: DealId, permit: &[u8; PERMIT_BYTES]) -> bool {
+        let owner = self.subnets.get(&deal).map(|subnet| subnet.owner);
+        owner.is_some() && permitted_by(deal, key, permit) == owner
+    }
+
+    /// Whether this key may have the secrets of a deal: as one of its peers. (O6)
+    #[must_use]
+    pub fn confides(&self, key: PeerId, deal: DealId) -> bool {
+        let members = self.subnets.get(&deal).map(|subnet| &subnet.members);
+        members.is_some_and(|members| members.iter().any(|member| member.peer == key))
     }
 }
 
@@ -98,6 +127,8 @@ pub struct Limits {
     pub requests: usize,
     /// Artifacts sent at once.
     pub artifacts: usize,
+    /// Logs read at once: fewer than a worker has conversations.
+    pub logs: usize,
     /// Time for a question to come.
     pub question: Duration,
     /// Time for an artifact to be sent or to come.
@@ -118,6 +149,7 @@ impl Default for Limits {
             streams_per_connection: 1024,
             requests: 4096,
             artifacts: 16,
+            logs: 4,
             question: Duration::from_secs(5),
             transfer: Duration::from_secs(120),
             connect: Duration::from_millis(1500),
@@ -157,7 +189,7 @@ impl fmt::Display for Answer {
         f.write_str(match self {
             Self::Yes => "yes",
             Self::Absent => "it is not there",
-            Self::Forbidden => "only who takes part in the deal may have it",
+            Self::Forbidden => "it is for others: peers of the deal, or its owner",
             Self::Busy => "too much is going on there",
         })
     }

@@ -9,7 +9,7 @@ use crate::{
     overlay::{Directory, Error, Limits, Overlay, Store},
 };
 use client::Client;
-use marketplace::units::{DealId, Hash, PeerId};
+use marketplace::units::{Address, DealId, Hash, PeerId};
 use std::{convert::Infallible, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
@@ -53,12 +53,20 @@ impl Source {
         self.overlay.listens()
     }
 
-    /// Holds a copy of a file of at most `most` bytes from now on; says its hash and size.
+    /// Has an artifact from now on; says its hash and size.
     ///
     /// # Errors
-    /// The file cannot be read or copied, or is larger.
-    pub fn add(&self, file: &Path, most: u64) -> io::Result<(Hash, u64)> {
-        self.store.add(file, most)
+    /// It cannot be kept.
+    pub fn add(&self, artifact: &[u8]) -> io::Result<(Hash, u64)> {
+        self.store.insert(artifact)
+    }
+
+    /// Has the secrets of a deal's function from now on, for the deal's peers.
+    ///
+    /// # Errors
+    /// They cannot be kept.
+    pub fn confide(&self, deal: DealId, secrets: &[u8]) -> io::Result<()> {
+        self.store.open_for(deal)?.insert(secrets).map(drop)
     }
 
     /// Lets what is under way end.
@@ -73,6 +81,8 @@ impl Source {
                 Ok(members) => {
                     let subnet = Subnet {
                         deal,
+                        // A source has no workers to read from.
+                        owner: Address::default(),
                         artifacts: vec![artifact],
                         members,
                         sources: Vec::new(),

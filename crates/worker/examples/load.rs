@@ -21,7 +21,7 @@ use tokio::{
 };
 use worker::{
     ArtifactHash, Config, Identity,
-    config::{Limits, Listen},
+    config::{Limits, Listen, Outbound},
     host,
     supervisor::{self, Control},
 };
@@ -112,7 +112,10 @@ fn config(folder: &Path) -> Result<Config> {
         listen: Listen::Unix(folder.join("http.sock")),
         cache: folder.join("cache"),
         units: vec![vec![0]],
-        environment: [].into(),
+        secrets: None,
+        state: None,
+        group: None,
+        outbound: Outbound::default(),
         limits: Limits::default(),
         orphan_seconds: 60,
         drain_seconds: 1,

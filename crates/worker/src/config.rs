@@ -3,7 +3,6 @@
 use crate::Identity;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
     net::SocketAddr,
@@ -34,9 +33,18 @@ pub struct Config {
     /// One entry per compute unit: the logical processors that its thread is pinned to. An empty
     /// entry is a unit that is not pinned.
     pub units: Vec<Vec<u32>>,
-    /// The environment that the function sees.
+    /// The document of secrets, if the artifact names one. Only this user can read the file.
     #[serde(default)]
-    pub environment: BTreeMap<String, String>,
+    pub secrets: Option<PathBuf>,
+    /// The file of what the function keeps, if this machine keeps anything. No other process has it open.
+    #[serde(default)]
+    pub state: Option<PathBuf>,
+    /// The folder of the control group (version 2) that the worker is to join, if its supervisor has made one.
+    #[serde(default)]
+    pub group: Option<PathBuf>,
+    /// Which of the servers that the artifact names the function may reach.
+    #[serde(default)]
+    pub outbound: Outbound,
     /// What the function may use.
     #[serde(default)]
     pub limits: Limits,
@@ -56,6 +64,20 @@ pub enum Listen {
     Tcp(SocketAddr),
 }
 
+/// Which servers functions may reach on a machine, as its operator decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outbound {
+    /// None.
+    None,
+    /// Those with public addresses: neither this machine nor its network.
+    #[default]
+    Public,
+    /// Any that the artifact names, this machine and its network among them. For trying on one machine; functions of
+    /// strangers could reach whatever listens there.
+    Any,
+}
+
 /// What one function may use. Each has a default and an upper bound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +86,8 @@ pub struct Limits {
     pub artifact_bytes: u64,
     /// Time to compile the artifact, once per machine.
     pub compile_seconds: u64,
+    /// Address space of the process that compiles it.
+    pub compile_memory_bytes: u64,
     /// Wall time of a request, from its headers to the end of the function.
     pub wall_ms: u64,
     /// Processor time of a request.
@@ -80,6 +104,22 @@ pub struct Limits {
     pub connections: u32,
     /// Lines that the function may log each second; more are dropped and counted.
     pub log_lines_per_second: u32,
+    /// Requests that the function may send while it serves one.
+    pub outbound_requests: u32,
+    /// Requests of the function that are under way at once, over all that it serves.
+    pub outbound_in_flight: u32,
+    /// Body of a request that it sends, and of the answer.
+    pub outbound_body_bytes: u64,
+    /// Time to reach a server.
+    pub outbound_connect_ms: u64,
+    /// Keys and values that the function keeps, together.
+    pub state_bytes: u64,
+    /// Keys that it keeps.
+    pub state_keys: u32,
+    /// One value that it keeps.
+    pub state_value_bytes: u32,
+    /// What it may do with them in one request: keys read, written or deleted, and lists.
+    pub state_operations: u32,
 }
 
 impl Default for Limits {
@@ -87,6 +127,7 @@ impl Default for Limits {
         Self {
             artifact_bytes: 64 << 20,
             compile_seconds: 60,
+            compile_memory_bytes: 2 << 30,
             wall_ms: 30_000,
             cpu_ms: 10_000,
             memory_bytes: 128 << 20,
@@ -95,6 +136,14 @@ impl Default for Limits {
             concurrency: 32,
             connections: 1024,
             log_lines_per_second: 100,
+            outbound_requests: 32,
+            outbound_in_flight: 64,
+            outbound_body_bytes: 8 << 20,
+            outbound_connect_ms: 10_000,
+            state_bytes: 16 << 20,
+            state_keys: 10_000,
+            state_value_bytes: 1 << 20,
+            state_operations: 1_000,
         }
     }
 }
@@ -156,6 +205,12 @@ impl Config {
             ("drain_seconds", self.drain_seconds, 0, 3_600),
             ("artifact_bytes", limits.artifact_bytes, 1, 256 << 20),
             ("compile_seconds", limits.compile_seconds, 1, 600),
+            (
+                "compile_memory_bytes",
+                limits.compile_memory_bytes,
+                1 << 20,
+                64 << 30,
+            ),
             ("wall_ms", limits.wall_ms, 1, 600_000),
             ("cpu_ms", limits.cpu_ms, 1, 600_000),
             ("memory_bytes", limits.memory_bytes, 64 << 10, 4 << 30),
@@ -168,6 +223,39 @@ impl Config {
                 limits.log_lines_per_second.into(),
                 0,
                 10_000,
+            ),
+            (
+                "outbound_requests",
+                limits.outbound_requests.into(),
+                0,
+                1024,
+            ),
+            (
+                "outbound_in_flight",
+                limits.outbound_in_flight.into(),
+                0,
+                1024,
+            ),
+            (
+                "outbound_body_bytes",
+                limits.outbound_body_bytes,
+                0,
+                1 << 30,
+            ),
+            ("outbound_connect_ms", limits.outbound_connect_ms, 1, 60_000),
+            ("state_bytes", limits.state_bytes, 0, 1 << 30),
+            ("state_keys", limits.state_keys.into(), 0, 1 << 20),
+            (
+                "state_value_bytes",
+                limits.state_value_bytes.into(),
+                0,
+                1 << 20,
+            ),
+            (
+                "state_operations",
+                limits.state_operations.into(),
+                0,
+                1 << 20,
             ),
         ];
         for (field, value, least, most) in bounds {
@@ -199,7 +287,7 @@ fn socket_path(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Error, Limits, Listen};
+    use super::{Config, Error, Limits, Listen, Outbound};
     use crate::{ArtifactHash, Identity};
 
     fn config() -> Config {
@@ -214,7 +302,10 @@ mod tests {
             listen: Listen::Unix("http.sock".into()),
             cache: "cache".into(),
             units: vec![vec![0, 1]],
-            environment: [("NAME".into(), "value".into())].into(),
+            secrets: Some("secrets".into()),
+            state: Some("state.redb".into()),
+            group: None,
+            outbound: Outbound::Any,
             limits: Limits::default(),
             orphan_seconds: 60,
             drain_seconds: 10,

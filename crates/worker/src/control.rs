@@ -13,7 +13,7 @@ use tokio::io::{
 };
 
 /// The version of everything in this module. The two sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A request is not longer than this.
 pub const MAX_REQUEST_BYTES: usize = 4 << 10;
@@ -118,6 +118,19 @@ pub struct Hello {
     pub listen: Listen,
     /// Its compute units.
     pub units: Vec<Unit>,
+    /// What the kernel holds it to.
+    pub confinement: Confinement,
+}
+
+/// What the kernel holds a worker to, as it is and not as it should be: an older kernel has less to offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// A control group limits its memory.
+    pub memory: bool,
+    /// It can touch its own files only.
+    pub files: bool,
+    /// It can make only the system calls that serving needs.
+    pub system_calls: bool,
 }
 
 /// One compute unit: a thread of its own with a runtime of its own.
@@ -161,6 +174,10 @@ pub struct Metrics {
     pub memory_mib_ms: u64,
     /// Bytes of answers' bodies.
     pub egress_bytes: u64,
+    /// Requests that the function sent.
+    pub outbound_requests: u64,
+    /// Bytes of their bodies, and of the answers' bodies.
+    pub outbound_bytes: u64,
     /// Lines that the function logged.
     pub log_lines: u64,
     /// Lines that were over the limit.
@@ -271,6 +288,11 @@ mod tests {
                 processors: vec![0, 4],
                 pinned: true,
             }],
+            confinement: Confinement {
+                memory: false,
+                files: true,
+                system_calls: true,
+            },
         }
     }
 
@@ -279,7 +301,7 @@ mod tests {
     fn messages_look_like_this_on_the_wire() {
         let artifact = "ab".repeat(32);
         let about = format!(
-            r#""protocol":1,"identity":{{"deal":7,"worker":3,"artifact":"{artifact}"}},"pid":42,"started_unix_ms":1800000000000,"listen":{{"tcp":"127.0.0.1:8000"}},"units":[{{"processors":[0,4],"pinned":true}}]"#
+            r#""protocol":2,"identity":{{"deal":7,"worker":3,"artifact":"{artifact}"}},"pid":42,"started_unix_ms":1800000000000,"listen":{{"tcp":"127.0.0.1:8000"}},"units":[{{"processors":[0,4],"pinned":true}}],"confinement":{{"memory":false,"files":true,"system_calls":true}}"#
         );
         let health = Health {
             accepting: true,
@@ -297,8 +319,8 @@ mod tests {
             r#"{"event":"cannot_run","reason":"forbidden_import","detail":"x"}"#,
         );
         same(
-            &Request::Hello { protocol: 1 },
-            r#"{"request":"hello","protocol":1}"#,
+            &Request::Hello { protocol: PROTOCOL },
+            r#"{"request":"hello","protocol":2}"#,
         );
         same(&Request::Logs { from: 5 }, r#"{"request":"logs","from":5}"#);
         same(&Request::Drain, r#"{"request":"drain"}"#);
@@ -312,7 +334,7 @@ mod tests {
         );
         same(
             &Reply::Metrics(Metrics::default()),
-            r#"{"reply":"metrics","requests":0,"answered":0,"failed":0,"timed_out":0,"abandoned":0,"shed":0,"cpu_us":0,"memory_mib_ms":0,"egress_bytes":0,"log_lines":0,"log_lines_dropped":0}"#,
+            r#"{"reply":"metrics","requests":0,"answered":0,"failed":0,"timed_out":0,"abandoned":0,"shed":0,"cpu_us":0,"memory_mib_ms":0,"egress_bytes":0,"outbound_requests":0,"outbound_bytes":0,"log_lines":0,"log_lines_dropped":0}"#,
         );
         same(&Reply::Done, r#"{"reply":"done"}"#);
     }

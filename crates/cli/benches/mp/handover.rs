@@ -103,6 +103,10 @@ impl Peer {
             prove: Prove::Full,
             metrics: None,
             orphan_seconds: 60,
+            outbound: worker::config::Outbound::default(),
+            state: true,
+            groups: None,
+            unit_mib: 4_096,
             stop_workers: true,
         };
         let function = folder.join("hello.wasm");

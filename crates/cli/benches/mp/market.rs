@@ -77,7 +77,7 @@ impl Market {
         fs::write(&function, functions::HELLO)?;
         let listen = "127.0.0.1:0".parse()?;
         let source = runtime.block_on(Source::open([9; 32], listen, &folder.join("source")))?;
-        let (artifact, _) = source.add(&function, 1 << 20)?;
+        let (artifact, _) = source.add(&fs::read(&function)?)?;
         place.deploy(layout, &source, funded[2])?;
         let asked = client.clone();
         runtime.spawn(async move { source.serve(&asked, DealId(1), artifact).await });

@@ -5,6 +5,7 @@ use super::schema::Draft;
 use crate::document::{Findings, Located};
 use client::marketplace::attribute::{Predicate, Test};
 use client::marketplace::limits::{MAX_EFFECTORS, MAX_ENDPOINTS, MAX_REQUIREMENTS, MAX_UNITS};
+use worker::Settings;
 
 /// Adds what is wrong.
 pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
@@ -12,6 +13,66 @@ pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
     workers(draft, findings);
     requirements(draft, findings);
     lengths(draft, findings);
+    settings(draft, findings);
+}
+
+/// What the function is given.
+fn settings(draft: &Draft, findings: &mut Findings<'_>) {
+    let none = || Settings::default();
+    if let Some(Located { value, line }) = &draft.environment {
+        let environment = value.clone();
+        let settings = Settings {
+            environment,
+            ..none()
+        };
+        limits("environment", *line, &settings, findings);
+    }
+    if let Some(Located { value, line }) = &draft.config {
+        let config = value.clone();
+        limits("config", *line, &Settings { config, ..none() }, findings);
+    }
+    if let Some(Located { value, line }) = &draft.outbound {
+        let outbound = value.clone();
+        limits(
+            "outbound",
+            *line,
+            &Settings { outbound, ..none() },
+            findings,
+        );
+    }
+    let Some(Located { value, line }) = &draft.secrets else {
+        return;
+    };
+    let environment = value.clone();
+    let settings = Settings {
+        environment,
+        ..none()
+    };
+    limits("secrets", *line, &settings, findings);
+    let in_the_open = [&draft.environment, &draft.config];
+    let is_set = |name: &&String| {
+        let mut tables = in_the_open.iter().copied().flatten();
+        tables.any(|table| table.value.contains_key(*name))
+    };
+    if let Some(name) = value.keys().find(is_set) {
+        let what = format!("`{name}` is a secret, and set in the open as well");
+        findings.add(
+            *line,
+            what,
+            "a secret is environment variable and configuration by itself",
+        );
+    }
+    if !draft.sources.is_empty() && !value.is_empty() {
+        let what = "secrets are given to peers by this machine, and the plan names other sources";
+        findings.add(*line, what, "leave out [[function.sources]]");
+    }
+}
+
+fn limits(key: &str, line: usize, settings: &Settings, findings: &mut Findings<'_>) {
+    if let Err(error) = settings.check() {
+        let hint = format!("mend `{key}`");
+        findings.add(line, format!("`{key}`: {error}"), hint);
+    }
 }
 
 fn numbers(draft: &Draft, findings: &mut Findings<'_>) {

@@ -1,11 +1,14 @@
 //! Deployment plans: what a developer wants, as a TOML file.
 //!
-//! `schema` has the fields, `lint` what must hold between them. Both are pure: text in, plan or findings out.
+//! `schema` has the fields, `lint` what must hold between them. Both are pure: text in, plan or findings out. `function`
+//! makes the artifact of the files that a plan names.
 //! Promises P1 to P6: `docs/spec/plan.md`.
 
+mod function;
 mod lint;
 mod schema;
 
+pub(crate) use function::Function;
 pub(crate) use schema::Plan;
 
 use crate::document::{self, Finding, Findings};
@@ -41,6 +44,12 @@ mod tests {
         let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
         assert_eq!((plan.name.as_str(), plan.funds.0), ("hello", 12_000_000));
         assert_eq!(plan.path, Path::new("hello.wasm"));
+        assert_eq!(plan.settings.environment["GREETING"], "hello");
+        assert_eq!(plan.settings.config["greeting.text"], "hi");
+        assert_eq!(
+            plan.settings.outbound[0].to_string(),
+            "https://api.example.com:443"
+        );
         let terms = serde_json::to_string_pretty(&Demand::from(plan.terms)).unwrap() + "\n";
         let expected = include_str!("../../tests/plans/good.json");
         assert_eq!(terms, expected, "good.json should hold:\n{terms}");

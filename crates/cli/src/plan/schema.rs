@@ -10,6 +10,7 @@
 //! duration = "30d"         # from the first worker running; without it: while funded
 //! hold = "1h"              # how long workers are kept after the money is used up
 //! effectors = ["kv"]       # host capabilities that the function needs
+//! outbound = ["https://api.example.com"] # servers that the function may ask: scheme, host and port
 //! protocol_version = 1
 //! monitor = "0x…"          # an account that may evict workers
 //!
@@ -18,6 +19,13 @@
 //! [[function.sources]]     # who holds the bytes
 //! key = "0x…"
 //! endpoint = "host:port"
+//!
+//! [environment]            # what the function sees as environment variables
+//! GREETING = "hello"
+//! [config]                 # what `wasi:config/store` tells it
+//! "greeting.text" = "hello"
+//! [secrets]                # variables too, from files beside the plan; only the deal's peers get them
+//! API_KEY = "api.key"
 //!
 //! [spread]                 # without a field: no limit
 //! max_per_provider = 1
@@ -43,8 +51,12 @@ use alloy_primitives::{Address, B256};
 use client::marketplace::attribute::{Predicate, Subject, Test, Value};
 use client::marketplace::demand::{Artifact, Pricing, Providers, Source, Spread, Terms};
 use client::marketplace::units::{self, Hash, PeerId, Price, ProviderId, Seconds, Usdc};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
+use worker::{
+    Settings,
+    settings::{NotAnOrigin, Origin, Values},
+};
 
 /// The protocol version that functions are written for now.
 const PROTOCOL_VERSION: u32 = 1;
@@ -56,6 +68,10 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     /// The function's file, from where the plan lies.
     pub(crate) path: PathBuf,
+    /// What the function is given. Which document of secrets it has is known when their files are read.
+    pub(crate) settings: Settings,
+    /// The files of secrets, from where the plan lies.
+    pub(crate) secrets: BTreeMap<String, PathBuf>,
     /// What is asked of the market.
     pub(crate) terms: Terms,
     /// What is paid in.
@@ -74,10 +90,14 @@ pub(crate) struct Draft {
     pub(crate) duration: Option<Located<Seconds>>,
     pub(crate) hold: Option<Located<Seconds>>,
     pub(crate) effectors: Option<Located<Vec<String>>>,
+    pub(crate) outbound: Option<Located<Vec<Origin>>>,
     pub(crate) protocol_version: Option<Located<u32>>,
     pub(crate) monitor: Option<Located<Address>>,
     pub(crate) path: Option<Located<String>>,
     pub(crate) sources: Vec<Located<Source>>,
+    pub(crate) environment: Option<Located<Values>>,
+    pub(crate) config: Option<Located<Values>>,
+    pub(crate) secrets: Option<Located<Values>>,
     pub(crate) spread: SpreadDraft,
     pub(crate) providers: Providers,
     pub(crate) requirements: Vec<Located<Predicate>>,
@@ -107,6 +127,7 @@ impl Draft {
             duration: plan.may(f, "duration", seconds),
             hold: plan.may(f, "hold", seconds),
             effectors: plan.may(f, "effectors", texts),
+            outbound: plan.may(f, "outbound", origins),
             protocol_version: plan.may(f, "protocol_version", number),
             monitor: plan.may(f, "monitor", hex),
             ..Self::default()
@@ -119,6 +140,9 @@ impl Draft {
                 "add [function] with `path`, the file to run",
             ),
         }
+        draft.environment = values(f, &mut plan, "environment");
+        draft.config = values(f, &mut plan, "config");
+        draft.secrets = values(f, &mut plan, "secrets");
         if let Some(spread) = plan.table(f, "spread") {
             draft.spread = SpreadDraft::read(f, spread);
         }
@@ -177,9 +201,21 @@ impl Draft {
                 .monitor
                 .map(|monitor| units::Address(monitor.value.into_array())),
         };
+        let given = |values: Option<Located<Values>>| values.map_or_else(Values::new, |v| v.value);
+        let settings = Settings {
+            environment: given(self.environment),
+            config: given(self.config),
+            outbound: self
+                .outbound
+                .map_or_else(Vec::new, |outbound| outbound.value),
+            secrets: None,
+        };
+        let file = |(name, path): (String, String)| (name, path.into());
         Some(Plan {
             name: self.name?.value,
             path: self.path?.value.into(),
+            settings,
+            secrets: given(self.secrets).into_iter().map(file).collect(),
             terms,
             funds: self.funds?.value,
         })
@@ -209,6 +245,17 @@ impl SpreadDraft {
             min_countries: limit(self.min_countries),
         }
     }
+}
+
+fn values(
+    f: &mut Findings<'_>,
+    plan: &mut Table<'_, '_>,
+    key: &'static str,
+) -> Option<Located<Values>> {
+    let table = plan.table(f, key)?;
+    let line = table.line();
+    let value = table.texts(f);
+    Some(Located { value, line })
 }
 
 fn providers(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Providers {
@@ -317,6 +364,13 @@ fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
         .as_array()
         .map(|items| items.iter().map(|item| text(item.get_ref())).collect());
     items.unwrap_or_else(|| Err("write a list of texts, like [\"kv\"]".into()))
+}
+
+fn origins(value: &DeValue<'_>) -> Result<Vec<Origin>, String> {
+    let texts = texts(value)
+        .map_err(|_| "write a list of servers, like [\"https://api.example.com\"]".to_owned())?;
+    let origin = |text: String| text.parse().map_err(|error: NotAnOrigin| error.to_string());
+    texts.into_iter().map(origin).collect()
 }
 
 fn ids(value: &DeValue<'_>) -> Result<Vec<ProviderId>, String> {

@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::runtime::Runtime;
+use worker::control::PROTOCOL;
 
 const VALIDATORS: usize = 4;
 const RECIPIENT: Address = Address::repeat_byte(0xbb);
@@ -162,7 +163,10 @@ impl World {
         let source = source.expect("a free port");
         let plan = self.market.plan(&source);
         let function = self.market.path("hello.wasm");
-        let artifact = source.add(&function, 1 << 20).expect("a small file").0;
+        let artifact = source
+            .add(&fs::read(&function).expect("a file"))
+            .expect("kept")
+            .0;
         let client = self.client(1);
         self.runtime
             .spawn(async move { source.serve(&client, DealId(1), artifact).await });
@@ -453,7 +457,12 @@ impl World {
 fn worker_pid(folder: &Path) -> Option<Pid> {
     let mut stream = UnixStream::connect(folder.join("control.sock")).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    writeln!(stream, "{}", json!({ "request": "hello", "protocol": 1 })).ok()?;
+    writeln!(
+        stream,
+        "{}",
+        json!({ "request": "hello", "protocol": PROTOCOL })
+    )
+    .ok()?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
     let hello: Value = serde_json::from_str(&line).ok()?;

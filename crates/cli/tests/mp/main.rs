@@ -4,7 +4,9 @@ mod commit;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;
+mod given;
 mod kills;
+mod logs;
 mod market;
 mod plans;
 mod proving;

@@ -213,6 +213,17 @@ impl Market {
     /// Registers a provider with one peer of one unit, offers it, and starts its peer, which speaks to the validator
     /// `node`.
     pub(crate) fn provide(&self, number: u8, country: &str, node: usize) -> Process {
+        self.provide_with(number, country, node, "")
+    }
+
+    /// The same, with more lines in the peer's configuration.
+    pub(crate) fn provide_with(
+        &self,
+        number: u8,
+        country: &str,
+        node: usize,
+        more: &str,
+    ) -> Process {
         let (owner, key) = (
             format!("provider{number}.json"),
             format!("peer{number}.json"),
@@ -228,7 +239,7 @@ impl Market {
         self.run(&owner, &["provider", "offer", &datacenter, "--price=0.40"]);
         let config = format!(
             "rpc = \"{}\"\nkey = \"{}\"\ndata = \"{}\"\nlisten = \"127.0.0.1:0\"\nworker = [\"{}\", \"worker\"]\n\
-             units = [[]]\norphan_seconds = 5\n",
+             units = [[]]\norphan_seconds = 5\n{more}",
             self.network.rpc(node),
             text(&self.path(&key)),
             text(&self.path(&format!("p{number}"))),

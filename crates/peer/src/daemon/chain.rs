@@ -13,7 +13,7 @@ use marketplace::{
     demand::Artifact,
     limits::MAX_ARTIFACT,
     peer,
-    units::{DealId, Hash, PeerId, WorkerId},
+    units::{Address, DealId, Hash, PeerId, WorkerId},
     worker,
 };
 use std::{
@@ -124,6 +124,7 @@ async fn subnet(client: &Client, deal: &Deal) -> Result<Subnet, Error> {
     let id = DealId(deal.id);
     Ok(Subnet {
         deal: id,
+        owner: Address(deal.owner.into_array()),
         artifacts: artifacts(deal).map(|artifact| artifact.hash).collect(),
         members: members(client, id).await?,
         sources: artifacts(deal)

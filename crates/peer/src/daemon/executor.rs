@@ -4,12 +4,15 @@ use super::{
     Config, Error,
     chain::{self, Seen},
     file,
-    keeper::{Keeper, folder_name, http},
+    groups::Groups,
+    keeper::{Keeper, control, folder_name, http, identity},
     prover::Chains,
+    secrets,
+    state::States,
 };
 use crate::{
-    observer::View,
-    overlay::{self, Address, Directory, Overlay, ReceiveError, Store},
+    observer::{Assignment, View},
+    overlay::{self, Address, Directory, Overlay, ReceiveError, Serving, Store},
     planner::{Action, Event, Failure, Process},
     units::Core,
 };
@@ -27,7 +30,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -44,6 +47,9 @@ struct Memory {
     units: Vec<u16>,
 }
 
+/// Distance of looks at what deals left behind.
+const TIDY: Duration = Duration::from_secs(60);
+
 const MEMORY: &str = "process.json";
 
 pub(super) struct Executor {
@@ -53,6 +59,9 @@ pub(super) struct Executor {
     client: Client,
     overlay: Overlay,
     store: Store,
+    states: States,
+    /// When what deals left behind was last looked at.
+    tidied: Instant,
     directory: watch::Sender<Arc<Directory>>,
     /// What units do that have no worker.
     chains: Chains,
@@ -67,8 +76,7 @@ pub(super) struct Executor {
 }
 
 struct Kept {
-    deal: DealId,
-    units: Vec<u16>,
+    process: Process,
     /// When it was decided to start it.
     since: Instant,
     serves: bool,
@@ -86,6 +94,7 @@ impl Executor {
     ) -> Result<Self, Error> {
         let folder = config.data.join("artifacts");
         let store = Store::open(&folder).map_err(|source| file(&folder, source))?;
+        let states = States::open(&config.data).map_err(|source| file(&config.data, source))?;
         let (directory, served) = watch::channel(Arc::default());
         let opening = Overlay::open(
             key.overlay_seed(),
@@ -101,6 +110,8 @@ impl Executor {
             client,
             overlay: opening.await?,
             store,
+            states,
+            tidied: Instant::now(),
             directory,
             chains: Chains::new(config.prove, cores),
             seen: None,
@@ -164,9 +175,26 @@ impl Executor {
     /// Takes a view in, and passes on what the planner needs of it.
     pub(super) fn look(&mut self, seen: Seen) -> Event {
         let view = seen.view.clone();
+        let left = |old: &Seen| old.subnets.keys().ne(seen.subnets.keys());
+        if self.seen.as_ref().is_none_or(left) || self.tidied.elapsed() > TIDY {
+            self.tidied = Instant::now();
+            if let Err(error) = self.forget(&seen) {
+                tracing::warn!(%error, "what a deal left behind cannot be deleted");
+            }
+        }
         self.seen = Some(seen);
         self.publish();
         Event::View(view)
+    }
+
+    /// Deletes secrets and states of deals that are not here any more.
+    fn forget(&self, seen: &Seen) -> io::Result<()> {
+        let is_here = |deal| {
+            let is_kept = self.kept.values().any(|kept| kept.process.deal == deal);
+            is_kept || seen.subnets.contains_key(&deal)
+        };
+        self.store.keep_deals(is_here)?;
+        self.states.forget(is_here)
     }
 
     /// Learns from what the planner is told.
@@ -183,7 +211,8 @@ impl Executor {
             } => {
                 if let Some(kept) = self.kept.get_mut(worker) {
                     kept.serves = true;
-                    self.chains.handed_over(&kept.units, kept.since.elapsed());
+                    let units = &kept.process.units;
+                    self.chains.handed_over(units, kept.since.elapsed());
                 }
                 self.publish();
             }
@@ -253,13 +282,32 @@ impl Executor {
         let (stop, stopped) = mpsc::channel(1);
         self.keep(&process, stop, false);
         let (chains, units) = (self.chains.clone(), process.units.clone());
+        let (overlay, store) = (self.overlay.clone(), self.store.clone());
+        let holders = self.holders(process.deal, &self.wanted(&process));
         let keeper = self.keeper(process, processors);
         self.keepers.spawn(async move {
             // Nothing of the proofs is left on the units before the worker is there.
             chains.release(&units).await;
-            keeper.run(stopped).await;
+            // They are here but for an artifact that came for another deal, or before this process began.
+            let Process { deal, artifact, .. } = keeper.process;
+            match secrets::fetch(&overlay, &store, deal, artifact, &holders).await {
+                Ok(()) => keeper.run(stopped).await,
+                Err(failure) => keeper.failed(failure).await,
+            }
             chains.take_back(&units);
         });
+    }
+
+    /// What a worker is to run, with who besides the deal's peers has it as far as the chain says.
+    fn wanted(&self, process: &Process) -> Artifact {
+        let mut workers = self.seen.iter().flat_map(|seen| &seen.view.workers);
+        let is_its = |wanted: &&Assignment| {
+            wanted.worker == process.worker && wanted.artifact.hash == process.artifact
+        };
+        match workers.find(is_its) {
+            Some(wanted) => wanted.artifact.clone(),
+            None => Artifact::new(process.artifact, 0),
+        }
     }
 
     fn stop(&mut self, worker: WorkerId) {
@@ -291,8 +339,7 @@ impl Executor {
 
     fn keep(&mut self, process: &Process, stop: mpsc::Sender<()>, serves: bool) {
         let kept = Kept {
-            deal: process.deal,
-            units: process.units.clone(),
+            process: process.clone(),
             since: Instant::now(),
             serves,
             stop,
@@ -303,7 +350,15 @@ impl Executor {
     fn keeper(&self, process: Process, processors: Vec<Vec<u32>>) -> Keeper {
         Keeper {
             folder: self.folder(process.worker),
+            secrets: secrets::path(&self.store, process.deal, process.artifact),
             artifact: self.store.path(process.artifact),
+            state: self.config.state.then(|| self.states.file(process.deal)),
+            groups: self
+                .config
+                .groups
+                .as_ref()
+                .map(|folder| Groups::new(folder, self.config.unit_mib)),
+            outbound: self.config.outbound,
             cache: self.config.data.join("code"),
             command: self.config.worker.clone(),
             orphan_seconds: self.config.orphan_seconds,
@@ -329,7 +384,13 @@ impl Executor {
         let kept = self.kept.iter();
         let serving = kept.filter(|(worker, kept)| kept.serves && serves(&seen.view, **worker));
         let entry = |(worker, kept): (&WorkerId, &Kept)| {
-            ((kept.deal, *worker), http(&self.folder(*worker)))
+            let folder = self.folder(*worker);
+            let serving = Serving {
+                listen: http(&folder),
+                control: control(&folder),
+                identity: identity(&kept.process),
+            };
+            ((kept.process.deal, *worker), serving)
         };
         self.directory.send_replace(Arc::new(Directory {
             workers: serving.map(entry).collect(),
@@ -355,8 +416,22 @@ impl Executor {
     }
 }
 
-/// Asks one after the other.
+/// Gets the bytes of an artifact, and its secrets.
 async fn fetch(
+    overlay: &Overlay,
+    store: &Store,
+    deal: DealId,
+    artifact: &Artifact,
+    holders: &[Address],
+) -> Result<(), Failure> {
+    if !store.path(artifact.hash).exists() {
+        fetch_artifact(overlay, store, deal, artifact, holders).await?;
+    }
+    secrets::fetch(overlay, store, deal, artifact.hash, holders).await
+}
+
+/// Asks one after the other.
+async fn fetch_artifact(
     overlay: &Overlay,
     store: &Store,
     deal: DealId,

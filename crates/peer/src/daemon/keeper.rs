@@ -1,5 +1,6 @@
 //! Keeps one worker: starts or adopts it, hears that it lives, ends it.
 
+use super::groups::Groups;
 use crate::planner::{Event, Failure, Process};
 use marketplace::{units::WorkerId, worker::Obstacle};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +15,7 @@ use tokio::{
 };
 use worker::{
     ArtifactHash, Config, Identity,
-    config::{Limits, Listen},
+    config::{Limits, Listen, Outbound},
     control::Reason,
     supervisor::{self, Control, Error},
 };
@@ -32,6 +33,10 @@ pub(super) struct Keeper {
     /// Its own, with everything it needs.
     pub(super) folder: PathBuf,
     pub(super) artifact: PathBuf,
+    pub(super) secrets: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) groups: Option<Groups>,
+    pub(super) outbound: Outbound,
     pub(super) cache: PathBuf,
     pub(super) command: Vec<String>,
     pub(super) orphan_seconds: u64,
@@ -56,11 +61,15 @@ impl Keeper {
                 .await;
                 self.keep(child, control, &mut stop).await;
             }
-            Err(failure) => {
-                let outcome = Err(failure);
-                self.tell(Event::Started { worker, outcome }).await;
-            }
+            Err(failure) => self.failed(failure).await,
         }
+    }
+
+    /// Says that the worker does not start.
+    pub(super) async fn failed(&self, failure: Failure) {
+        let worker = self.process.worker;
+        let outcome = Err(failure);
+        self.tell(Event::Started { worker, outcome }).await;
     }
 
     /// Keeps a worker that was adopted already.
@@ -69,7 +78,7 @@ impl Keeper {
     }
 
     pub(super) async fn adopt(&self) -> Result<Control, Error> {
-        supervisor::adopt(&self.control(), &self.identity()).await
+        supervisor::adopt(&self.control(), &identity(&self.process)).await
     }
 
     async fn start(&self) -> Result<(Option<Child>, Control), Failure> {
@@ -92,7 +101,7 @@ impl Keeper {
 
     /// Makes the folder. What the worker is stands in it, so that a restarted peer knows.
     fn prepare(&self) -> std::io::Result<Config> {
-        let config = self.config();
+        let config = self.config()?;
         config.check().map_err(std::io::Error::other)?;
         super::executor::make_folder(&self.folder)?;
         super::executor::make_folder(&self.cache)?;
@@ -100,31 +109,27 @@ impl Keeper {
         Ok(config)
     }
 
-    fn config(&self) -> Config {
-        Config {
-            identity: self.identity(),
+    fn config(&self) -> std::io::Result<Config> {
+        let group = |groups: &Groups| groups.make(self.process.worker, self.processors.len());
+        Ok(Config {
+            identity: identity(&self.process),
             artifact: self.artifact.clone(),
             control: self.control(),
             listen: Listen::Unix(self.folder.join("http.sock")),
             cache: self.cache.clone(),
             units: self.processors.clone(),
-            environment: [].into(),
+            secrets: self.secrets.clone(),
+            state: self.state.clone(),
+            group: self.groups.as_ref().map(group).transpose()?,
+            outbound: self.outbound,
             limits: Limits::default(),
             orphan_seconds: self.orphan_seconds,
             drain_seconds: DRAIN.as_secs(),
-        }
-    }
-
-    fn identity(&self) -> Identity {
-        Identity {
-            deal: self.process.deal.0,
-            worker: self.process.worker.0,
-            artifact: ArtifactHash(self.process.artifact.0),
-        }
+        })
     }
 
     pub(super) fn control(&self) -> PathBuf {
-        self.folder.join("control.sock")
+        control(&self.folder)
     }
 
     async fn keep(
@@ -133,7 +138,9 @@ impl Keeper {
         control: Control,
         stop: &mut mpsc::Receiver<()>,
     ) {
-        let id = control.hello().pid;
+        let hello = control.hello();
+        let (id, confinement) = (hello.pid, hello.confinement);
+        tracing::info!(worker = %self.process.worker, ?confinement, "a worker runs");
         let is_asked = tokio::select! {
             () = self.watch(child.as_mut(), control) => false,
             asked = stop.recv() => match asked {
@@ -147,6 +154,9 @@ impl Keeper {
         self.kill(child, id).await;
         // Whatever is left of it is in the way of the next one.
         let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(groups) = &self.groups {
+            groups.remove(self.process.worker);
+        }
         let worker = self.process.worker;
         self.tell(Event::Ended { worker }).await;
     }
@@ -237,6 +247,20 @@ pub(super) fn http(folder: &Path) -> Listen {
 /// Where a worker of the peer with this data folder serves.
 pub(crate) fn served(data: &Path, worker: WorkerId) -> Listen {
     http(&data.join("workers").join(folder_name(worker)))
+}
+
+/// The control socket of the worker of this folder.
+pub(super) fn control(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+/// Who the worker of a process is.
+pub(super) fn identity(process: &Process) -> Identity {
+    Identity {
+        deal: process.deal.0,
+        worker: process.worker.0,
+        artifact: ArtifactHash(process.artifact.0),
+    }
 }
 
 /// The name of a worker's folder.

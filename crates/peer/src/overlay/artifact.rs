@@ -7,7 +7,7 @@ use bao::{
     decode::SliceDecoder,
     encode::{Encoder, SliceExtractor},
 };
-use marketplace::units::Hash;
+use marketplace::units::{DealId, Hash};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek as _, Write},
@@ -17,6 +17,8 @@ use std::{
 use tempfile::NamedTempFile;
 use worker::ArtifactHash;
 
+/// What only one deal's peers may have lies in a folder of that deal, whose name begins with this.
+const DEAL: &str = "deal-";
 /// What lies beside an artifact has this at the end of its name.
 const TREE: &str = ".tree";
 
@@ -42,6 +44,7 @@ pub enum ReceiveError {
 
 impl Store {
     /// Opens the folder, makes it if there is none, and clears away what an earlier process left half done.
+    /// Folders of deals stay.
     ///
     /// # Errors
     /// The folder cannot be made or read.
@@ -53,11 +56,41 @@ impl Store {
         };
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            if hash_of(path.with_extension("").as_path()).is_none() {
+            if hash_of(path.with_extension("").as_path()).is_none() && deal_of(&path).is_none() {
                 fs::remove_file(path)?;
             }
         }
         Ok(store)
+    }
+
+    /// Where what only one deal's peers may have is: its functions' secrets. There need not be any.
+    #[must_use]
+    pub fn of(&self, deal: DealId) -> Self {
+        Self {
+            folder: self.folder.join(format!("{DEAL}{deal}")),
+        }
+    }
+
+    /// The same, to put something there.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_for(&self, deal: DealId) -> io::Result<Self> {
+        Self::open(&self.of(deal).folder)
+    }
+
+    /// Deletes the folders of all deals but these.
+    ///
+    /// # Errors
+    /// One cannot be deleted.
+    pub fn keep_deals(&self, keep: impl Fn(DealId) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if deal_of(&path).is_some_and(|deal| !keep(deal)) {
+                fs::remove_dir_all(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The artifacts that are there.
@@ -87,9 +120,20 @@ impl Store {
     /// # Errors
     /// The file cannot be read or copied, or is larger.
     pub fn add(&self, file: &Path, most: u64) -> io::Result<(Hash, u64)> {
+        self.take(File::open(file)?, most)
+    }
+
+    /// Adds bytes, as [`Self::add`] adds a file.
+    ///
+    /// # Errors
+    /// They cannot be kept.
+    pub fn insert(&self, bytes: &[u8]) -> io::Result<(Hash, u64)> {
+        self.take(bytes, bytes.len() as u64)
+    }
+
+    fn take(&self, from: impl Read, most: u64) -> io::Result<(Hash, u64)> {
         let mut copy = NamedTempFile::new_in(&self.folder)?;
-        let mut from = File::open(file)?.take(most.saturating_add(1));
-        let size = io::copy(&mut from, &mut copy)?;
+        let size = io::copy(&mut from.take(most.saturating_add(1)), &mut copy)?;
         if size > most {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
@@ -146,6 +190,24 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes what came first, until there are fewer than `most`.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or something not be deleted.
+    pub fn make_room(&self, most: usize) -> io::Result<()> {
+        let came = |hash: Hash| Ok((fs::metadata(self.path(hash))?.modified()?, hash));
+        let mut all: Vec<_> = self
+            .list()?
+            .into_iter()
+            .map(came)
+            .collect::<io::Result<_>>()?;
+        all.sort();
+        let many = (all.len() + 1).saturating_sub(most);
+        all.iter()
+            .take(many)
+            .try_for_each(|(_, hash)| self.remove(*hash))
+    }
+
     /// The tree of a file, and with it its hash.
     fn grow(&self, file: &mut NamedTempFile) -> io::Result<(NamedTempFile, Hash)> {
         let tree = NamedTempFile::new_in(&self.folder)?;
@@ -183,6 +245,12 @@ fn copy_checked(from: &mut impl Read, to: &mut File) -> Result<u64, ReceiveError
         to.write_all(&buffer[..count])?;
         total = total.saturating_add(count as u64);
     }
+}
+
+/// The deal that a folder belongs to; None for everything else.
+fn deal_of(path: &Path) -> Option<DealId> {
+    let id = path.file_name()?.to_str()?.strip_prefix(DEAL)?;
+    id.parse().ok().map(DealId)
 }
 
 /// The artifact that a file is; None for everything else.

@@ -2,6 +2,7 @@
 
 use super::{Address, Answer, BoxStream, Dial, Error, Limits, Route, Store, serve};
 use crate::overlay::Directory;
+use client::permit::PERMIT_BYTES;
 use iroh::{
     Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, TransportAddr,
     endpoint::{Connection, QuicTransportConfig, RecvStream, SendStream, VarInt, presets},
@@ -24,16 +25,21 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{io::SyncIoBridge, task::AbortOnDropHandle};
+use worker::control::{Logs, MAX_REPLY_BYTES};
 
 /// The protocol of request streams.
 pub(super) const REQUEST: &[u8] = b"marketplace+/request/1";
 /// The protocol of artifact streams.
 pub(super) const ARTIFACT: &[u8] = b"marketplace+/artifact/1";
+/// The protocol of logs streams.
+pub(super) const LOGS: &[u8] = b"marketplace+/logs/1";
 
 /// Bytes of a question about a worker.
 pub(super) const REQUEST_QUESTION: usize = 16;
 /// Bytes of a question about an artifact.
 pub(super) const ARTIFACT_QUESTION: usize = 40;
+/// Bytes of a question about a log.
+pub(super) const LOGS_QUESTION: usize = 24 + PERMIT_BYTES;
 
 /// Addresses tried for one peer.
 const MAX_ADDRESSES: usize = 8;
@@ -80,7 +86,7 @@ impl Overlay {
         let endpoint = Endpoint::builder(presets::Minimal)
             .relay_mode(RelayMode::Disabled)
             .secret_key(SecretKey::from_bytes(&seed))
-            .alpns(vec![REQUEST.to_vec(), ARTIFACT.to_vec()])
+            .alpns(vec![REQUEST.to_vec(), ARTIFACT.to_vec(), LOGS.to_vec()])
             .transport_config(transport)
             .clear_ip_transports()
             .bind_addr(listen)
@@ -143,6 +149,30 @@ impl Overlay {
         };
         let received = received.map_err(|error| Error::Store(error.into()))?;
         received.map_err(|source| Error::Receive { peer, source })
+    }
+
+    /// Lines of a worker's log from number `from` on, with the permission of the deal's owner. What they say is the
+    /// peer's word, and may be anything.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn logs(
+        &self,
+        route: &Route,
+        from: u64,
+        permit: &[u8; PERMIT_BYTES],
+    ) -> Result<Logs, Error> {
+        let mut question = question(route.deal, route.worker).to_vec();
+        question.extend(from.to_be_bytes());
+        question.extend(permit);
+        let (_, _send, mut receive) = self.ask(&route.address, LOGS, &question).await?;
+        let peer = route.address.peer;
+        let reading = receive.read_to_end(MAX_REPLY_BYTES);
+        let Ok(read) = timeout(self.shared.limits.question, reading).await else {
+            return Err(unreachable(peer, "the log does not come in time"));
+        };
+        let read = read.map_err(|error| unreachable(peer, text(error)))?;
+        serde_json::from_slice(&read).map_err(|error| unreachable(peer, text(error)))
     }
 
     /// Opens a stream, asks, and waits for a yes.

@@ -1,9 +1,10 @@
 //! What others get from this endpoint.
 
 use super::{
-    Answer, BoxStream, Directory, Limits, Store,
-    endpoint::{ARTIFACT, ARTIFACT_QUESTION, REQUEST, REQUEST_QUESTION},
+    Answer, BoxStream, Directory, Limits, Serving, Store,
+    endpoint::{ARTIFACT, ARTIFACT_QUESTION, LOGS, LOGS_QUESTION, REQUEST, REQUEST_QUESTION},
 };
+use client::permit::PERMIT_BYTES;
 use iroh::{
     Endpoint,
     endpoint::{Connection, Incoming, RecvStream, SendStream, VarInt},
@@ -22,7 +23,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::io::SyncIoBridge;
-use worker::config::Listen;
+use worker::{config::Listen, control::Logs, supervisor};
 
 /// Serves until the endpoint is closed.
 pub(super) async fn run(
@@ -34,6 +35,7 @@ pub(super) async fn run(
     let host = Arc::new(Host {
         requests: Arc::new(Semaphore::new(limits.requests)),
         artifacts: Arc::new(Semaphore::new(limits.artifacts)),
+        logs: Arc::new(Semaphore::new(limits.logs)),
         keys: Mutex::default(),
         limits,
         store,
@@ -56,6 +58,7 @@ struct Host {
     directory: watch::Receiver<Arc<Directory>>,
     requests: Arc<Semaphore>,
     artifacts: Arc<Semaphore>,
+    logs: Arc<Semaphore>,
     /// Connections of each key.
     keys: Mutex<BTreeMap<PeerId, usize>>,
 }
@@ -92,6 +95,7 @@ impl Host {
         let ended = match &protocol[..] {
             REQUEST => self.request(send, receive).await,
             ARTIFACT => self.artifact(&connection, key, send, receive).await,
+            LOGS => self.logs(key, send, receive).await,
             _ => Ok(()),
         };
         if let Err(error) = ended {
@@ -106,14 +110,8 @@ impl Host {
         let Some(_place) = place(&self.requests) else {
             return refuse(&mut send, Answer::Busy).await;
         };
-        let listen = self
-            .directory
-            .borrow()
-            .workers
-            .get(&(deal, worker))
-            .cloned();
-        let stream = match listen {
-            Some(listen) => connect(&listen).await,
+        let stream = match self.serving(deal, worker) {
+            Some(serving) => connect(&serving.listen).await,
             None => Err(io::ErrorKind::NotFound.into()),
         };
         let Ok(mut stream) = stream else {
@@ -151,17 +149,16 @@ impl Host {
         let deal = DealId(number(&question[..8]));
         let mut artifact = Hash::default();
         artifact.0.copy_from_slice(&question[8..]);
-        if !self.directory.borrow().admits(key, deal, artifact) {
+        let Some(store) = self.store_for(key, deal, artifact) else {
             return refuse(&mut send, Answer::Forbidden).await;
-        }
+        };
         let Some(_place) = place(&self.artifacts) else {
             return refuse(&mut send, Answer::Busy).await;
         };
-        if !self.store.path(artifact).exists() {
+        if !store.path(artifact).exists() {
             return refuse(&mut send, Answer::Absent).await;
         }
         send.write_u8(Answer::Yes.byte()).await?;
-        let store = self.store.clone();
         let sending = tokio::task::spawn_blocking(move || {
             let mut to = SyncIoBridge::new(send);
             store.send(artifact, &mut to)?;
@@ -175,6 +172,53 @@ impl Host {
                 Err(io::ErrorKind::TimedOut.into())
             }
         }
+    }
+
+    async fn logs(
+        &self,
+        key: PeerId,
+        mut send: SendStream,
+        mut receive: RecvStream,
+    ) -> io::Result<()> {
+        let question: [u8; LOGS_QUESTION] = self.question(&mut receive).await?;
+        let (numbers, permit) = question.split_at(LOGS_QUESTION - PERMIT_BYTES);
+        let deal = DealId(number(&numbers[..8]));
+        let worker = WorkerId(number(&numbers[8..16]));
+        let mut signature = [0; PERMIT_BYTES];
+        signature.copy_from_slice(permit);
+        if !self.directory.borrow().permits(key, deal, &signature) {
+            return refuse(&mut send, Answer::Forbidden).await;
+        }
+        let Some(_place) = place(&self.logs) else {
+            return refuse(&mut send, Answer::Busy).await;
+        };
+        let Some(serving) = self.serving(deal, worker) else {
+            return refuse(&mut send, Answer::Absent).await;
+        };
+        let Ok(logs) = read_log(&serving, number(&numbers[16..])).await else {
+            return refuse(&mut send, Answer::Absent).await;
+        };
+        let logs = serde_json::to_vec(&logs)?;
+        send.write_u8(Answer::Yes.byte()).await?;
+        let writing = send.write_all(&logs);
+        timeout(self.limits.question, writing).await??;
+        send.finish().map_err(io::Error::other)
+    }
+
+    fn serving(&self, deal: DealId, worker: WorkerId) -> Option<Serving> {
+        let directory = self.directory.borrow();
+        directory.workers.get(&(deal, worker)).cloned()
+    }
+
+    /// Where what this key asks for is, if it may have it. (O3, O6)
+    fn store_for(&self, key: PeerId, deal: DealId, artifact: Hash) -> Option<Store> {
+        let directory = self.directory.borrow();
+        if directory.admits(key, deal, artifact) {
+            return Some(self.store.clone());
+        }
+        let secrets = self.store.of(deal);
+        let is_there = directory.confides(key, deal) && secrets.path(artifact).exists();
+        is_there.then_some(secrets)
     }
 
     async fn question<const BYTES: usize>(
@@ -218,6 +262,11 @@ impl Drop for Place<'_> {
             }
         }
     }
+}
+
+async fn read_log(serving: &Serving, from: u64) -> Result<Logs, supervisor::Error> {
+    let mut control = supervisor::adopt(&serving.control, &serving.identity).await?;
+    control.logs(from).await
 }
 
 /// A connection to a worker of this machine.

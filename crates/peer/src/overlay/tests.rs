@@ -3,16 +3,18 @@
 mod fuzz;
 
 use super::{
-    Address, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Store,
-    endpoint::{ARTIFACT, REQUEST, question},
+    Address, Answer, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Serving,
+    Store,
+    endpoint::{ARTIFACT, LOGS, REQUEST, question},
 };
 use crate::observer::{Member, Subnet};
+use client::AccountKey;
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, endpoint::presets};
 use marketplace::{
     demand::Artifact,
-    units::{DealId, Hash, PeerId, WorkerId},
+    units::{self, DealId, Hash, PeerId, WorkerId},
 };
-use std::{sync::Arc, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,7 +22,7 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
-use worker::config::Listen;
+use worker::{ArtifactHash, Identity, config::Listen};
 
 /// Long enough for a slow machine; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,6 +89,7 @@ impl Peer {
         };
         let subnet = Subnet {
             deal: DEAL,
+            owner: units::Address::default(),
             artifacts: vec![artifact],
             members: vec![member],
             sources: Vec::new(),
@@ -101,6 +104,19 @@ impl Peer {
         self.overlay
             .fetch(DEAL, artifact, &address, &self.store)
             .await
+    }
+}
+
+/// A worker whose control socket nobody answers at.
+fn serving(listen: Listen) -> Serving {
+    Serving {
+        listen,
+        control: "/nowhere/control.sock".into(),
+        identity: Identity {
+            deal: DEAL.0,
+            worker: 3,
+            artifact: ArtifactHash([1; 32]),
+        },
     }
 }
 
@@ -172,7 +188,7 @@ async fn a_request_stream_reaches_the_worker_and_back() {
     let listen = Listen::Tcp(socket.local_addr().expect("an address"));
     first.directory.send_modify(|directory| {
         let workers = &mut Arc::make_mut(directory).workers;
-        workers.insert((DEAL, WorkerId(3)), listen);
+        workers.insert((DEAL, WorkerId(3)), serving(listen));
     });
     let echo = tokio::spawn(async move {
         for _ in 0..2 {
@@ -222,7 +238,7 @@ async fn a_stream_to_a_worker_that_is_reached_no_more_ends() {
             Arc::make_mut(directory).workers = workers;
         });
     };
-    serve([((DEAL, WorkerId(3)), listen)].into());
+    serve([((DEAL, WorkerId(3)), serving(listen))].into());
     let route = Route {
         deal: DEAL,
         worker: WorkerId(3),
@@ -287,4 +303,128 @@ fn a_store_forgets_what_was_left_half_done() {
     let store = Store::open(folder.path()).expect("a store");
     assert!(!half.exists());
     assert!(store.list().expect("a list").is_empty());
+}
+
+/// (O6)
+#[tokio::test]
+async fn only_a_deals_peers_get_its_secrets_and_nobody_by_their_hash_alone() {
+    let (first, second, source) = tokio::join!(peer(1), peer(2), peer(3));
+    let document = bytes(3_000);
+    let inner = first.store.open_for(DEAL).expect("a folder");
+    let (hash, size) = inner.insert(&document).expect("kept");
+    let secrets = Artifact::new(hash, size);
+    let refused = |result: Result<(), Error>| match result {
+        Err(Error::Refused { answer, .. }) => format!("{answer:?}"),
+        other => format!("{other:?}"),
+    };
+    first.admit(Hash([1; 32]), second.overlay.id());
+    first.directory.send_modify(|directory| {
+        let subnets = &mut Arc::make_mut(directory).subnets;
+        let mut subnet = subnets[&DEAL].clone();
+        subnet.sources = vec![source.overlay.id()];
+        // A deal of another owner, on the same peers.
+        let deal = DealId(8);
+        subnets.insert(
+            deal,
+            Subnet {
+                deal,
+                ..subnet.clone()
+            },
+        );
+        subnets.insert(DEAL, subnet);
+    });
+    let asked = source.fetch(&secrets, &first).await;
+    assert_eq!(refused(asked), "Forbidden");
+    let (overlay, address) = (&second.overlay, first.address());
+    let elsewhere = overlay.fetch(DealId(8), &secrets, &address, &second.store);
+    assert_eq!(refused(elsewhere.await), "Forbidden");
+
+    let theirs = second.store.open_for(DEAL).expect("a folder");
+    let came = overlay.fetch(DEAL, &secrets, &address, &theirs);
+    came.await.expect("a peer of the deal gets them");
+    assert_eq!(std::fs::read(theirs.path(hash)).expect("a file"), document);
+    let mode = std::fs::metadata(theirs.path(hash))
+        .expect("a file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(second.store.list().expect("a list").is_empty());
+}
+
+/// (O6)
+#[test]
+fn secrets_outlive_their_peers_process_and_not_its_part_in_the_deal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let (hash, _) = store
+        .open_for(DEAL)
+        .expect("a folder")
+        .insert(b"x")
+        .expect("kept");
+    let store = Store::open(folder.path()).expect("a store again");
+    store.keep_deals(|deal| deal == DEAL).expect("kept");
+    assert!(store.of(DEAL).path(hash).exists());
+    store.keep_deals(|_| false).expect("deleted");
+    assert!(!store.of(DEAL).path(hash).exists());
+}
+
+/// (O6)
+#[test]
+fn a_deal_keeps_the_newest_of_its_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let store = store.open_for(DEAL).expect("a folder");
+    for number in 0..5_u8 {
+        store.make_room(3).expect("room");
+        let (hash, _) = store.insert(&[number]).expect("kept");
+        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(number.into());
+        let file = std::fs::File::open(store.path(hash)).expect("a file");
+        file.set_modified(time).expect("a time");
+    }
+    let hash = |number: u8| Hash(*blake3::hash(&[number]).as_bytes());
+    let mut kept = store.list().expect("a list");
+    let mut newest = vec![hash(2), hash(3), hash(4)];
+    kept.sort();
+    newest.sort();
+    assert_eq!(kept, newest);
+}
+
+/// (O7)
+#[tokio::test]
+async fn only_a_deals_owner_reads_what_its_functions_log() {
+    let (first, reader, other) = tokio::join!(peer(1), peer(2), peer(3));
+    let owner = AccountKey::generate();
+    first.admit(Hash([1; 32]), other.overlay.id());
+    first.directory.send_modify(|directory| {
+        let directory = Arc::make_mut(directory);
+        let subnet = directory.subnets.get_mut(&DEAL).expect("a subnet");
+        subnet.owner = units::Address(owner.address().into_array());
+        let listen = Listen::Tcp(([127, 0, 0, 1], 1).into());
+        directory
+            .workers
+            .insert((DEAL, WorkerId(3)), serving(listen));
+    });
+    let route = Route {
+        deal: DEAL,
+        worker: WorkerId(3),
+        address: first.address(),
+    };
+    let answer =
+        async |peer: &Peer, permit: [u8; 65]| match peer.overlay.logs(&route, 0, &permit).await {
+            Err(Error::Refused { answer, .. }) => answer,
+            other => panic!("{other:?}"),
+        };
+    let permit = owner.permit_logs(DEAL, reader.overlay.id());
+    // Nobody answers at that worker's socket, but the owner is let as far.
+    assert_eq!(answer(&reader, permit).await, Answer::Absent);
+    assert_eq!(
+        answer(&other, permit).await,
+        Answer::Forbidden,
+        "not theirs"
+    );
+    let elsewhere = owner.permit_logs(DealId(8), reader.overlay.id());
+    assert_eq!(answer(&reader, elsewhere).await, Answer::Forbidden);
+    let stranger = AccountKey::generate().permit_logs(DEAL, reader.overlay.id());
+    assert_eq!(answer(&reader, stranger).await, Answer::Forbidden);
+    assert_eq!(answer(&reader, [0; 65]).await, Answer::Forbidden);
 }

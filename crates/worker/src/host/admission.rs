@@ -23,22 +23,44 @@ const IMPORTS: &[&str] = &[
     "wasi:random/random",
 ];
 
+/// Drafts that a function may import, in exactly this version.
+const DRAFTS: &[&str] = &[
+    "wasi:config/store@0.2.0-rc.1",
+    "wasi:keyvalue/atomics@0.2.0-draft",
+    "wasi:keyvalue/batch@0.2.0-draft",
+    "wasi:keyvalue/store@0.2.0-draft",
+];
+
+/// What a function that keeps state imports.
+const STATE: &str = "wasi:keyvalue/";
+
 /// What a function must export.
 const EXPORT: &str = "wasi:http/incoming-handler";
+
+/// What a component needs that not every machine has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// It keeps state.
+    pub state: bool,
+}
 
 /// Reads the artifact at `path` and makes sure that it is the one named by `hash` and may run.
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(super) fn admit(path: &Path, hash: ArtifactHash, most_bytes: u64) -> Result<Vec<u8>, Refusal> {
+pub(super) fn admit(
+    path: &Path,
+    hash: ArtifactHash,
+    most_bytes: u64,
+) -> Result<(Vec<u8>, Needs), Refusal> {
     let bytes = read(path, most_bytes)?;
     let found = ArtifactHash(*blake3::hash(&bytes).as_bytes());
     if found != hash {
         let detail = format!("the artifact is {found}, not {hash}");
         return Err(Refusal::new(Reason::ArtifactMismatch, detail));
     }
-    interfaces(&bytes)?;
-    Ok(bytes)
+    let needs = interfaces(&bytes)?;
+    Ok((bytes, needs))
 }
 
 /// Reads at most one byte more than is allowed, whatever the file says about its size.
@@ -57,15 +79,16 @@ fn read(path: &Path, most_bytes: u64) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-/// Checks what a component imports and exports. Code inside is validated by the compiler; what is
+/// Checks what a component imports and exports, and says what it needs. Code inside is validated by the compiler; what is
 /// not linked cannot be reached in any case: this is for a clear answer before any work is done.
 ///
 /// # Errors
 /// It is no component, imports something else, or does not serve HTTP.
-pub fn interfaces(bytes: &[u8]) -> Result<(), Refusal> {
+pub fn interfaces(bytes: &[u8]) -> Result<Needs, Refusal> {
     let bad = |detail: String| Refusal::new(Reason::BadComponent, detail);
     let mut depth = 0_u32;
     let mut serves = false;
+    let mut needs = Needs::default();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| bad(format!("the artifact is not WebAssembly: {error}")))? {
             Payload::Version {
@@ -81,6 +104,7 @@ pub fn interfaces(bytes: &[u8]) -> Result<(), Refusal> {
                     let import = import.map_err(|error| bad(error.to_string()))?;
                     let is_interface = matches!(import.ty, ComponentTypeRef::Instance(_));
                     allowed(import.name.name, is_interface)?;
+                    needs.state |= import.name.name.starts_with(STATE);
                 }
             }
             Payload::ComponentExportSection(exports) if depth == 1 => {
@@ -94,14 +118,15 @@ pub fn interfaces(bytes: &[u8]) -> Result<(), Refusal> {
         }
     }
     if serves {
-        Ok(())
+        Ok(needs)
     } else {
         Err(bad(format!("the component does not export {EXPORT}@0.2")))
     }
 }
 
 fn allowed(name: &str, is_interface: bool) -> Result<(), Refusal> {
-    let known = interface(name).is_some_and(|interface| IMPORTS.contains(&interface));
+    let is_stable = interface(name).is_some_and(|interface| IMPORTS.contains(&interface));
+    let known = is_stable || DRAFTS.contains(&name);
     if known && is_interface {
         return Ok(());
     }
@@ -121,7 +146,7 @@ fn interface(name: &str) -> Option<&str> {
 mod tests {
     use super::{admit, interface, interfaces};
     use crate::{ArtifactHash, control::Reason};
-    use functions::{HELLO, hostile::TRESPASSER};
+    use functions::{COUNTER, HELLO, hostile::TRESPASSER};
 
     fn reason(bytes: &[u8]) -> (Reason, String) {
         let refusal = interfaces(bytes).expect_err("a refusal");
@@ -130,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_function_that_asks_for_little_is_admitted() {
-        interfaces(HELLO).expect("admitted");
+        assert!(!interfaces(HELLO).expect("admitted").state);
+        assert!(interfaces(COUNTER).expect("admitted").state);
     }
 
     #[test]
@@ -174,7 +200,7 @@ mod tests {
         std::fs::write(&path, HELLO).expect("a file");
         let hash = ArtifactHash(*blake3::hash(HELLO).as_bytes());
         let size = HELLO.len() as u64;
-        assert_eq!(admit(&path, hash, size).expect("admitted"), HELLO);
+        assert_eq!(admit(&path, hash, size).expect("admitted").0, HELLO);
         let refused = |hash, size| admit(&path, hash, size).expect_err("a refusal").reason;
         assert_eq!(refused(hash, size - 1), Reason::ArtifactTooLarge);
         assert_eq!(

@@ -1,25 +1,22 @@
 //! Compiled code, kept in a folder that all workers of this machine share.
 //!
 //! What is compiled here is machine code that runs with the rights of this process, so folder and
-//! file are used only if they are this user's and nobody else may write there. The file is named after the artifact, the
+//! file are used only if they are this user's and nobody else may write there. The file is named after the component, the
 //! compiler and its settings: whatever changes one of them compiles anew. Compiled code is never
 //! taken from anywhere else.
 
-use super::{Refusal, load, process};
-use crate::{ArtifactHash, control::Reason};
+use super::{Refusal, compiler, load, process};
+use crate::{config::Limits, control::Reason};
 use std::{
     fs::{self, OpenOptions},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 use wasmtime::{Engine, component::Component};
 
-/// The component of an admitted artifact: from the folder, or compiled within `limit` and then
+/// An admitted component, compiled: from the folder, or compiled within the limits and then
 /// put there.
 ///
 /// # Errors
@@ -28,18 +25,17 @@ use wasmtime::{Engine, component::Component};
 pub(super) fn component(
     engine: &Engine,
     folder: &Path,
-    hash: ArtifactHash,
-    artifact: Vec<u8>,
-    limit: Duration,
+    component: &[u8],
+    limits: &Limits,
 ) -> Result<Component, Refusal> {
     process::own_folder(folder)?;
-    let file = folder.join(name(engine, hash));
+    let file = folder.join(name(engine, component));
     if is_ours(&file)
         && let Ok(component) = load::component(engine, &file)
     {
         return Ok(component);
     }
-    let code = compile(engine, artifact, limit)?;
+    let code = compiler::compile(component, limits)?;
     keep(&file, &code)
         .map_err(|error| Refusal::host(&format!("cannot write {}", file.display()), &error))?;
     // Valid code that does not load asks for more than a slot of the pool has.
@@ -47,7 +43,8 @@ pub(super) fn component(
         .map_err(|error| Refusal::new(Reason::BeyondLimits, format!("{error:#}")))
 }
 
-fn name(engine: &Engine, hash: ArtifactHash) -> String {
+fn name(engine: &Engine, component: &[u8]) -> String {
+    let hash = blake3::hash(component);
     let mut settings = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut settings);
     format!("{hash}-{:016x}.cwasm", settings.finish())
@@ -60,32 +57,6 @@ fn is_ours(file: &Path) -> bool {
             && metadata.uid() == rustix::process::geteuid().as_raw()
             && metadata.mode() & 0o077 == 0
     })
-}
-
-/// Compiles on a thread of its own. A function can be made to compile slowly, and nothing stops a
-/// compiler but the end of the process, which is what a refusal leads to.
-fn compile(engine: &Engine, artifact: Vec<u8>, limit: Duration) -> Result<Vec<u8>, Refusal> {
-    let (done, result) = mpsc::channel();
-    let engine = engine.clone();
-    let compiler = move || {
-        // Nobody waits any more if the limit is over.
-        let _ = done.send(engine.precompile_component(&artifact));
-    };
-    let spawned = thread::Builder::new()
-        .name("compiler".into())
-        .spawn(compiler);
-    spawned.map_err(|error| Refusal::host("cannot start a thread", &error))?;
-    match result.recv_timeout(limit) {
-        Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => Err(Refusal::new(Reason::BadComponent, format!("{error:#}"))),
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            let detail = format!("compiling takes more than {} s", limit.as_secs());
-            Err(Refusal::new(Reason::CompileTimeout, detail))
-        }
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(Refusal::new(Reason::BadComponent, "the compiler gave up"))
-        }
-    }
 }
 
 /// Puts a whole file in place, or nothing.
@@ -106,42 +77,4 @@ fn keep(file: &Path, code: &[u8]) -> io::Result<()> {
 /// Workers may compile the same at once; each writes its own file.
 fn fresh_name(file: &Path) -> PathBuf {
     file.with_extension(format!("{}.new", std::process::id()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{component, name};
-    use crate::{ArtifactHash, config::Limits, control::Reason, host::engine};
-    use functions::HELLO;
-    use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
-
-    /// (W3)
-    #[test]
-    fn code_is_compiled_once_and_only_our_own_private_file_is_used() {
-        let engine = engine::engine(&Limits::default(), 1).expect("an engine");
-        let folder = std::env::temp_dir().join(format!("code-{}", std::process::id()));
-        let hash = ArtifactHash(*blake3::hash(HELLO).as_bytes());
-        let minute = Duration::from_secs(60);
-        let get = |artifact: &[u8]| component(&engine, &folder, hash, artifact.into(), minute);
-        let file = folder.join(name(&engine, hash));
-
-        get(HELLO).expect("compiled");
-        let mode = fs::metadata(&file).expect("a file").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-
-        // Found in the folder: the artifact is not even looked at.
-        get(b"").expect("from the folder");
-
-        // Spoilt, or writable by others: compiled again.
-        fs::write(&file, b"spoilt").expect("written");
-        get(HELLO).expect("compiled again");
-        fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("permissions");
-        let refusal = get(b"\0asm\x0d\0\x01\0\xff").expect_err("not from the folder");
-        assert_eq!(refusal.reason, Reason::BadComponent);
-
-        // Anybody could put anything into such a folder.
-        fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).expect("permissions");
-        assert_eq!(get(HELLO).expect_err("a refusal").reason, Reason::Host);
-        fs::remove_dir_all(folder).expect("removed");
-    }
 }

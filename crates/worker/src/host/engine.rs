@@ -1,6 +1,6 @@
 //! How WebAssembly is compiled and run, and what a function is linked with.
 
-use super::guest::Guest;
+use super::{guest::Guest, keyvalue};
 use crate::config::Limits;
 use std::{thread, time::Duration};
 use wasmtime::{
@@ -50,6 +50,14 @@ pub(super) fn engine(limits: &Limits, requests: u32) -> Result<Engine> {
     Ok(engine)
 }
 
+/// An engine that only compiles, for all that [`engine`] makes.
+///
+/// # Errors
+/// This machine cannot compile.
+pub(super) fn compiler() -> Result<Engine> {
+    Engine::new(&config())
+}
+
 /// Threads, garbage collection and asynchronous components are not even compiled in.
 fn config() -> Config {
     let mut config = Config::new();
@@ -86,5 +94,7 @@ pub(super) fn link(engine: &Engine, component: &Component) -> Result<ProxyPre<Gu
     let mut linker = Linker::<Guest>::new(engine);
     wasmtime_wasi_http::p2::add_to_linker_async(&mut linker)?;
     environment::add_to_linker::<Guest, WasiCli>(&mut linker, Guest::cli)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config)?;
+    keyvalue::add_to_linker(&mut linker, Guest::keyvalue)?;
     ProxyPre::new(linker.instantiate_pre(component)?)
 }

@@ -2,13 +2,17 @@
 
 use super::{
     engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
-    log::Log,
+    given::Given,
+    keyvalue::{Access, View},
+    outbound::{Sender, Sent},
+    request::Function,
     stdio::Output,
 };
-use crate::{config::Limits, control::Source};
-use std::{collections::BTreeMap, sync::Arc};
-use wasmtime::{Engine, ResourceLimiter, Result, Store, component::ResourceTable};
+use crate::control::Source;
+use std::sync::Arc;
+use wasmtime::{ResourceLimiter, Result, Store, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
@@ -30,18 +34,18 @@ pub(super) struct Guest {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: Hooks,
+    sender: Sender,
+    access: Access,
+    given: Arc<Given>,
     reserved: Reserved,
 }
 
 impl Guest {
     /// A fresh store.
-    pub(super) fn store(
-        engine: &Engine,
-        limits: &Limits,
-        environment: &BTreeMap<String, String>,
-        log: &Arc<Log>,
-    ) -> Store<Self> {
+    pub(super) fn store(function: &Function) -> Store<Self> {
+        let Function {
+            limits, given, log, ..
+        } = function;
         let output = |source| Output {
             log: log.clone(),
             source,
@@ -50,7 +54,7 @@ impl Guest {
         wasi.stdout(output(Source::Stdout))
             .stderr(output(Source::Stderr))
             .max_random_size(RANDOM_BYTES);
-        for (name, value) in environment {
+        for (name, value) in &given.environment {
             wasi.env(name, value);
         }
         let mut table = ResourceTable::new();
@@ -61,15 +65,37 @@ impl Guest {
             table,
             wasi: wasi.build(),
             http,
-            hooks: Hooks,
+            sender: Sender::new(function.outbound.clone(), function.meter.clone()),
+            access: Access::new(function.state.clone(), limits.state_operations),
+            given: given.clone(),
             reserved: Reserved::new(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX)),
         };
-        let mut store = Store::new(engine, guest);
+        let mut store = Store::new(&function.engine, guest);
         store.limiter(|guest| &mut guest.reserved);
         store.set_hostcall_fuel(CALL_BYTES);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
         store
+    }
+}
+
+impl Guest {
+    /// What `wasi:config/store` tells.
+    pub(super) fn config(&mut self) -> WasiConfig<'_> {
+        WasiConfig::from(&self.given.config)
+    }
+
+    /// What it keeps.
+    pub(super) fn keyvalue(&mut self) -> View<'_> {
+        View {
+            access: &mut self.access,
+            table: &mut self.table,
+        }
+    }
+
+    /// What sends its requests.
+    pub(super) fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
     }
 }
 
@@ -85,36 +111,27 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
-            hooks: &mut self.hooks,
+            hooks: &mut self.sender,
             table: &mut self.table,
             ctx: &mut self.http,
         }
     }
 }
 
-/// No function reaches out.
-struct Hooks;
-
-impl WasiHttpHooks for Hooks {
+impl WasiHttpHooks for Sender {
     fn send_request(
         &mut self,
-        _: hyper::Request<WasiBody>,
-        _: Option<RequestOptions>,
+        request: hyper::Request<WasiBody>,
+        options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        self.send(request, options)
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         BODY_CHUNK_BYTES
     }
 }
-
-/// A response and what drives its connection.
-type Sent = (
-    hyper::Response<WasiBody>,
-    Box<dyn Future<Output = Result<(), Error>> + Send>,
-);
 
 /// Counts what all memories and tables of a request have together; none of it is given back
 /// before the request ends.

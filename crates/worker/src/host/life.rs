@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Config,
     config::Listen,
-    control::{Hello, PROTOCOL},
+    control::{Confinement, Hello, PROTOCOL},
 };
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -59,13 +59,21 @@ pub(super) struct Life {
 ///
 /// # Errors
 /// This machine does not allow it.
-pub(super) async fn begin(config: &Config, function: Arc<Function>) -> Result<Life, Refusal> {
-    begin_or_fail(config, function)
+pub(super) async fn begin(
+    config: &Config,
+    function: Arc<Function>,
+    confinement: Confinement,
+) -> Result<Life, Refusal> {
+    begin_or_fail(config, function, confinement)
         .await
         .map_err(|error| Refusal::host("cannot start to serve", &error))
 }
 
-async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<Life> {
+async fn begin_or_fail(
+    config: &Config,
+    function: Arc<Function>,
+    confinement: Confinement,
+) -> io::Result<Life> {
     let (listener, listen) = Listener::bind(&config.listen)?;
     let mut sockets = vec![config.control.clone()];
     if let Listen::Unix(path) = &listen {
@@ -90,6 +98,7 @@ async fn begin_or_fail(config: &Config, function: Arc<Function>) -> io::Result<L
         started_unix_ms: unix_ms(),
         listen,
         units,
+        confinement,
     };
     let shared = Arc::new(Shared {
         function,
@@ -151,9 +160,20 @@ impl Life {
         self.shared.advance(Phase::Stopped);
         // A unit that hangs ends with the process.
         let _ = timeout(STOP, all(&mut self.ended)).await;
+        self.flush();
         for socket in &self.sockets {
             // A new worker would replace it anyway.
             let _ = fs::remove_file(socket);
+        }
+    }
+}
+
+impl Life {
+    /// Puts on disk what the function keeps.
+    fn flush(&self) {
+        let function = &self.shared.function;
+        if let Some(Err(error)) = function.state.as_ref().map(|state| state.flush()) {
+            eprintln!("error: the state cannot be written: {error}");
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Meter {
     cpu_us: AtomicU64,
     memory_mib_ms: AtomicU64,
     egress_bytes: AtomicU64,
+    outbound_requests: AtomicU64,
+    outbound_bytes: AtomicU64,
     running: AtomicU64,
 }
 
@@ -60,6 +62,16 @@ impl Meter {
         self.egress_bytes.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// Counts a request that the function sends.
+    pub(super) fn outbound(&self) {
+        self.outbound_requests.fetch_add(1, Relaxed);
+    }
+
+    /// Counts bytes of such a request's body, or of the answer's.
+    pub(super) fn outbound_bytes(&self, bytes: u64) {
+        self.outbound_bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// Requests that run now.
     pub(super) fn running(&self) -> u64 {
         self.running.load(Acquire)
@@ -80,6 +92,8 @@ impl Meter {
             cpu_us: get(&self.cpu_us),
             memory_mib_ms: get(&self.memory_mib_ms),
             egress_bytes: get(&self.egress_bytes),
+            outbound_requests: get(&self.outbound_requests),
+            outbound_bytes: get(&self.outbound_bytes),
             log_lines: 0,
             log_lines_dropped: 0,
         }
@@ -109,25 +123,29 @@ fn mib_ms(memory_bytes: u64, wall: Duration) -> u64 {
 
 /// The bill of one request, entered when it is dropped, so that none is lost, however a request ends.
 pub(super) struct Bill {
-    meter: Arc<Meter>,
     memory_bytes: u64,
     started: Instant,
     cpu: Duration,
+    aside: Aside,
     /// What is entered. Until somebody knows better, the client has left.
     pub(super) outcome: Outcome,
 }
 
 impl Bill {
-    /// Begins a request that reserves so much memory.
-    pub(super) fn new(meter: Arc<Meter>, memory_bytes: u64) -> Self {
-        meter.running.fetch_add(1, Relaxed);
+    /// Begins a request that reserves so much memory, and for which other work goes on aside.
+    pub(super) fn new(memory_bytes: u64, aside: Aside) -> Self {
+        aside.meter.running.fetch_add(1, Relaxed);
         Self {
-            meter,
             memory_bytes,
             started: Instant::now(),
             cpu: Duration::ZERO,
+            aside,
             outcome: Outcome::Abandoned,
         }
+    }
+
+    fn cpu(&self) -> Duration {
+        self.cpu + self.aside.spent()
     }
 
     /// Runs `work` on this bill; `None` once the bill is above `limit` of processor time. A single poll
@@ -150,9 +168,9 @@ impl Bill {
 impl Drop for Bill {
     fn drop(&mut self) {
         let wall = self.started.elapsed();
-        self.meter
-            .bill(self.outcome, self.cpu, wall, self.memory_bytes);
-        self.meter.running.fetch_sub(1, Release);
+        let meter = &self.aside.meter;
+        meter.bill(self.outcome, self.cpu(), wall, self.memory_bytes);
+        meter.running.fetch_sub(1, Release);
     }
 }
 
@@ -171,9 +189,44 @@ impl<W: Future> Future for Metered<'_, '_, W> {
         self.bill.cpu += thread_cpu().saturating_sub(before);
         match polled {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.bill.cpu > self.limit => Poll::Ready(None),
+            Poll::Pending if self.bill.cpu() > self.limit => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// What goes on for a request beside its function: what it sends to others.
+#[derive(Clone)]
+pub(super) struct Aside {
+    cpu_ns: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+}
+
+impl Aside {
+    pub(super) fn new(meter: Arc<Meter>) -> Self {
+        let cpu_ns = Arc::default();
+        Self { cpu_ns, meter }
+    }
+
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Does `work` at the request's expense.
+    pub(super) fn metered<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
+        let cpu_ns = self.cpu_ns.clone();
+        let mut work = Box::pin(work);
+        std::future::poll_fn(move |context| {
+            let before = thread_cpu();
+            let polled = work.as_mut().poll(context);
+            let cpu = thread_cpu().saturating_sub(before).as_nanos();
+            cpu_ns.fetch_add(u64::try_from(cpu).unwrap_or(u64::MAX), Relaxed);
+            polled
+        })
+    }
+
+    fn spent(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.load(Relaxed))
     }
 }
 
@@ -186,7 +239,7 @@ fn thread_cpu() -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bill, Meter, Outcome, mib_ms};
+    use super::{Aside, Bill, Meter, Outcome, mib_ms};
     use std::{sync::Arc, time::Duration};
 
     #[test]
@@ -202,8 +255,8 @@ mod tests {
     #[test]
     fn a_request_that_nobody_ends_is_billed_and_a_shed_one_is_not() {
         let meter = Arc::new(Meter::default());
-        drop(Bill::new(meter.clone(), 1 << 20));
-        let mut shed = Bill::new(meter.clone(), 1 << 20);
+        drop(Bill::new(1 << 20, Aside::new(meter.clone())));
+        let mut shed = Bill::new(1 << 20, Aside::new(meter.clone()));
         assert_eq!(meter.running(), 1);
         shed.outcome = Outcome::Shed;
         drop(shed);
@@ -215,16 +268,41 @@ mod tests {
         assert_eq!(meter.running(), 0);
     }
 
+    /// Works and pauses without end.
+    async fn busy() {
+        loop {
+            std::hint::black_box((0..10_000).sum::<u64>());
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn work_that_uses_too_much_processor_time_ends_at_its_next_pause() {
-        let mut bill = Bill::new(Arc::default(), 1 << 20);
-        let busy = async {
+        let mut bill = Bill::new(1 << 20, Aside::new(Arc::default()));
+        assert!(
+            bill.metered(Duration::from_millis(5), busy())
+                .await
+                .is_none()
+        );
+        assert!(bill.cpu > Duration::from_millis(5));
+    }
+
+    #[tokio::test]
+    async fn work_aside_is_on_the_same_bill() {
+        let aside = Aside::new(Arc::default());
+        let work = tokio::spawn(aside.metered(busy()));
+        let mut bill = Bill::new(1 << 20, aside);
+        let waiting = async {
             loop {
-                std::hint::black_box((0..10_000).sum::<u64>());
                 tokio::task::yield_now().await;
             }
         };
-        assert!(bill.metered(Duration::from_millis(5), busy).await.is_none());
-        assert!(bill.cpu > Duration::from_millis(5));
+        assert!(
+            bill.metered(Duration::from_millis(50), waiting)
+                .await
+                .is_none()
+        );
+        assert!(bill.aside.spent() > bill.cpu);
+        work.abort();
     }
 }

@@ -7,26 +7,35 @@
 mod admission;
 mod answer;
 mod code;
+mod compiler;
 mod conversation;
 mod door;
 mod engine;
+mod filter;
+mod given;
 mod guest;
+mod jail;
+mod keyvalue;
 mod life;
 mod load;
 mod log;
 mod meter;
+mod outbound;
 mod process;
 mod request;
+mod state;
 mod stdio;
 mod unit;
 
-pub use admission::interfaces;
+pub use admission::{Needs, interfaces};
 
 use crate::{
     Config,
-    control::{Announcement, Reason},
+    control::{Announcement, Confinement, Reason},
 };
+use outbound::Outbound;
 use request::Function;
+use state::State;
 use std::{
     fmt,
     fs::File,
@@ -65,13 +74,16 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Runs a worker until it is told to end. For a process that does nothing else: it limits the
-/// rights of the process, prints an [`Announcement`] to the standard output, takes SIGTERM and
+/// Runs a worker until it is told to end. For a process that does nothing else: it starts its program again to compile
+/// (that process ends in here, too), limits the rights of the process, prints an [`Announcement`] to the standard output, takes SIGTERM and
 /// SIGINT, and leaves it to the end of the process to end threads that hang.
 ///
 /// # Errors
 /// The worker cannot start, which the announcement says, too, or it loses one of its threads.
 pub fn run(config: &Config) -> Result<(), Refusal> {
+    if compiler::is_asked() {
+        return compiler::serve(&config.limits);
+    }
     match start(config) {
         Ok(worker) => {
             announce(&Announcement::Ready(worker.life.hello().clone()));
@@ -98,16 +110,26 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
         .check()
         .map_err(|error| Refusal::host("the configuration is wrong", &error))?;
     process::confine()?;
+    process::limit_files(config)?;
+    let confinement = Confinement {
+        memory: process::join(config.group.as_deref())?,
+        files: jail::enter(config)?,
+        // Comes last, or the worker does not run.
+        system_calls: true,
+    };
     let lock = process::lock(&config.control)?;
     let function = prepare(config)?;
+    let asks = function.outbound.asks();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Refusal::host("cannot start a runtime", &error))?;
     let life = runtime.block_on(async {
         probe(&function).await?;
-        life::begin(config, function).await
+        life::begin(config, function, confinement).await
     })?;
+    // From here on all there is to do is to serve.
+    filter::worker(asks)?;
     Ok(Worker {
         life,
         runtime,
@@ -119,23 +141,39 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
 fn prepare(config: &Config) -> Result<Arc<Function>, Refusal> {
     let limits = &config.limits;
     let hash = config.identity.artifact;
-    let artifact = admission::admit(&config.artifact, hash, limits.artifact_bytes)?;
+    let (artifact, needs) = admission::admit(&config.artifact, hash, limits.artifact_bytes)?;
     let units = u32::try_from(config.units.len()).unwrap_or(u32::MAX);
     let engine = engine::engine(limits, limits.concurrency.saturating_mul(units))
         .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
-    let compile_limit = Duration::from_secs(limits.compile_seconds);
-    let component = code::component(&engine, &config.cache, hash, artifact, compile_limit)?;
+    let (component, given) = given::split(&artifact, config.secrets.as_deref())?;
+    let component = code::component(&engine, &config.cache, component, limits)?;
     let component = engine::link(&engine, &component)
         .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))?;
+    let log = Arc::new(log::Log::new(limits.log_lines_per_second));
+    let outbound = Outbound::new(config, &given, &log);
     Ok(Arc::new(Function {
         engine,
         component,
         limits: limits.clone(),
-        environment: config.environment.clone(),
-        log: Arc::new(log::Log::new(limits.log_lines_per_second)),
+        outbound: outbound.map_err(|error| Refusal::host("cannot use TLS", &error))?,
+        given: Arc::new(given),
+        state: state(config, needs)?,
+        log,
         meter: Arc::default(),
         failures: AtomicU64::new(0),
     }))
+}
+
+/// What the function keeps, if it needs to.
+fn state(config: &Config, needs: Needs) -> Result<Option<Arc<State>>, Refusal> {
+    if !needs.state {
+        return Ok(None);
+    }
+    let Some(file) = &config.state else {
+        let detail = "the component imports wasi:keyvalue, and this machine keeps no state";
+        return Err(Refusal::new(Reason::ForbiddenImport, detail));
+    };
+    State::open(file, &config.limits).map(Some)
 }
 
 /// Makes sure that a request can begin at all within the limits, before anybody relies on it.

@@ -1,15 +1,26 @@
 //! What concerns the process as a whole.
 
 use super::Refusal;
+use crate::{Config, config::Limits};
 use rustix::{
-    process::{Resource, Rlimit, geteuid, setrlimit},
+    io::Errno,
+    process::{
+        Resource, Rlimit, Signal, geteuid, getrlimit, set_parent_process_death_signal, setrlimit,
+    },
     thread::set_no_new_privs,
 };
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
+    io::Write as _,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
+
+/// Files of a compiler: what it is given, and the kernel's own.
+const COMPILER_FILES: u64 = 16;
+
+/// Files of a worker besides connections: of its supervisor, of runtimes, of state, of lookups.
+const SPARE_FILES: u64 = 256;
 
 /// Gives up what no worker needs: new rights, and a picture of its memory on disk. Comes before any
 /// thread is started, so that all inherit it.
@@ -21,6 +32,56 @@ pub(super) fn confine() -> Result<(), Refusal> {
     };
     setrlimit(Resource::Core, none)
         .map_err(|error| Refusal::host("cannot forbid core files", &error))
+}
+
+/// Limits what a compiler may take: memory, time, files, and its life to that of who started it.
+pub(super) fn confine_compiler(limits: &Limits) -> Result<(), Refusal> {
+    let refusal = |error: Errno| Refusal::host("cannot limit a compiler", &error);
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(refusal)?;
+    for (resource, most) in [
+        (Resource::As, limits.compile_memory_bytes),
+        (Resource::Cpu, limits.compile_seconds),
+        (Resource::Nofile, COMPILER_FILES),
+        (Resource::Fsize, 0),
+    ] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit).map_err(refusal)?;
+    }
+    Ok(())
+}
+
+/// Limits the files and sockets that a worker has open, to what its limits allow it.
+pub(super) fn limit_files(config: &Config) -> Result<(), Refusal> {
+    let limits = &config.limits;
+    let units = config.units.len() as u64;
+    let wanted =
+        u64::from(limits.connections) * units + u64::from(limits.outbound_in_flight) + SPARE_FILES;
+    let most = getrlimit(Resource::Nofile)
+        .maximum
+        .unwrap_or(u64::MAX)
+        .min(wanted);
+    let limit = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    setrlimit(Resource::Nofile, limit)
+        .map_err(|error| Refusal::host("cannot limit open files", &error))
+}
+
+/// Joins a control group, if there is one to join; whether there is.
+pub(super) fn join(group: Option<&Path>) -> Result<bool, Refusal> {
+    let Some(group) = group else {
+        return Ok(false);
+    };
+    let members = group.join("cgroup.procs");
+    let joined = OpenOptions::new().write(true).open(&members);
+    joined
+        .and_then(|mut file| write!(file, "{}", std::process::id()))
+        .map_err(|error| Refusal::host(&format!("cannot join {}", group.display()), &error))?;
+    Ok(true)
 }
 
 /// Makes this the one worker at the control socket `control`, as long as the file lives.

@@ -2,9 +2,12 @@
 
 use super::{
     answer::{self, Body, End, Fate, Said, Watched, busy, text},
+    given::Given,
     guest::Guest,
     log::Log,
     meter::{Bill, Meter, Outcome},
+    outbound::{self, Outbound},
+    state::State,
 };
 use crate::{config::Limits, control::Source};
 use bytes::Bytes;
@@ -15,7 +18,6 @@ use hyper::{
     header::HOST,
 };
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -37,7 +39,9 @@ pub(super) struct Function {
     pub(super) engine: Engine,
     pub(super) component: ProxyPre<Guest>,
     pub(super) limits: Limits,
-    pub(super) environment: BTreeMap<String, String>,
+    pub(super) given: Arc<Given>,
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) state: Option<Arc<State>>,
     pub(super) log: Arc<Log>,
     pub(super) meter: Arc<Meter>,
     /// Numbers the requests that fail, so that their log lines can be found.
@@ -93,6 +97,12 @@ fn refuse(limits: &Limits, request: &Request<Incoming>) -> Option<Response<Body>
     if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
         return Some(text(StatusCode::BAD_REQUEST, "the request names no host\n"));
     }
+    if outbound::is_circle(request.headers()) {
+        return Some(text(
+            StatusCode::LOOP_DETECTED,
+            "the request goes in a circle\n",
+        ));
+    }
     let announced = request.body().size_hint().lower();
     let is_too_large = announced > limits.request_body_bytes;
     is_too_large.then(|| text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"))
@@ -112,7 +122,10 @@ async fn serve(
     let limits = &function.limits;
     let mut store = function.store();
     let mut end = End::new(fate.clone());
-    let mut bill = Bill::new(function.meter.clone(), limits.memory_bytes);
+    let sender = store.data_mut().sender();
+    sender.came_through(request.headers());
+    let aside = sender.aside().clone();
+    let mut bill = Bill::new(limits.memory_bytes, aside);
     let call = call(&function, &mut store, request, say, fate);
     let metered = bill.metered(Duration::from_millis(limits.cpu_ms), call);
     let result = match timeout(Duration::from_millis(limits.wall_ms), metered).await {
@@ -176,7 +189,7 @@ fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 impl Function {
     /// A fresh store for one request.
     pub(super) fn store(&self) -> Store<Guest> {
-        Guest::store(&self.engine, &self.limits, &self.environment, &self.log)
+        Guest::store(self)
     }
 
     /// The answer for a request that began and did not end well. Details are for the owner of the

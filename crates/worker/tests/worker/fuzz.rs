@@ -1,7 +1,10 @@
 //! What strangers may send, mutated: each body takes any bytes.
 
 use crate::dice::Fuzz;
-use worker::{control, host};
+use worker::{
+    control, host,
+    settings::{Secrets, Settings},
+};
 
 /// A control message from anybody: understood the same way twice, or refused.
 fn control_message(bytes: &[u8]) {
@@ -25,6 +28,19 @@ fn artifact(bytes: &[u8]) {
     }
 }
 
+/// Settings and secrets from anybody: what is read is written the same, the rest refused.
+fn settings(bytes: &[u8]) {
+    if let Ok((component, settings)) = Settings::split(bytes)
+        && let Ok(again) = settings.pack(component.to_vec())
+    {
+        let (same, read) = Settings::split(&again).expect("our own");
+        assert_eq!((same, read), (component, settings));
+    }
+    if let Ok(secrets) = Secrets::parse(bytes) {
+        assert!(secrets.write().is_ok());
+    }
+}
+
 /// The corpus as it is, then mutations of it.
 fn run(corpus: &[Vec<u8>], body: fn(&[u8])) {
     corpus.iter().for_each(|input| body(input));
@@ -39,7 +55,7 @@ fn run(corpus: &[Vec<u8>], body: fn(&[u8])) {
 #[test]
 fn control_messages_of_any_shape_are_understood_or_refused() {
     let corpus: Vec<Vec<u8>> = [
-        r#"{"request":"hello","protocol":1}"#,
+        r#"{"request":"hello","protocol":2}"#,
         r#"{"request":"health"}"#,
         r#"{"request":"logs","from":18446744073709551615}"#,
         r#"{"request":"stop"}"#,
@@ -64,4 +80,16 @@ fn artifacts_of_any_shape_are_admitted_or_refused() {
     .map(|bytes| bytes.to_vec())
     .collect();
     run(&corpus, artifact);
+}
+
+#[test]
+fn settings_of_any_shape_are_read_or_refused() {
+    let salt = "00".repeat(32);
+    let secrets = format!(r#"{{"salt":"{salt}","values":{{"KEY":"value"}}}}"#);
+    let settings = Settings {
+        environment: [("A".into(), "1".into())].into(),
+        ..Settings::default()
+    };
+    let artifact = settings.pack(functions::HELLO.into()).expect("packed");
+    run(&[artifact, secrets.into_bytes()], self::settings);
 }

@@ -1,7 +1,7 @@
 //! What a worker does with requests, and with functions that misbehave.
 
 use crate::support::{Folder, connect, start};
-use functions::{ECHO, ENVIRONMENT, HELLO, hostile};
+use functions::{ECHO, HELLO, hostile};
 use hyper::{Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::config::Listen;
@@ -45,16 +45,6 @@ async fn a_worker_can_serve_a_port_of_the_loopback_interface_on_two_units() {
     let units = &worker.control.hello().units;
     let pinned: Vec<bool> = units.iter().map(|unit| unit.pinned).collect();
     assert_eq!(pinned, [true, false], "pinning is reported as it is");
-}
-
-/// (W2)
-#[tokio::test]
-async fn a_function_sees_the_environment_of_its_deal_only() {
-    let folder = Folder::new("environment");
-    let mut config = folder.config(ENVIRONMENT);
-    config.environment = [("A".into(), "1".into()), ("B".into(), "zwei".into())].into();
-    let worker = start(&folder, &config).await.expect("started");
-    assert_eq!(worker.get("/").await.body, "A=1\nB=zwei\n");
 }
 
 /// (W8, W10)

@@ -11,7 +11,7 @@ use std::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::{
     ArtifactHash, Config,
-    control::{MAX_REQUEST_BYTES, Reason},
+    control::{MAX_REQUEST_BYTES, PROTOCOL, Reason},
     supervisor::{Error, adopt},
 };
 
@@ -197,7 +197,7 @@ async fn the_control_socket_answers_who_speaks_its_protocol() {
     let config = folder.config(HELLO);
     let mut worker = start(&folder, &config).await.expect("started");
     let long = format!("{}\n", " ".repeat(MAX_REQUEST_BYTES));
-    let hello = r#"{"request":"hello","protocol":2}"#;
+    let hello = format!(r#"{{"request":"hello","protocol":{}}}"#, PROTOCOL + 1);
     for line in [
         "{\"request\":\"stop\"}\n",
         &format!("{hello}\n{{\"request\":\"drain\"}}\n"),
@@ -215,4 +215,48 @@ async fn the_control_socket_answers_who_speaks_its_protocol() {
         worker.control.health().await.expect("health").accepting,
         "nobody stopped it"
     );
+}
+
+/// (W24)
+#[tokio::test]
+async fn the_kernel_holds_a_worker_to_what_it_says() {
+    let folder = Folder::new("confined");
+    let mut config = folder.config(HELLO);
+    config.limits.connections = 100;
+    let worker = start(&folder, &config).await.expect("started");
+    let hello = worker.control.hello();
+    assert!(hello.confinement.system_calls && !hello.confinement.memory);
+    let about = |what: &str| {
+        let path = format!("/proc/{}/{what}", hello.pid);
+        std::fs::read_to_string(path).expect("it lives")
+    };
+    let status = about("status");
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "{status}");
+    }
+    let limits = about("limits");
+    let limit = |name: &str| {
+        let line = limits.lines().find(|line| line.starts_with(name));
+        let words = line.expect("a limit").split_whitespace().rev();
+        words.skip(1).take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limit("Max core file size"), ["0", "0"]);
+    let files = (100 + config.limits.outbound_in_flight + 256).to_string();
+    assert_eq!(limit("Max open files"), [files.clone(), files]);
+}
+
+/// (W24)
+#[tokio::test]
+async fn a_worker_joins_the_group_that_it_is_given_or_does_not_run() {
+    let folder = Folder::new("group");
+    let mut config = folder.config(HELLO);
+    let group = folder.0.join("group");
+    config.group = Some(group.clone());
+    assert_eq!(refusal(&folder, &config).await.0, Reason::Host);
+    std::fs::create_dir(&group).expect("a folder");
+    std::fs::write(group.join("cgroup.procs"), "").expect("a file like the kernel's");
+    let worker = start(&folder, &config).await.expect("started");
+    let members = std::fs::read_to_string(group.join("cgroup.procs")).expect("members");
+    assert_eq!(members, worker.control.hello().pid.to_string());
+    assert!(worker.control.hello().confinement.memory);
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use worker::{
     ArtifactHash, Config, Identity,
-    config::{Limits, Listen},
+    config::{Limits, Listen, Outbound},
     control::Metrics,
     supervisor::{self, Control, Error},
 };
@@ -50,7 +50,10 @@ impl Folder {
             listen: Listen::Unix(self.0.join("http.sock")),
             cache: self.0.join("cache"),
             units: vec![vec![]],
-            environment: [].into(),
+            secrets: None,
+            state: None,
+            group: None,
+            outbound: Outbound::default(),
             limits: Limits {
                 wall_ms: 10_000,
                 ..Limits::default()

@@ -4,13 +4,12 @@ use super::plan::{load, post};
 use crate::amount::usdc;
 use crate::chain::{Chain, all};
 use crate::http::{self, Message};
-use crate::plan::Plan;
+use crate::plan::{Function, Plan};
 use crate::printer::Printer;
 use alloy_primitives::Address;
 use anyhow::Context as _;
 use clap::Args;
 use client::marketplace::demand::Source as Holder;
-use client::marketplace::limits::MAX_ARTIFACT;
 use client::marketplace::units::DealId;
 use client::sol::IDemand::DemandPosted;
 use client::view::deal::{Deal, Status};
@@ -122,7 +121,7 @@ pub(crate) async fn apply(
     apply: &Apply,
 ) -> anyhow::Result<Applied> {
     let began = Instant::now();
-    let mut plan = load(&apply.file)?;
+    let (mut plan, function) = load(&apply.file, Some(account))?;
     anyhow::ensure!(
         !apply.detach || !plan.terms.artifact.sources.is_empty(),
         "nobody would give the function to the peers\nhint: stay until it runs (without --detach), or name [[function.sources]] in the plan"
@@ -133,7 +132,7 @@ pub(crate) async fn apply(
     };
     let gives = plan.terms.artifact.sources.is_empty();
     let given = match gives && !apply.detach {
-        true => Some(give(client, account, &apply.give, &plan, running.as_ref()).await?),
+        true => Some(give(client, account, &apply.give, &function, running.as_ref()).await?),
         false => None,
     };
     let (deal, posted) = match &running {
@@ -157,6 +156,7 @@ pub(crate) async fn apply(
     if apply.detach {
         return Ok(applied);
     }
+    confide(given.as_ref(), deal, &function)?;
     printer.note(&match posted {
         true => format!("deal {deal}: posted, {} paid in", usdc(plan.funds.0)),
         false => format!(
@@ -232,7 +232,7 @@ pub(super) async fn give(
     client: &Client,
     account: &AccountKey,
     how: &Give,
-    plan: &Plan,
+    function: &Function,
     running: Option<&Deal>,
 ) -> anyhow::Result<Given> {
     let folder = tempfile::tempdir().context("no temporary folder can be made")?;
@@ -245,8 +245,8 @@ pub(super) async fn give(
         format!("the function cannot be given to peers from {listen}\nhint: choose another address with --listen")
     })?;
     source
-        .add(&plan.path, MAX_ARTIFACT)
-        .with_context(|| format!("the function {} cannot be read", plan.path.display()))?;
+        .add(&function.artifact)
+        .context("no copy of the function can be kept")?;
     let endpoint = match &how.announce {
         Some(announced) => announced.clone(),
         None => {
@@ -264,6 +264,19 @@ pub(super) async fn give(
         holder: Holder { key, endpoint },
         _folder: folder,
     })
+}
+
+/// Has the function's secrets ready for the deal's peers.
+pub(super) fn confide(
+    given: Option<&Given>,
+    deal: DealId,
+    function: &Function,
+) -> anyhow::Result<()> {
+    if let (Some(given), Some(secrets)) = (given, &function.secrets) {
+        let confided = given.source.confide(deal, secrets);
+        confided.context("no copy of the secrets can be kept")?;
+    }
+    Ok(())
 }
 
 /// The port that the deal says its owner gives the function from.

@@ -5,6 +5,7 @@ mod change;
 mod evict;
 mod explain;
 mod invoke;
+mod logs;
 mod plan;
 mod remove;
 mod status;
@@ -22,6 +23,7 @@ use client::marketplace::{Call, deal, units};
 use client::sol::IDeal::DealEnded;
 use client::{AccountKey, Client};
 use invoke::Invoke;
+use logs::Logs;
 use serde::Serialize;
 use std::path::PathBuf;
 use update::{Rollback, Update};
@@ -47,6 +49,8 @@ enum Command {
     Apply(Apply),
     /// Send a request to a deal's function.
     Invoke(Invoke),
+    /// Show what a deal's functions log: the latest lines of each worker that runs, from its peer. For the deal's owner.
+    Logs(Logs),
     /// Show a deal, or all of yours.
     Status {
         /// The deal.
@@ -130,6 +134,7 @@ impl Deploy {
             Command::Plan { file } => chain::wait(plan::show(chain, printer, file)),
             Command::Apply(apply) => chain::wait(apply::run(chain, printer, apply)),
             Command::Invoke(invoke) => chain::wait(invoke.run(printer)),
+            Command::Logs(logs) => chain::wait(logs::run(chain, printer, logs)),
             Command::Status { deal } => chain::wait(status::run(chain, printer, deal.map(DealId))),
             Command::Scale { deal, workers } => {
                 chain::wait(scale(chain, printer, DealId(*deal), *workers))

@@ -4,25 +4,21 @@ use super::explain;
 use crate::amount::{counted, usdc};
 use crate::chain::Chain;
 use crate::clock::{on_the_wall, span};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Function, Plan};
 use crate::printer::Printer;
 use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
-use client::marketplace::limits::MAX_ARTIFACT;
-use client::marketplace::units::{Exact, Hash, Rate, Seconds};
+use client::marketplace::units::{Exact, Rate, Seconds};
 use client::marketplace::{Call, demand};
 use client::view::{
     demand::Demand,
     explain::{Explanation, Question},
     time::Time,
 };
-use client::{Client, Error};
+use client::{AccountKey, Client, Error};
 use serde::Serialize;
-use std::{
-    fmt::Write as _,
-    fs::{self, File},
-    path::Path,
-};
+use std::{fmt::Write as _, fs, path::Path};
+use worker::Settings;
 
 const DAY: u64 = 86_400;
 const MONTH: u64 = 30 * DAY;
@@ -32,6 +28,8 @@ const MONTH: u64 = 30 * DAY;
 #[serde(rename_all = "camelCase")]
 struct Shown {
     name: String,
+    /// What the function is given.
+    settings: Settings,
     terms: Demand,
     #[serde(with = "client::view::decimal")]
     funds: u128,
@@ -82,8 +80,11 @@ struct Answer {
 }
 
 pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
-    let plan = load(file)?;
     let account = chain.maybe_account()?;
+    let (plan, _) = load(file, account.as_ref())?;
+    if account.is_none() && !plan.secrets.is_empty() {
+        printer.note("note: when it is applied, the function has another hash: with secrets it follows from the account\nhint: name your account with --key");
+    }
     let account = account.map(|account| account.address());
     let shown = Shown::new(&plan)?;
     let (shown, now) = match ask(&chain.client()?, account, &plan).await {
@@ -120,8 +121,8 @@ async fn ask(client: &Client, account: Option<Address>, plan: &Plan) -> Result<A
     })
 }
 
-/// Reads a plan and the function that it names.
-pub(super) fn load(file: &Path) -> anyhow::Result<Plan> {
+/// Reads a plan and the files that it names.
+pub(super) fn load(file: &Path, account: Option<&AccountKey>) -> anyhow::Result<(Plan, Function)> {
     let text =
         fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut plan = plan::read(&text).map_err(|findings| {
@@ -135,23 +136,9 @@ pub(super) fn load(file: &Path) -> anyhow::Result<Plan> {
         }
         anyhow::anyhow!(text)
     })?;
-    plan.path = file.parent().unwrap_or(Path::new(".")).join(&plan.path);
-    let function = &plan.path;
-    let failed = || format!("the function {} cannot be read", function.display());
-    let code = File::open(function).with_context(failed)?;
-    let size = code.metadata().with_context(failed)?.len();
-    anyhow::ensure!(
-        (1..=MAX_ARTIFACT).contains(&size),
-        "the function {} has {size} bytes\nhint: 1 to {MAX_ARTIFACT} are possible",
-        function.display()
-    );
-    let hash = blake3::Hasher::new()
-        .update_reader(code)
-        .with_context(failed)?
-        .finalize();
-    plan.terms.artifact.hash = Hash(*hash.as_bytes());
-    plan.terms.artifact.size = size;
-    Ok(plan)
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let function = Function::build(&mut plan, folder, account)?;
+    Ok((plan, function))
 }
 
 /// The call that posts it.
@@ -189,6 +176,7 @@ impl Shown {
     fn new(plan: &Plan) -> anyhow::Result<Self> {
         Ok(Self {
             name: plan.name.clone(),
+            settings: plan.settings.clone(),
             terms: plan.terms.clone().into(),
             funds: plan.funds.0,
             cost_per_epoch: most(plan)?.0,

@@ -1,6 +1,6 @@
 //! `mp deploy update` and `rollback`: a deal becomes what a plan says, or runs again what it ran before.
 
-use super::apply::{Give, give, is_over};
+use super::apply::{Give, confide, give, is_over};
 use super::change::{call, describe, differences};
 use super::plan::load;
 use super::status::rollout;
@@ -83,7 +83,7 @@ impl Updated {
 pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> anyhow::Result<()> {
     let client = chain.client()?;
     let (account, id) = (chain.account()?, DealId(update.deal));
-    let mut plan = load(&update.file)?;
+    let (mut plan, function) = load(&update.file, Some(&account))?;
     let deal = client.deal(id).await?;
     let mut changes = differences(&deal, &plan)?;
     let words: Vec<_> = changes.iter().map(|each| describe(&deal, each)).collect();
@@ -105,9 +105,10 @@ pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> an
         return Ok(());
     }
     let given = match gives {
-        true => Some(give(&client, &account, &update.give, &plan, Some(&deal)).await?),
+        true => Some(give(&client, &account, &update.give, &function, Some(&deal)).await?),
         false => None,
     };
+    confide(given.as_ref(), id, &function)?;
     if let (Some(given), Some(Change::Artifact(artifact))) = (&given, changes.last_mut()) {
         artifact.sources.push(given.holder.clone());
         plan.terms.artifact.sources.push(given.holder.clone());

@@ -365,6 +365,10 @@ impl World {
                 prove: peer::daemon::Prove::Light,
                 metrics: None,
                 orphan_seconds: 10,
+                outbound: worker::config::Outbound::default(),
+                state: true,
+                groups: None,
+                unit_mib: 4_096,
                 stop_workers: true,
             };
             let child = self.start_child("peer", &name, &config).await?;

@@ -50,7 +50,7 @@ async fn whatever_a_stranger_sends_others_are_served() {
         .fold(EndpointAddr::new(id), |a, l| a.with_ip_addr(*l));
     let mut fuzz = Fuzz::begin();
     while let Some(dice) = fuzz.round() {
-        let protocol = dice.of(&[REQUEST, ARTIFACT]);
+        let protocol = dice.of(&[REQUEST, ARTIFACT, LOGS]);
         let connecting = stranger.connect(address.clone(), protocol);
         let connection = timeout(PATIENCE, connecting)
             .await

@@ -1,0 +1,140 @@
+//! The compiler, in a process of its own: a function can be made to compile slowly, with much memory, or to lead the
+//! compiler astray.
+//!
+//! The worker starts its own program again, with [`ROLE`] in the environment. That process takes a component from its
+//! standard input and gives [`DONE`] and the code, or [`REFUSED`] and why, to its standard output. It can do nothing
+//! else: it opens no files, reaches nobody, and has limits of memory and time. What it gives is code for this one
+//! component, whatever it was led to.
+
+use super::{Refusal, engine, filter, process};
+use crate::{config::Limits, control::Reason};
+use std::{
+    env,
+    io::{self, Read, Write as _},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// Says that a process is to compile.
+const ROLE: &str = "MP_WORKER_COMPILES";
+
+/// The first byte of its answer.
+const DONE: u8 = 0;
+const REFUSED: u8 = 1;
+
+/// Code is at most so much, and so many times as large as the component.
+const CODE_BYTES: u64 = 64 << 20;
+const CODE_FACTOR: u64 = 16;
+
+/// Bytes of a refusal.
+const WHY_BYTES: usize = 4 << 10;
+
+/// Whether this process is to compile.
+pub(super) fn is_asked() -> bool {
+    env::var_os(ROLE).is_some()
+}
+
+/// Compiles what comes in, and ends.
+///
+/// # Errors
+/// The process cannot be limited, or nobody takes the code.
+pub(super) fn serve(limits: &Limits) -> Result<(), Refusal> {
+    let host = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| Refusal::host(&what, &error)
+    };
+    process::confine()?;
+    process::confine_compiler(limits)?;
+    let engine = engine::compiler().map_err(|error| Refusal::host("cannot compile", &error))?;
+    filter::compiler()?;
+    let mut component = Vec::new();
+    let input = io::stdin().take(limits.artifact_bytes);
+    { input }
+        .read_to_end(&mut component)
+        .map_err(host("cannot read the component"))?;
+    let (kind, answer) = match engine.precompile_component(&component) {
+        Ok(code) => (DONE, code),
+        Err(error) => (REFUSED, format!("{error:#}").into_bytes()),
+    };
+    let mut output = io::stdout().lock();
+    let written = output
+        .write_all(&[kind])
+        .and_then(|()| output.write_all(&answer));
+    written
+        .and_then(|()| output.flush())
+        .map_err(host("cannot give the code"))
+}
+
+/// The code of a component, from a process that is no more when this ends.
+///
+/// # Errors
+/// The component is not valid, or needs more than the limits.
+pub(super) fn compile(component: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+    let mut child = start().map_err(|error| Refusal::host("cannot start a compiler", &error))?;
+    let answer = exchange(&mut child, component, limits);
+    // It has ended, or is not waited for any more.
+    let _ = child.kill();
+    let ended = child
+        .wait()
+        .map_err(|error| Refusal::host("the compiler is lost", &error))?;
+    let answer = answer?;
+    match answer.split_first() {
+        Some((&DONE, code)) if ended.success() => Ok(code.to_vec()),
+        Some((&REFUSED, why)) => {
+            let why = String::from_utf8_lossy(&why[..why.len().min(WHY_BYTES)]);
+            Err(Refusal::new(Reason::BadComponent, why))
+        }
+        // It says so itself; whoever needs too much is ended by a signal.
+        _ if ended.code() == Some(1) => Err(Refusal::host("cannot run a compiler", &ended)),
+        _ => {
+            let detail = format!("the compiler needs more than its limits: {ended}");
+            Err(Refusal::new(Reason::BeyondLimits, detail))
+        }
+    }
+}
+
+/// This program again, whatever lies at its path by now, with the same arguments.
+fn start() -> io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .args(env::args_os().skip(1))
+        .env_clear()
+        .env(ROLE, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+/// Gives the component, and takes what comes back in time. Two threads do so; they end when the process does.
+fn exchange(child: &mut Child, component: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+    let lost = || Refusal::host("the compiler is lost", &"it has no input or output");
+    let mut input = child.stdin.take().ok_or_else(lost)?;
+    let output = child.stdout.take().ok_or_else(lost)?;
+    let (size, component) = (component.len() as u64, component.to_vec());
+    let most = size.saturating_mul(CODE_FACTOR).saturating_add(CODE_BYTES);
+    let (done, answer) = mpsc::channel();
+    let spawn = |work: Box<dyn FnOnce() + Send>| {
+        let thread = thread::Builder::new().name("compiler".into()).spawn(work);
+        thread.map_err(|error| Refusal::host("cannot start a thread", &error))
+    };
+    spawn(Box::new(move || {
+        // One that died takes nothing.
+        let _ = input.write_all(&component);
+    }))?;
+    spawn(Box::new(move || {
+        let mut answer = Vec::new();
+        let read = output.take(most).read_to_end(&mut answer);
+        // Nobody waits any more if the time is over.
+        let _ = done.send(read.map(|_| answer));
+    }))?;
+    let limit = Duration::from_secs(limits.compile_seconds);
+    match answer.recv_timeout(limit) {
+        Ok(answer) => answer.map_err(|error| Refusal::host("the compiler is lost", &error)),
+        Err(_) => {
+            let detail = format!("compiling takes more than {} s", limit.as_secs());
+            Err(Refusal::new(Reason::CompileTimeout, detail))
+        }
+    }
+}
