@@ -135,19 +135,29 @@ async fn this_machine_is_out_of_reach_unless_its_operator_says_otherwise() {
         "169.254.169.254",
     ];
     let allowed = hosts.map(|host| format!("http://{host}:{port}"));
-    for (rule, name) in [(Outbound::Public, "public"), (Outbound::None, "none")] {
+    for (rule, name, error, why) in [
+        (
+            Outbound::Public,
+            "public",
+            IP_PROHIBITED,
+            "destination IP address is prohibited",
+        ),
+        (
+            Outbound::None,
+            "none",
+            DENIED,
+            "this machine lets nobody ask",
+        ),
+    ] {
         let folder = Folder::new(name);
         let config = config(&folder, &allowed, rule);
         let mut worker = start(&folder, &config).await.expect("started");
         for host in hosts {
             let answer = worker.get(&format!("/http/{host}:{port}/")).await;
-            assert_eq!(answer.body, IP_PROHIBITED, "{host}");
+            assert_eq!(answer.body, error, "{host}");
         }
         let log = worker.log().await;
-        assert!(
-            log.contains("destination IP address is prohibited"),
-            "{log}"
-        );
+        assert!(log.contains(why), "{log}");
     }
     assert!(server.heard.try_recv().is_err(), "nobody came");
 }
