@@ -136,17 +136,16 @@ impl Outbound {
             .ok_or(Error::HttpRequestUriInvalid)?
             .as_str();
         let scheme = uri.scheme_str().ok_or(Error::HttpRequestUriInvalid)?;
-        match Origin::new(scheme, authority) {
-            Some(origin) if self.allowed.contains(&origin) && method != Method::CONNECT => {
-                Ok(origin)
-            }
-            _ => {
-                let line =
-                    format!("a request to {scheme}://{authority} is denied: not in the plan");
-                self.log.push(Source::Worker, line.as_bytes());
-                Err(Error::HttpRequestDenied)
-            }
-        }
+        let origin = Origin::new(scheme, authority);
+        let listed = origin.filter(|origin| self.allowed.contains(origin));
+        let why = match listed {
+            Some(_) if self.rule == config::Outbound::None => "this machine lets nobody ask",
+            Some(origin) if method != Method::CONNECT => return Ok(origin),
+            _ => "not in the plan",
+        };
+        let line = format!("a request to {scheme}://{authority} is denied: {why}");
+        self.log.push(Source::Worker, line.as_bytes());
+        Err(Error::HttpRequestDenied)
     }
 
     /// Connects to a server at an address that was judged.

@@ -20,6 +20,9 @@ const TIMEOUT: &str = "error 08\n";
 const LIMIT: &str = "error 11\n";
 const DENIED: &str = "error 15\n";
 
+/// What a silent server hears last.
+const LEFT: &str = "the client has left";
+
 /// A server on this machine that says the same to everybody, and tells what it heard.
 struct Server {
     address: SocketAddr,
@@ -57,8 +60,9 @@ async fn serve(mut stream: TcpStream, answer: Vec<u8>, tell: mpsc::UnboundedSend
     tell.send(String::from_utf8_lossy(&request).into_owned())
         .expect("a test");
     if answer.is_empty() {
-        // Silent until the client leaves.
+        // Silent until the client leaves; the test may be over by then.
         let _ = stream.read_u8().await;
+        let _ = tell.send(LEFT.into());
         return;
     }
     // The client may have had enough.
@@ -135,19 +139,29 @@ async fn this_machine_is_out_of_reach_unless_its_operator_says_otherwise() {
         "169.254.169.254",
     ];
     let allowed = hosts.map(|host| format!("http://{host}:{port}"));
-    for (rule, name) in [(Outbound::Public, "public"), (Outbound::None, "none")] {
+    for (rule, name, error, why) in [
+        (
+            Outbound::Public,
+            "public",
+            IP_PROHIBITED,
+            "destination IP address is prohibited",
+        ),
+        (
+            Outbound::None,
+            "none",
+            DENIED,
+            "this machine lets nobody ask",
+        ),
+    ] {
         let folder = Folder::new(name);
         let config = config(&folder, &allowed, rule);
         let mut worker = start(&folder, &config).await.expect("started");
         for host in hosts {
             let answer = worker.get(&format!("/http/{host}:{port}/")).await;
-            assert_eq!(answer.body, IP_PROHIBITED, "{host}");
+            assert_eq!(answer.body, error, "{host}");
         }
         let log = worker.log().await;
-        assert!(
-            log.contains("destination IP address is prohibited"),
-            "{log}"
-        );
+        assert!(log.contains(why), "{log}");
     }
     assert!(server.heard.try_recv().is_err(), "nobody came");
 }
@@ -215,6 +229,7 @@ async fn requests_are_counted_for_each_one_served_and_at_once() {
         assert_eq!(worker.get(&path).await.body, LIMIT);
     }
     // The client has left, with it the function, with it what it sent.
+    assert_eq!(silent.heard().await, LEFT);
     let third = worker.get(&path);
     tokio::pin!(third);
     tokio::select! {
