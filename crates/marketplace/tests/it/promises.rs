@@ -54,7 +54,11 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
             "peer/src/gateway/tests",
         ],
     ),
-    ("peer", "D", &["peer/src/planner", "cli/tests/mp"]),
+    (
+        "peer",
+        "D",
+        &["peer/src/daemon", "peer/src/planner", "cli/tests/mp"],
+    ),
     ("peer", "N", &["peer/src/prover"]),
     (
         "peer",

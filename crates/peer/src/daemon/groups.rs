@@ -72,9 +72,10 @@ mod tests {
     use marketplace::units::WorkerId;
     use std::fs;
 
-    /// (D6) In a folder like any other: the kernel's has the same files, and keeps what they say.
+    /// (D6)
     #[test]
     fn a_group_says_how_much_a_worker_may_have() {
+        // In a folder like any other: the kernel's has the same files, and keeps what they say.
         let folder = tempfile::tempdir().expect("a folder");
         let groups = Groups::new(folder.path(), 1_024);
         let group = groups.make(WorkerId(7), 2).expect("a group");
