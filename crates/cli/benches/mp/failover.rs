@@ -31,7 +31,11 @@ const CLIENTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 /// So many answers in a row without a failure make it quiet.
 const QUIET: usize = 200;
-/// Who was evicted is a candidate again in the next epoch.
+/// Who was evicted is a candidate again in the next epoch but one at the latest: what is measured is how a worker is replaced,
+/// not how long a marketplace of eight peers has nobody left.
+const EXCLUDED: Duration = Duration::from_secs(2 * 15);
+/// Kills of peers or machines within that time, so that candidates are left.
+const MOST: usize = 2;
 const PARAMETERS: [&str; 6] = [
     "epoch_seconds=15",
     "min_charge_seconds=10",
@@ -96,6 +100,7 @@ pub(crate) fn measure() -> Result<()> {
     let mut arena = Arena {
         market: Market::open(folder.path(), &layout)?,
         samples: Arc::default(),
+        kills: Vec::new(),
     };
     arena.market.serves()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -151,6 +156,8 @@ fn ask_on(address: &str, samples: &Mutex<Vec<Sample>>, stop: &AtomicBool) {
 struct Arena {
     market: Market,
     samples: Arc<Mutex<Vec<Sample>>>,
+    /// Of peers and machines.
+    kills: Vec<Instant>,
 }
 
 impl Arena {
@@ -197,6 +204,9 @@ impl Arena {
         };
         self.samples().clear();
         let killed = Instant::now();
+        if kill != Kill::Worker {
+            self.kills.push(killed);
+        }
         for process in doomed {
             let process = i32::try_from(process).ok().and_then(Pid::from_raw);
             // It may have ended by itself.
@@ -267,7 +277,10 @@ impl Arena {
     fn settled(&self) -> Result<Deal> {
         let begin = Instant::now();
         loop {
-            ensure!(begin.elapsed() < 2 * PATIENCE, "it does not become quiet");
+            ensure!(
+                begin.elapsed() < EXCLUDED + 2 * PATIENCE,
+                "it does not become quiet"
+            );
             sleep(Duration::from_millis(100));
             let deal = self
                 .market
@@ -278,6 +291,8 @@ impl Arena {
             let answered: BTreeSet<_> = last.map(|sample| sample.worker).collect();
             let running: BTreeSet<_> = deal.workers.iter().map(|worker| Some(worker.id)).collect();
             let is_quiet = samples.len() >= QUIET && answered == running;
+            let recent = self.kills.iter().filter(|kill| kill.elapsed() < EXCLUDED);
+            let is_quiet = is_quiet && recent.count() < MOST;
             if is_quiet && deal.running == 2 && deal.workers.len() == 2 {
                 return Ok(deal);
             }
