@@ -2,7 +2,7 @@
 //!
 //! Settings travel inside the artifact, as its last section: whoever has the artifact by its hash has exactly these
 //! settings, so they change and go back with the function, one worker at a time. The artifact stays an ordinary
-//! component; other hosts ignore the section. Its layout: a custom section of WebAssembly called [`SECTION`], with the
+//! component; other hosts ignore the section. Its layout: a custom section of WebAssembly called `SECTION`, with the
 //! settings as JSON, the length of the whole section (4 bytes, little-endian), and the name again, by which it is found
 //! from the end.
 //!
