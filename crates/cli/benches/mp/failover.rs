@@ -287,10 +287,12 @@ impl Arena {
                 .runtime
                 .block_on(self.market.client.deal(DealId(1)))?;
             let samples = self.samples();
-            let last = samples.iter().rev().take(QUIET);
-            let answered: BTreeSet<_> = last.map(|sample| sample.worker).collect();
-            let running: BTreeSet<_> = deal.workers.iter().map(|worker| Some(worker.id)).collect();
-            let is_quiet = samples.len() >= QUIET && answered == running;
+            let running: BTreeSet<_> = deal.workers.iter().map(|worker| worker.id).collect();
+            // A worker that is slower than the other is seldom asked.
+            let answered: BTreeSet<_> = samples.iter().filter_map(|sample| sample.worker).collect();
+            let mut last = samples.iter().rev().take(QUIET);
+            let is_good = last.all(|sample| sample.worker.is_some_and(|id| running.contains(&id)));
+            let is_quiet = samples.len() >= QUIET && is_good && answered.is_superset(&running);
             let recent = self.kills.iter().filter(|kill| kill.elapsed() < EXCLUDED);
             let is_quiet = is_quiet && recent.count() < MOST;
             if is_quiet && deal.running == 2 && deal.workers.len() == 2 {
