@@ -1,5 +1,6 @@
 //! Commands by noun, and their arguments.
 
+mod completions;
 mod delegate;
 pub(crate) mod deploy;
 mod key;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Delegate(delegate::Delegate),
     /// Rent compute units for a function.
     Deploy(deploy::Deploy),
+    /// Write what a shell needs to complete commands, such as `mp completions bash > ~/.local/share/bash-completion/completions/mp`.
+    Completions(completions::Completions),
 }
 
 impl Command {
@@ -73,6 +76,7 @@ impl Command {
             Self::Provider(provider) => provider.run(chain, printer),
             Self::Delegate(delegate) => delegate.run(chain, printer),
             Self::Deploy(deploy) => deploy.run(chain, printer),
+            Self::Completions(completions) => completions.run(),
         }
     }
 }
