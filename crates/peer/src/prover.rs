@@ -157,10 +157,8 @@ enum Phase {
 #[derive(Clone, Debug, Default)]
 pub struct Prover {
     rounds: BTreeMap<u64, Round>,
-    /// When it is the turn of audits that wait.
-    turns: BTreeMap<Asked, u64>,
-    /// Audits whose answers are under way, or which cannot be answered.
-    answering: BTreeSet<Asked>,
+    /// When it is the turn of audits that wait; None: the answer is under way, or there is none.
+    turns: BTreeMap<Asked, Option<u64>>,
 }
 
 impl Prover {
@@ -208,8 +206,8 @@ impl Prover {
                 }
             }
             Event::Answered { asked, done } => {
-                if !done {
-                    self.answering.remove(&asked);
+                if let Some(turn) = self.turns.get_mut(&asked).filter(|_| !done) {
+                    *turn = Some(now_ms);
                 }
             }
         }
@@ -260,14 +258,13 @@ impl Prover {
 
     /// Answers each audit once when its turn has come, unless that failed. (N4)
     fn answer(&mut self, audits: &[(Asked, u64)], now_ms: u64) -> Vec<Action> {
-        let open = |asked: &Asked| audits.iter().any(|(other, _)| other == asked);
-        self.turns.retain(|asked, _| open(asked));
-        self.answering.retain(open);
+        self.turns
+            .retain(|asked, _| audits.iter().any(|(other, _)| other == asked));
         let mut actions = Vec::new();
         for (asked, answer_by_ms) in audits {
             let turn = self.turns.entry(*asked);
-            let turn = *turn.or_insert_with(|| asked.turn_ms(*answer_by_ms, now_ms));
-            if turn <= now_ms && self.answering.insert(*asked) {
+            let turn = turn.or_insert_with(|| Some(asked.turn_ms(*answer_by_ms, now_ms)));
+            if turn.take_if(|turn| *turn <= now_ms).is_some() {
                 actions.push(Action::Answer(*asked));
             }
         }
