@@ -48,7 +48,6 @@ pub(crate) const ECONOMICS: Simulation = Simulation {
         ("crowd", "300"),
         ("epochs", "60"),
         ("audits", "5200"),
-        ("stake", "200"),
     ],
 };
 
