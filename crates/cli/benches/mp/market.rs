@@ -36,6 +36,20 @@ pub(crate) struct Layout<'a> {
     pub(crate) gateways: &'a [String],
 }
 
+impl<'a> Layout<'a> {
+    /// One peer with one worker.
+    pub(crate) fn least(processors: &'a str, gateways: &'a [String]) -> Self {
+        Self {
+            machines: 1,
+            peers: 1,
+            workers: 1,
+            processors,
+            parameters: &[],
+            gateways,
+        }
+    }
+}
+
 /// A chain, a provider, gateways, and deal 1, whose function says hello. Ended in this order.
 pub(crate) struct Market {
     pub(crate) gateways: Vec<Process>,
