@@ -1,6 +1,6 @@
 //! What a plan gives to its function arrives where the function runs, and nowhere else.
 
-use crate::support::{Market, text, until};
+use crate::support::{Market, text, through, until};
 use std::fs;
 
 const PEOPLE: [&str; 3] = ["provider1.json", "provider2.json", "developer.json"];
@@ -34,8 +34,7 @@ fn environment_and_secrets_of_a_plan_reach_every_worker_and_change_with_it() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
     let _peers = [market.provide(1, "CH", 0), market.provide(2, "PT", 0)];
     let gateway = market.gateway(0);
-    let http = gateway.ready["http"].as_str().expect("an address");
-    let http = format!("--gateway=http://{http}");
+    let http = through(&gateway);
     fs::write(market.path("environment.wasm"), functions::ENVIRONMENT).expect("writes");
     let deploy =
         |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());
@@ -86,10 +85,14 @@ fn a_function_asks_whom_its_plan_names_where_the_operator_allows_it() {
          funds = \"50\"\noutbound = [\"http://{http}\"]\n[function]\npath = \"fetch.wasm\"\n"
     );
     let plan = market.write("plan.toml", &plan);
-    let through = format!("--gateway=http://{http}");
-    deploy(&["apply", text(&plan), "--listen=127.0.0.1:0", &through]);
+    deploy(&[
+        "apply",
+        text(&plan),
+        "--listen=127.0.0.1:0",
+        &through(&gateway),
+    ]);
     // The gateway knows no deal 99.
-    let asked = |path: &str| deploy(&["invoke", "1", path, &through])["body"].clone();
+    let asked = |path: &str| deploy(&["invoke", "1", path, &through(&gateway)])["body"].clone();
     let answer = asked(&format!("/http/{http}/99/"));
     assert!(
         answer
@@ -106,8 +109,7 @@ fn state_stays_with_the_peer_when_the_function_changes() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
     let _peer = market.provide(1, "CH", 0);
     let gateway = market.gateway(0);
-    let http = gateway.ready["http"].as_str().expect("an address");
-    let http = format!("--gateway=http://{http}");
+    let http = through(&gateway);
     fs::write(market.path("counter.wasm"), functions::COUNTER).expect("writes");
     let deploy =
         |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());

@@ -1,6 +1,6 @@
 //! What functions log is read by the deal's owner, from the peers that run them.
 
-use crate::support::{Market, mp, text, until};
+use crate::support::{Market, mp, text, through, until};
 use serde_json::Value;
 use std::{
     fs,
@@ -18,8 +18,7 @@ fn the_owner_of_a_deal_reads_and_follows_the_logs_of_its_workers() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
     let _peers = [market.provide(1, "CH", 0), market.provide(2, "PT", 0)];
     let gateway = market.gateway(0);
-    let http = gateway.ready["http"].as_str().expect("an address");
-    let http = format!("--gateway=http://{http}");
+    let http = through(&gateway);
     fs::write(market.path("chatter.wasm"), functions::hostile::CHATTER).expect("writes");
     let plan = "name = \"chatter\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 2\nlimit_price = \"0.50\"\n\
          funds = \"50\"\n[function]\npath = \"chatter.wasm\"\n[spread]\nmax_per_provider = 1\n";

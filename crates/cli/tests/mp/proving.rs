@@ -1,6 +1,6 @@
 //! A peer proves its idle units with RandomX, is audited, earns, is matched, serves, and proves again.
 
-use crate::support::{Market, Process, amount, run, text, until};
+use crate::support::{Market, Process, amount, run, text, through, until};
 use serde_json::Value;
 use std::{
     fs,
@@ -96,8 +96,7 @@ fn an_idle_unit_proves_itself_earns_serves_and_proves_again() {
     let market = Market::open(1, &[OWNER, DELEGATOR, DEVELOPER], &PARAMETERS);
     let mut peer = committed(&market);
     let gateway = market.gateway(0);
-    let http = gateway.ready["http"].as_str().expect("an address");
-    let http = format!("--gateway=http://{http}");
+    let http = through(&gateway);
 
     until("units prove", || state(&market, 0) == "proving");
     until("both units passed one window", || {

@@ -329,3 +329,9 @@ pub(crate) fn amount(value: &Value) -> u128 {
         .parse()
         .expect("an amount")
 }
+
+/// That commands ask functions through this gateway.
+pub(crate) fn through(gateway: &Process) -> String {
+    let http = gateway.ready["http"].as_str().expect("an address");
+    format!("--gateway=http://{http}")
+}

@@ -1,7 +1,7 @@
 //! A deal that is served is changed: another function, the one of before again, fewer workers, others, another owner; and
 //! a parameter of its network.
 
-use crate::support::{Market, text, until};
+use crate::support::{Market, text, through, until};
 use serde_json::Value;
 use std::{fs, path::PathBuf};
 
@@ -45,8 +45,7 @@ fn a_deal_that_is_served_changes_to_another_function_and_back() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
     let _peers = [market.provide(1, "CH", 0), market.provide(2, "PT", 0)];
     let gateway = market.gateway(0);
-    let http = gateway.ready["http"].as_str().expect("an address");
-    let http = format!("--gateway=http://{http}");
+    let http = through(&gateway);
     for (name, function) in [
         ("hello.wasm", functions::HELLO),
         ("echo.wasm", functions::ECHO),
