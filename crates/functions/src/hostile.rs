@@ -40,3 +40,6 @@ pub const OUTBOUND: &[u8] = component!("outbound");
 
 /// Imports `wasi:filesystem/preopens`, which no worker gives.
 pub const TRESPASSER: &[u8] = component!("trespasser");
+
+/// Asks the function `swarm` of its artifact, itself, four times at once, and logs `begun` each time; answers `done`.
+pub const SWARM: &[u8] = component!("swarm");

@@ -29,3 +29,7 @@ pub const FETCH: &[u8] = component!("fetch");
 /// Keeps values under the path of the request. GET adds 1 to it and answers with the sum; POST keeps the body and
 /// answers `kept`; what is refused is answered with why.
 pub const COUNTER: &[u8] = component!("counter");
+
+/// Sends the body of the request through the function `next` of its artifact, part by part, and answers with what comes
+/// back.
+pub const RELAY: &[u8] = component!("relay");

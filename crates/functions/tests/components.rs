@@ -3,13 +3,14 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 19] = [
+const ALL: [&[u8]; 21] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
     CONFIG,
     FETCH,
     COUNTER,
+    RELAY,
     SPIN,
     TRAP,
     SILENT,
@@ -22,6 +23,7 @@ const ALL: [&[u8]; 19] = [
     CHATTER,
     RESIDUE,
     OUTBOUND,
+    SWARM,
     TRESPASSER,
 ];
 

@@ -21,7 +21,7 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 pub struct Config {
     /// Who it is.
     pub identity: Identity,
-    /// The file that holds the artifact: one component.
+    /// The file that holds the artifact: one component, or several in a bundle.
     pub artifact: PathBuf,
     /// Where its control socket is. A file of the same name with `.lock` at its end is held as long
     /// as the worker lives. Both lie in a folder of the supervisor that nobody else may enter.
@@ -104,7 +104,11 @@ pub struct Limits {
     pub connections: u32,
     /// Lines that the function may log each second; more are dropped and counted.
     pub log_lines_per_second: u32,
-    /// Requests that the function may send while it serves one.
+    /// Requests that functions of the artifact may send each other for one request of a client.
+    pub calls: u32,
+    /// Those of them that are under way at once.
+    pub calls_in_flight: u32,
+    /// Requests that the function may send to others while it serves one.
     pub outbound_requests: u32,
     /// Requests of the function that are under way at once, over all that it serves.
     pub outbound_in_flight: u32,
@@ -136,6 +140,8 @@ impl Default for Limits {
             concurrency: 32,
             connections: 1024,
             log_lines_per_second: 100,
+            calls: 64,
+            calls_in_flight: 8,
             outbound_requests: 32,
             outbound_in_flight: 64,
             outbound_body_bytes: 8 << 20,
@@ -224,6 +230,8 @@ impl Config {
                 0,
                 10_000,
             ),
+            ("calls", limits.calls.into(), 0, 1024),
+            ("calls_in_flight", limits.calls_in_flight.into(), 0, 64),
             (
                 "outbound_requests",
                 limits.outbound_requests.into(),

@@ -208,6 +208,9 @@ pub struct LogLine {
     pub number: u64,
     /// When, in milliseconds since 1970.
     pub unix_ms: u64,
+    /// The function that it is of; none for the main one of an artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
     /// Who wrote it.
     pub source: Source,
     /// What.

@@ -2,9 +2,7 @@
 //!
 //! Settings travel inside the artifact, as its last section: whoever has the artifact by its hash has exactly these
 //! settings, so they change and go back with the function, one worker at a time. The artifact stays an ordinary
-//! component; other hosts ignore the section. Its layout: a custom section of WebAssembly called `SECTION`, with the
-//! settings as JSON, the length of the whole section (4 bytes, little-endian), and the name again, by which it is found
-//! from the end.
+//! component; other hosts ignore the section, which is called `SECTION` and holds the settings as JSON.
 //!
 //! Secrets are not in it. The artifact names the hash of a document of [`Secrets`], which only the deal's peers get.
 
@@ -12,7 +10,7 @@ mod origin;
 
 pub use origin::{NotAnOrigin, Origin};
 
-use crate::ArtifactHash;
+use crate::{ArtifactHash, section};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
@@ -22,16 +20,13 @@ use std::{
 };
 
 /// The name of the section.
-const SECTION: &[u8] = b"marketplace.settings";
-
-/// Identifier, length (five bytes, whatever it is), length of the name, name.
-const HEAD_BYTES: usize = 1 + 5 + 1 + SECTION.len();
-
-/// Length of the section, name.
-const TAIL_BYTES: usize = 4 + SECTION.len();
+pub(crate) const SECTION: &[u8] = b"marketplace.settings";
 
 /// Settings, and the document of secrets, are not longer than this as JSON.
 pub const MAX_BYTES: usize = 64 << 10;
+
+/// Bytes at the end of an artifact in which the section is, if there is one.
+const END_BYTES: usize = MAX_BYTES + section::frame_bytes(SECTION);
 
 /// Names in one list.
 const MAX_NAMES: usize = 64;
@@ -117,39 +112,33 @@ pub enum Error {
 }
 
 impl Settings {
-    /// The artifact: the component, and these settings behind it. Without settings, it is the component.
+    /// The artifact: the functions, and these settings behind them. Without settings, it is the functions.
     ///
     /// # Errors
-    /// The settings are beyond their limits, or the component has some already.
-    pub fn pack(&self, mut component: Vec<u8>) -> Result<Vec<u8>, Error> {
+    /// The settings are beyond their limits, or there are some already.
+    pub fn pack(&self, mut functions: Vec<u8>) -> Result<Vec<u8>, Error> {
         self.check()?;
-        if component.ends_with(SECTION) {
+        if functions.ends_with(SECTION) {
             return Err(Error::Packed);
         }
         if *self == Self::default() {
-            return Ok(component);
+            return Ok(functions);
         }
         let json = serde_json::to_vec(self)?;
         if json.len() > MAX_BYTES {
             return Err(Error::TooLong(json.len()));
         }
-        component.extend(section(&json));
-        Ok(component)
+        section::append(&mut functions, SECTION, &[&json]);
+        Ok(functions)
     }
 
-    /// Component and settings of an artifact.
+    /// Functions and settings of an artifact.
     ///
     /// # Errors
     /// There is a section with our name, and no settings in it.
     pub fn split(artifact: &[u8]) -> Result<(&[u8], Self), Error> {
-        let from = artifact
-            .len()
-            .saturating_sub(MAX_BYTES + HEAD_BYTES + TAIL_BYTES);
-        match find(&artifact[from..]) {
-            Some(json) => {
-                let component = artifact.len() - json.len() - HEAD_BYTES - TAIL_BYTES;
-                Ok((&artifact[..component], Self::parse(json)?))
-            }
+        match section::last(artifact, SECTION) {
+            Some((functions, json)) => Ok((functions, Self::parse(json)?)),
             None => Ok((artifact, Self::default())),
         }
     }
@@ -161,11 +150,11 @@ impl Settings {
     pub fn read(artifact: &Path) -> Result<Self, Error> {
         let mut file = File::open(artifact)?;
         let size = file.metadata()?.len();
-        let most = (MAX_BYTES + HEAD_BYTES + TAIL_BYTES) as u64;
+        let most = END_BYTES as u64;
         file.seek(SeekFrom::Start(size.saturating_sub(most)))?;
         let mut end = Vec::new();
         file.take(most).read_to_end(&mut end)?;
-        find(&end).map_or_else(|| Ok(Self::default()), Self::parse)
+        Ok(Self::split(&end)?.1)
     }
 
     fn parse(json: &[u8]) -> Result<Self, Error> {
@@ -271,40 +260,6 @@ fn is_variable(character: char) -> bool {
 
 fn is_key(character: char) -> bool {
     !character.is_control()
-}
-
-/// The section that holds `json`, which is not longer than [`MAX_BYTES`].
-fn section(json: &[u8]) -> Vec<u8> {
-    let whole = HEAD_BYTES + json.len() + TAIL_BYTES;
-    let mut section = vec![0];
-    section.extend(leb128(whole - 6));
-    section.push(SECTION.len() as u8);
-    section.extend(SECTION);
-    section.extend(json);
-    section.extend((whole as u32).to_le_bytes());
-    section.extend(SECTION);
-    section
-}
-
-/// Five bytes, also where fewer would do.
-fn leb128(number: usize) -> [u8; 5] {
-    let part = |place: u32| (number >> (7 * place) & 0x7f) as u8;
-    [
-        part(0) | 0x80,
-        part(1) | 0x80,
-        part(2) | 0x80,
-        part(3) | 0x80,
-        part(4),
-    ]
-}
-
-/// What a section of ours at the very end holds, if there is one.
-fn find(end: &[u8]) -> Option<&[u8]> {
-    let length = end.strip_suffix(SECTION)?.last_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let found = &end[end.len().checked_sub(length)?..];
-    let json = found.get(HEAD_BYTES..length.checked_sub(TAIL_BYTES)?)?;
-    (section(json) == found).then_some(json)
 }
 
 #[cfg(test)]

@@ -44,23 +44,18 @@ pub struct Needs {
     pub state: bool,
 }
 
-/// Reads the artifact at `path` and makes sure that it is the one named by `hash` and may run.
+/// Reads the artifact at `path` and makes sure that it is the one named by `hash`.
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(super) fn admit(
-    path: &Path,
-    hash: ArtifactHash,
-    most_bytes: u64,
-) -> Result<(Vec<u8>, Needs), Refusal> {
+pub(super) fn admit(path: &Path, hash: ArtifactHash, most_bytes: u64) -> Result<Vec<u8>, Refusal> {
     let bytes = read(path, most_bytes)?;
     let found = ArtifactHash(*blake3::hash(&bytes).as_bytes());
     if found != hash {
         let detail = format!("the artifact is {found}, not {hash}");
         return Err(Refusal::new(Reason::ArtifactMismatch, detail));
     }
-    let needs = interfaces(&bytes)?;
-    Ok((bytes, needs))
+    Ok(bytes)
 }
 
 /// Reads at most one byte more than is allowed, whatever the file says about its size.
@@ -200,7 +195,7 @@ mod tests {
         std::fs::write(&path, HELLO).expect("a file");
         let hash = ArtifactHash(*blake3::hash(HELLO).as_bytes());
         let size = HELLO.len() as u64;
-        assert_eq!(admit(&path, hash, size).expect("admitted").0, HELLO);
+        assert_eq!(admit(&path, hash, size).expect("admitted"), HELLO);
         let refused = |hash, size| admit(&path, hash, size).expect_err("a refusal").reason;
         assert_eq!(refused(hash, size - 1), Reason::ArtifactTooLarge);
         assert_eq!(

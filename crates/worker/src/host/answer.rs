@@ -49,13 +49,13 @@ pub(super) fn acceptable(said: Said) -> Result<Response<HyperOutgoingBody>, Stri
     }
 }
 
-/// The function's answer, as far as it may speak for the connection.
+/// The function's answer, as far as it may speak for the connection. `meter` counts what goes to a client.
 pub(super) fn deliver(
     mut response: Response<HyperOutgoingBody>,
     is_head: bool,
     fate: Arc<Fate>,
     task: Watched,
-    meter: Arc<Meter>,
+    meter: Option<Arc<Meter>>,
 ) -> Response<Body> {
     let names = response.headers().keys().filter(|name| is_reserved(name));
     for name in names.cloned().collect::<Vec<HeaderName>>() {
@@ -196,7 +196,7 @@ struct Answer {
     left: Option<u64>,
     fate: Arc<Fate>,
     task: Watched,
-    meter: Arc<Meter>,
+    meter: Option<Arc<Meter>>,
 }
 
 impl HttpBody for Answer {
@@ -211,7 +211,9 @@ impl HttpBody for Answer {
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                self.meter.egress(bytes);
+                if let Some(meter) = &self.meter {
+                    meter.egress(bytes);
+                }
                 // Trailers are the end.
                 self.left = if frame.is_trailers() {
                     Some(0)

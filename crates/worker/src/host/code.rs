@@ -13,10 +13,11 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::Instant,
 };
 use wasmtime::{Engine, component::Component};
 
-/// An admitted component, compiled: from the folder, or compiled within the limits and then
+/// An admitted component, compiled: from the folder, or compiled within the limits, before the deadline, and then
 /// put there.
 ///
 /// # Errors
@@ -27,6 +28,7 @@ pub(super) fn component(
     folder: &Path,
     component: &[u8],
     limits: &Limits,
+    deadline: Instant,
 ) -> Result<Component, Refusal> {
     process::own_folder(folder)?;
     let file = folder.join(name(engine, component));
@@ -35,7 +37,7 @@ pub(super) fn component(
     {
         return Ok(component);
     }
-    let code = compiler::compile(component, limits)?;
+    let code = compiler::compile(component, limits, deadline)?;
     keep(&file, &code)
         .map_err(|error| Refusal::host(&format!("cannot write {}", file.display()), &error))?;
     // Valid code that does not load asks for more than a slot of the pool has.

@@ -14,7 +14,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::Instant,
 };
 
 /// Says that a process is to compile.
@@ -71,9 +71,13 @@ pub(super) fn serve(limits: &Limits) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// The component is not valid, or needs more than the limits.
-pub(super) fn compile(component: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+pub(super) fn compile(
+    component: &[u8],
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<u8>, Refusal> {
     let mut child = start().map_err(|error| Refusal::host("cannot start a compiler", &error))?;
-    let answer = exchange(&mut child, component, limits);
+    let answer = exchange(&mut child, component, limits, deadline);
     // It has ended, or is not waited for any more.
     let _ = child.kill();
     let ended = child
@@ -108,7 +112,12 @@ fn start() -> io::Result<Child> {
 }
 
 /// Gives the component, and takes what comes back in time. Two threads do so; they end when the process does.
-fn exchange(child: &mut Child, component: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+fn exchange(
+    child: &mut Child,
+    component: &[u8],
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<u8>, Refusal> {
     let lost = || Refusal::host("the compiler is lost", &"it has no input or output");
     let mut input = child.stdin.take().ok_or_else(lost)?;
     let output = child.stdout.take().ok_or_else(lost)?;
@@ -129,11 +138,10 @@ fn exchange(child: &mut Child, component: &[u8], limits: &Limits) -> Result<Vec<
         // Nobody waits any more if the time is over.
         let _ = done.send(read.map(|_| answer));
     }))?;
-    let limit = Duration::from_secs(limits.compile_seconds);
-    match answer.recv_timeout(limit) {
+    match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(answer) => answer.map_err(|error| Refusal::host("the compiler is lost", &error)),
         Err(_) => {
-            let detail = format!("compiling takes more than {} s", limit.as_secs());
+            let detail = format!("compiling takes more than {} s", limits.compile_seconds);
             Err(Refusal::new(Reason::CompileTimeout, detail))
         }
     }

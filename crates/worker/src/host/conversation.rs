@@ -76,23 +76,23 @@ fn answer(shared: &Shared, request: &Request, is_known: &mut bool) -> Reply {
         return Reply::Refused { why };
     }
     shared.contact.send_replace(Instant::now());
-    let function = &shared.function;
+    let functions = &shared.functions;
     match request {
         Request::Hello { .. } => Reply::Hello(shared.hello.clone()),
         Request::Health => Reply::Health(Health {
             accepting: *shared.phase.borrow() == Phase::Serving,
-            in_flight: u32::try_from(function.meter.running()).unwrap_or(u32::MAX),
+            in_flight: u32::try_from(functions.meter.running()).unwrap_or(u32::MAX),
             resident_bytes: process::resident_bytes(),
         }),
         Request::Metrics => {
-            let (log_lines, log_lines_dropped) = function.log.counts();
+            let (log_lines, log_lines_dropped) = functions.log.counts();
             Reply::Metrics(Metrics {
                 log_lines,
                 log_lines_dropped,
-                ..function.meter.read()
+                ..functions.meter.read()
             })
         }
-        Request::Logs { from } => Reply::Logs(function.log.read(*from)),
+        Request::Logs { from } => Reply::Logs(functions.log.read(*from)),
         Request::Drain | Request::Stop => Reply::Done,
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Given {
     pub(super) outbound: Vec<Origin>,
 }
 
-/// The component of an artifact, and what is given to it.
+/// The functions of an artifact, and what is given to them.
 ///
 /// # Errors
 /// The settings are wrong, or the secrets they name are not in the file.
@@ -25,7 +25,7 @@ pub(super) fn split<'a>(
     artifact: &'a [u8],
     secrets: Option<&Path>,
 ) -> Result<(&'a [u8], Given), Refusal> {
-    let (component, mut settings) = Settings::split(artifact).map_err(|error| wrong(&error))?;
+    let (functions, mut settings) = Settings::split(artifact).map_err(|error| wrong(&error))?;
     if let Some(sealed) = settings.secrets.take() {
         let secrets = open(&sealed, secrets)?;
         settings = settings.with(secrets).map_err(|error| wrong(&error))?;
@@ -35,7 +35,7 @@ pub(super) fn split<'a>(
         config: settings.config.into_iter().collect(),
         outbound: settings.outbound,
     };
-    Ok((component, given))
+    Ok((functions, given))
 }
 
 fn wrong(error: &Error) -> Refusal {

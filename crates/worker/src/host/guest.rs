@@ -1,11 +1,12 @@
 //! One request's own world: memory, resources and outputs that nobody else sees, thrown away after.
 
 use super::{
+    allowance::Allowance,
     engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
     given::Given,
     keyvalue::{Access, View},
     outbound::{Sender, Sent},
-    request::Function,
+    request::Call,
     stdio::Output,
 };
 use crate::control::Source;
@@ -42,12 +43,16 @@ pub(super) struct Guest {
 
 impl Guest {
     /// A fresh store.
-    pub(super) fn store(function: &Function) -> Store<Self> {
-        let Function {
-            limits, given, log, ..
-        } = function;
+    pub(super) fn store(call: &Call) -> Store<Self> {
+        let Call {
+            functions,
+            function,
+            allowance,
+            ..
+        } = call;
+        let given = &functions.given;
         let output = |source| Output {
-            log: log.clone(),
+            log: function.log.clone(),
             source,
         };
         let mut wasi = WasiCtx::builder();
@@ -60,17 +65,17 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(limits.header_bytes as usize);
+        http.set_field_size_limit(functions.limits.header_bytes as usize);
         let guest = Self {
             table,
             wasi: wasi.build(),
             http,
-            sender: Sender::new(function.outbound.clone(), function.meter.clone()),
-            access: Access::new(function.state.clone(), limits.state_operations),
+            sender: Sender::new(call.clone()),
+            access: Access::new(functions.state.clone(), allowance.clone()),
             given: given.clone(),
-            reserved: Reserved::new(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX)),
+            reserved: Reserved::new(allowance.clone()),
         };
-        let mut store = Store::new(&function.engine, guest);
+        let mut store = Store::new(&functions.engine, guest);
         store.limiter(|guest| &mut guest.reserved);
         store.set_hostcall_fuel(CALL_BYTES);
         store.epoch_deadline_async_yield_and_update(1);
@@ -133,39 +138,46 @@ impl WasiHttpHooks for Sender {
     }
 }
 
-/// Counts what all memories and tables of a request have together; none of it is given back
-/// before the request ends.
+/// Counts what all memories and tables of a store have together. None of it is given back before the store goes.
 struct Reserved {
-    memory_bytes_left: usize,
-    table_entries_left: usize,
+    allowance: Arc<Allowance>,
+    memory_bytes: u64,
+    table_entries: usize,
 }
 
 impl Reserved {
-    fn new(memory_bytes: usize) -> Self {
+    fn new(allowance: Arc<Allowance>) -> Self {
         Self {
-            memory_bytes_left: memory_bytes,
-            table_entries_left: TABLE_ENTRIES,
+            allowance,
+            memory_bytes: 0,
+            table_entries: 0,
         }
     }
 }
 
-fn take(left: &mut usize, current: usize, desired: usize) -> bool {
-    match left.checked_sub(desired.saturating_sub(current)) {
-        Some(rest) => {
-            *left = rest;
-            true
-        }
-        None => false,
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.allowance.memory_bytes.give_back(self.memory_bytes);
     }
 }
 
 impl ResourceLimiter for Reserved {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        Ok(take(&mut self.memory_bytes_left, current, desired))
+        let more = desired.saturating_sub(current) as u64;
+        let is_left = self.allowance.memory_bytes.take(more);
+        if is_left {
+            self.memory_bytes += more;
+        }
+        Ok(is_left)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        Ok(take(&mut self.table_entries_left, current, desired))
+        let more = desired.saturating_sub(current);
+        let is_left = more <= TABLE_ENTRIES - self.table_entries;
+        if is_left {
+            self.table_entries += more;
+        }
+        Ok(is_left)
     }
 
     fn instances(&self) -> usize {
@@ -183,20 +195,28 @@ impl ResourceLimiter for Reserved {
 
 #[cfg(test)]
 mod tests {
-    use super::Reserved;
+    use super::{Allowance, Reserved};
+    use crate::config::Limits;
     use wasmtime::ResourceLimiter as _;
 
     #[test]
-    fn all_memories_share_one_limit() {
-        let mut reserved = Reserved::new(100);
-        let mut grow = |current, desired| {
-            reserved
-                .memory_growing(current, desired, None)
-                .expect("an answer")
+    fn all_memories_of_a_request_share_one_limit() {
+        let allowance = Allowance::new(&Limits {
+            memory_bytes: 100,
+            ..Limits::default()
+        });
+        let grow = |reserved: &mut Reserved, current, desired| {
+            let grown = reserved.memory_growing(current, desired, None);
+            grown.expect("an answer")
         };
-        assert!(grow(0, 60));
-        assert!(!grow(0, 41));
-        assert!(grow(60, 100));
-        assert!(!grow(100, 101));
+        let mut first = Reserved::new(allowance.clone());
+        assert!(grow(&mut first, 0, 60));
+        assert!(!grow(&mut first, 0, 41));
+        let mut second = Reserved::new(allowance.clone());
+        assert!(!grow(&mut second, 0, 41), "the first one's count");
+        assert!(grow(&mut second, 0, 40));
+        drop(second);
+        assert!(grow(&mut first, 60, 100), "they are free again");
+        assert!(!grow(&mut first, 100, 101));
     }
 }

@@ -1,6 +1,9 @@
 //! `wasi:keyvalue`: the function's view of its [`State`].
 
-use super::state::{Fault, State};
+use super::{
+    allowance::Allowance,
+    state::{Fault, State},
+};
 use std::sync::Arc;
 use wasmtime::{
     Result,
@@ -35,7 +38,7 @@ pub struct Bucket(String);
 /// What one request may still do with the state.
 pub(super) struct Access {
     state: Option<Arc<State>>,
-    operations_left: u32,
+    allowance: Arc<Allowance>,
 }
 
 /// Access and table of one request.
@@ -45,11 +48,8 @@ pub(super) struct View<'a> {
 }
 
 impl Access {
-    pub(super) fn new(state: Option<Arc<State>>, operations: u32) -> Self {
-        Self {
-            state,
-            operations_left: operations,
-        }
+    pub(super) fn new(state: Option<Arc<State>>, allowance: Arc<Allowance>) -> Self {
+        Self { state, allowance }
     }
 }
 
@@ -91,11 +91,10 @@ impl View<'_> {
         bucket: &Resource<Bucket>,
         count: usize,
     ) -> Result<(&State, &str), Refused> {
-        let left = u32::try_from(count)
-            .ok()
-            .and_then(|count| self.access.operations_left.checked_sub(count));
-        let too_many = || Refused::Other("these are too many operations for one request".into());
-        self.access.operations_left = left.ok_or_else(too_many)?;
+        if !self.access.allowance.state_operations.take(count as u64) {
+            let why = "these are too many operations for one request";
+            return Err(Refused::Other(why.into()));
+        }
         let state = self.access.state.as_ref().ok_or(Refused::NoSuchStore)?;
         Ok((state, &self.table.get(bucket)?.0))
     }

@@ -3,8 +3,8 @@
 use super::{
     Refusal, conversation,
     door::{self, Listener, Way},
+    functions::Functions,
     log::unix_ms,
-    request::Function,
     unit::{self, Phase},
 };
 use crate::{
@@ -25,7 +25,7 @@ const STOP: Duration = Duration::from_secs(1);
 
 /// What the worker and the conversations with its supervisor share.
 pub(super) struct Shared {
-    pub(super) function: Arc<Function>,
+    pub(super) functions: Arc<Functions>,
     pub(super) hello: Hello,
     pub(super) phase: watch::Sender<Phase>,
     /// When a supervisor last said something.
@@ -61,17 +61,17 @@ pub(super) struct Life {
 /// This machine does not allow it.
 pub(super) async fn begin(
     config: &Config,
-    function: Arc<Function>,
+    functions: Arc<Functions>,
     confinement: Confinement,
 ) -> Result<Life, Refusal> {
-    begin_or_fail(config, function, confinement)
+    begin_or_fail(config, functions, confinement)
         .await
         .map_err(|error| Refusal::host("cannot start to serve", &error))
 }
 
 async fn begin_or_fail(
     config: &Config,
-    function: Arc<Function>,
+    functions: Arc<Functions>,
     confinement: Confinement,
 ) -> io::Result<Life> {
     let (listener, listen) = Listener::bind(&config.listen)?;
@@ -85,9 +85,9 @@ async fn begin_or_fail(
     let mut ways = Vec::new();
     for processors in config.units.iter().cloned() {
         let (way, connections) = Way::new(config.limits.connections as usize);
-        let (function, phase) = (function.clone(), phases.clone());
+        let (functions, phase) = (functions.clone(), phases.clone());
         let ended = thread_ended.clone();
-        units.push(unit::start(function, processors, connections, phase, ended).await?);
+        units.push(unit::start(functions, processors, connections, phase, ended).await?);
         ways.push(way);
     }
     let control = UnixListener::from_std(door::bind_unix(&config.control)?)?;
@@ -101,7 +101,7 @@ async fn begin_or_fail(
         confinement,
     };
     let shared = Arc::new(Shared {
-        function,
+        functions,
         hello,
         phase,
         contact: watch::Sender::new(Instant::now()),
@@ -171,8 +171,8 @@ impl Life {
 impl Life {
     /// Puts on disk what the function keeps.
     fn flush(&self) {
-        let function = &self.shared.function;
-        if let Some(Err(error)) = function.state.as_ref().map(|state| state.flush()) {
+        let functions = &self.shared.functions;
+        if let Some(Err(error)) = functions.state.as_ref().map(|state| state.flush()) {
             eprintln!("error: the state cannot be written: {error}");
         }
     }

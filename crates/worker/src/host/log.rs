@@ -3,10 +3,13 @@
 //! Lines come from strangers. They are bounded in length, number and rate, and their control
 //! characters are escaped when they come in, so that no reader has to.
 
-use crate::control::{LogLine, Logs, Source};
+use crate::{
+    bundle::Name,
+    control::{LogLine, Logs, Source},
+};
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -23,6 +26,22 @@ const LINES_PER_REPLY: usize = 100;
 pub(super) struct Log {
     lines_per_second: u32,
     state: Mutex<State>,
+}
+
+/// Where one function writes, and the worker about it.
+#[derive(Clone)]
+pub(super) struct Logger {
+    pub(super) log: Arc<Log>,
+    /// None for the main function.
+    pub(super) function: Option<Name>,
+}
+
+impl Logger {
+    /// Adds a line, unless there were too many this second.
+    pub(super) fn push(&self, source: Source, text: &[u8]) {
+        self.log
+            .push(self.function.as_ref(), source, text, unix_ms());
+    }
 }
 
 #[derive(Default)]
@@ -44,11 +63,7 @@ impl Log {
     }
 
     /// Adds a line, unless there were too many this second.
-    pub(super) fn push(&self, source: Source, text: &[u8]) {
-        self.push_at(source, text, unix_ms());
-    }
-
-    fn push_at(&self, source: Source, text: &[u8], unix_ms: u64) {
+    fn push(&self, function: Option<&Name>, source: Source, text: &[u8], unix_ms: u64) {
         let mut state = self.state();
         if state.second != unix_ms / 1000 {
             state.second = unix_ms / 1000;
@@ -65,6 +80,7 @@ impl Log {
         let line = LogLine {
             number: state.next,
             unix_ms,
+            function: function.map(Name::to_string),
             source,
             text: printable(text),
         };
@@ -124,9 +140,9 @@ mod tests {
     fn lines_above_the_rate_are_dropped_and_counted() {
         let log = Log::new(2);
         for _ in 0..3 {
-            log.push_at(Source::Stdout, b"a", 1_000);
+            log.push(None, Source::Stdout, b"a", 1_000);
         }
-        log.push_at(Source::Stdout, b"b", 2_000);
+        log.push(None, Source::Stdout, b"b", 2_000);
         assert_eq!(log.counts(), (3, 1));
         let texts: Vec<String> = log
             .read(0)
@@ -141,7 +157,7 @@ mod tests {
     fn a_reader_goes_on_where_it_stopped_and_old_lines_are_forgotten() {
         let log = Log::new(u32::MAX);
         for number in 0..LINES + 5 {
-            log.push(Source::Stderr, number.to_string().as_bytes());
+            log.push(None, Source::Stderr, number.to_string().as_bytes(), 1);
         }
         let mut from = 0;
         let mut seen = Vec::new();
@@ -159,10 +175,11 @@ mod tests {
     #[test]
     fn control_characters_are_escaped_and_the_worst_reply_fits() {
         let log = Log::new(u32::MAX);
-        log.push(Source::Stdout, b"\x1b[31mred\r\xff");
+        log.push(None, Source::Stdout, b"\x1b[31mred\r\xff", 1);
         assert_eq!(log.read(0).lines[0].text, "\\u{1b}[31mred\\r\u{fffd}");
+        let longest = "x".repeat(63).parse().expect("a name");
         for _ in 0..LINES_PER_REPLY {
-            log.push(Source::Stdout, &[0x1b; LINE_BYTES * 2]);
+            log.push(Some(&longest), Source::Stdout, &[0x1b; LINE_BYTES * 2], 1);
         }
         let reply = serde_json::to_vec(&Reply::Logs(log.read(1))).expect("JSON");
         assert!(reply.len() < MAX_REPLY_BYTES, "{} bytes", reply.len());

@@ -1,13 +1,12 @@
 //! What requests use. From the first day, also while nobody is billed by it.
 //!
 //! A request is billed once, when its function has ended for whatever reason: one request, its
-//! processor time and its reserved memory, each rounded up. Bytes of answers count as they leave.
+//! processor time and its reserved memory, each rounded up. What other functions of the artifact do for it is on the same bill. Bytes of answers count as they leave.
 //! What a request does not get (a shed one, a fault of this machine) is not billed.
 
+use super::allowance::Allowance;
 use crate::control::Metrics;
-use rustix::time::{ClockId, clock_gettime};
 use std::{
-    pin::Pin,
     sync::{
         Arc,
         atomic::{
@@ -15,7 +14,6 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -125,121 +123,38 @@ fn mib_ms(memory_bytes: u64, wall: Duration) -> u64 {
 pub(super) struct Bill {
     memory_bytes: u64,
     started: Instant,
-    cpu: Duration,
-    aside: Aside,
+    allowance: Arc<Allowance>,
+    meter: Arc<Meter>,
     /// What is entered. Until somebody knows better, the client has left.
     pub(super) outcome: Outcome,
 }
 
 impl Bill {
-    /// Begins a request that reserves so much memory, and for which other work goes on aside.
-    pub(super) fn new(memory_bytes: u64, aside: Aside) -> Self {
-        aside.meter.running.fetch_add(1, Relaxed);
+    /// Begins a request that reserves so much memory, and spends of `allowance`.
+    pub(super) fn new(memory_bytes: u64, allowance: Arc<Allowance>, meter: Arc<Meter>) -> Self {
+        meter.running.fetch_add(1, Relaxed);
         Self {
             memory_bytes,
             started: Instant::now(),
-            cpu: Duration::ZERO,
-            aside,
+            allowance,
+            meter,
             outcome: Outcome::Abandoned,
         }
-    }
-
-    fn cpu(&self) -> Duration {
-        self.cpu + self.aside.spent()
-    }
-
-    /// Runs `work` on this bill; `None` once the bill is above `limit` of processor time. A single poll
-    /// is not interrupted, so `work` must pause now and then, as a function does at every tick.
-    pub(super) async fn metered<W: Future>(
-        &mut self,
-        limit: Duration,
-        work: W,
-    ) -> Option<W::Output> {
-        let work = std::pin::pin!(work);
-        Metered {
-            bill: self,
-            limit,
-            work,
-        }
-        .await
     }
 }
 
 impl Drop for Bill {
     fn drop(&mut self) {
-        let wall = self.started.elapsed();
-        let meter = &self.aside.meter;
-        meter.bill(self.outcome, self.cpu(), wall, self.memory_bytes);
-        meter.running.fetch_sub(1, Release);
+        let (wall, cpu) = (self.started.elapsed(), self.allowance.spent());
+        self.meter.bill(self.outcome, cpu, wall, self.memory_bytes);
+        self.meter.running.fetch_sub(1, Release);
     }
-}
-
-struct Metered<'a, 'w, W> {
-    bill: &'a mut Bill,
-    limit: Duration,
-    work: Pin<&'w mut W>,
-}
-
-impl<W: Future> Future for Metered<'_, '_, W> {
-    type Output = Option<W::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let before = thread_cpu();
-        let polled = self.work.as_mut().poll(context);
-        self.bill.cpu += thread_cpu().saturating_sub(before);
-        match polled {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.bill.cpu() > self.limit => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-/// What goes on for a request beside its function: what it sends to others.
-#[derive(Clone)]
-pub(super) struct Aside {
-    cpu_ns: Arc<AtomicU64>,
-    meter: Arc<Meter>,
-}
-
-impl Aside {
-    pub(super) fn new(meter: Arc<Meter>) -> Self {
-        let cpu_ns = Arc::default();
-        Self { cpu_ns, meter }
-    }
-
-    pub(super) fn meter(&self) -> &Arc<Meter> {
-        &self.meter
-    }
-
-    /// Does `work` at the request's expense.
-    pub(super) fn metered<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
-        let cpu_ns = self.cpu_ns.clone();
-        let mut work = Box::pin(work);
-        std::future::poll_fn(move |context| {
-            let before = thread_cpu();
-            let polled = work.as_mut().poll(context);
-            let cpu = thread_cpu().saturating_sub(before).as_nanos();
-            cpu_ns.fetch_add(u64::try_from(cpu).unwrap_or(u64::MAX), Relaxed);
-            polled
-        })
-    }
-
-    fn spent(&self) -> Duration {
-        Duration::from_nanos(self.cpu_ns.load(Relaxed))
-    }
-}
-
-/// Processor time of this thread.
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Aside, Bill, Meter, Outcome, mib_ms};
+    use super::{Allowance, Bill, Meter, Outcome, mib_ms};
+    use crate::config::Limits;
     use std::{sync::Arc, time::Duration};
 
     #[test]
@@ -255,8 +170,9 @@ mod tests {
     #[test]
     fn a_request_that_nobody_ends_is_billed_and_a_shed_one_is_not() {
         let meter = Arc::new(Meter::default());
-        drop(Bill::new(1 << 20, Aside::new(meter.clone())));
-        let mut shed = Bill::new(1 << 20, Aside::new(meter.clone()));
+        let bill = || Bill::new(1 << 20, Allowance::new(&Limits::default()), meter.clone());
+        drop(bill());
+        let mut shed = bill();
         assert_eq!(meter.running(), 1);
         shed.outcome = Outcome::Shed;
         drop(shed);
@@ -266,43 +182,5 @@ mod tests {
             (1, 1, 1)
         );
         assert_eq!(meter.running(), 0);
-    }
-
-    /// Works and pauses without end.
-    async fn busy() {
-        loop {
-            std::hint::black_box((0..10_000).sum::<u64>());
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn work_that_uses_too_much_processor_time_ends_at_its_next_pause() {
-        let mut bill = Bill::new(1 << 20, Aside::new(Arc::default()));
-        assert!(
-            bill.metered(Duration::from_millis(5), busy())
-                .await
-                .is_none()
-        );
-        assert!(bill.cpu > Duration::from_millis(5));
-    }
-
-    #[tokio::test]
-    async fn work_aside_is_on_the_same_bill() {
-        let aside = Aside::new(Arc::default());
-        let work = tokio::spawn(aside.metered(busy()));
-        let mut bill = Bill::new(1 << 20, aside);
-        let waiting = async {
-            loop {
-                tokio::task::yield_now().await;
-            }
-        };
-        assert!(
-            bill.metered(Duration::from_millis(50), waiting)
-                .await
-                .is_none()
-        );
-        assert!(bill.aside.spent() > bill.cpu);
-        work.abort();
     }
 }

@@ -1,10 +1,11 @@
-//! The function host: runs one function as one worker, in a process of its own.
+//! The function host: runs the functions of one artifact as one worker, in a process of its own.
 //!
 //! [`run`] admits the artifact, compiles it or finds it compiled, and serves it until a supervisor
 //! says otherwise, a signal comes or no supervisor is left. One thread speaks with the supervisor;
 //! each compute unit is another one, pinned, with a runtime of its own.
 
 mod admission;
+mod allowance;
 mod answer;
 mod code;
 mod compiler;
@@ -12,6 +13,7 @@ mod conversation;
 mod door;
 mod engine;
 mod filter;
+mod functions;
 mod given;
 mod guest;
 mod jail;
@@ -31,17 +33,14 @@ pub use admission::{Needs, interfaces};
 
 use crate::{
     Config,
+    bundle::Name,
     control::{Announcement, Confinement, Reason},
 };
-use outbound::Outbound;
-use request::Function;
-use state::State;
+use functions::Functions;
 use std::{
     fmt,
     fs::File,
     io::{self, Write as _},
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
 };
 use tokio::runtime::Runtime;
 
@@ -59,6 +58,14 @@ impl Refusal {
     fn new(reason: Reason, detail: impl AsRef<str>) -> Self {
         let detail = log::printable(detail.as_ref().as_bytes());
         Self { reason, detail }
+    }
+
+    /// About this function, if it is not the main one.
+    fn of(self, function: &Option<Name>) -> Self {
+        match function {
+            Some(name) => Self::new(self.reason, format!("function {name}: {}", self.detail)),
+            None => self,
+        }
     }
 
     fn host(what: &str, error: &dyn fmt::Display) -> Self {
@@ -118,15 +125,15 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
         system_calls: true,
     };
     let lock = process::lock(&config.control)?;
-    let function = prepare(config)?;
-    let asks = function.outbound.asks();
+    let functions = Functions::load(config)?;
+    let asks = functions.outbound.asks();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Refusal::host("cannot start a runtime", &error))?;
     let life = runtime.block_on(async {
-        probe(&function).await?;
-        life::begin(config, function, confinement).await
+        functions.probe().await?;
+        life::begin(config, functions, confinement).await
     })?;
     // From here on all there is to do is to serve.
     filter::worker(asks)?;
@@ -135,58 +142,6 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
         runtime,
         _lock: lock,
     })
-}
-
-/// From a file to something that can be instantiated.
-fn prepare(config: &Config) -> Result<Arc<Function>, Refusal> {
-    let limits = &config.limits;
-    let hash = config.identity.artifact;
-    let (artifact, needs) = admission::admit(&config.artifact, hash, limits.artifact_bytes)?;
-    let units = u32::try_from(config.units.len()).unwrap_or(u32::MAX);
-    let engine = engine::engine(limits, limits.concurrency.saturating_mul(units))
-        .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
-    let (component, given) = given::split(&artifact, config.secrets.as_deref())?;
-    let component = code::component(&engine, &config.cache, component, limits)?;
-    let component = engine::link(&engine, &component)
-        .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))?;
-    let log = Arc::new(log::Log::new(limits.log_lines_per_second));
-    let outbound = Outbound::new(config, &given, &log);
-    Ok(Arc::new(Function {
-        engine,
-        component,
-        limits: limits.clone(),
-        outbound: outbound.map_err(|error| Refusal::host("cannot use TLS", &error))?,
-        given: Arc::new(given),
-        state: state(config, needs)?,
-        log,
-        meter: Arc::default(),
-        failures: AtomicU64::new(0),
-    }))
-}
-
-/// What the function keeps, if it needs to.
-fn state(config: &Config, needs: Needs) -> Result<Option<Arc<State>>, Refusal> {
-    if !needs.state {
-        return Ok(None);
-    }
-    let Some(file) = &config.state else {
-        let detail = "the component imports wasi:keyvalue, and this machine keeps no state";
-        return Err(Refusal::new(Reason::ForbiddenImport, detail));
-    };
-    State::open(file, &config.limits).map(Some)
-}
-
-/// Makes sure that a request can begin at all within the limits, before anybody relies on it.
-async fn probe(function: &Function) -> Result<(), Refusal> {
-    let refusal = |why: String| Refusal::new(Reason::BeyondLimits, why);
-    let mut store = function.store();
-    let limit = Duration::from_millis(function.limits.wall_ms);
-    let instance = function.component.instantiate_async(&mut store);
-    match tokio::time::timeout(limit, instance).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(refusal(format!("the component does not start: {error:#}"))),
-        Err(_) => Err(refusal("the component takes too long to start".into())),
-    }
 }
 
 /// Prints the one line. A supervisor that has gone meanwhile finds the worker by its socket.

@@ -1,13 +1,12 @@
 //! One request: a fresh store, the function in it, its limits, its bill, its answer.
 
 use super::{
+    allowance::{Allowance, Over, Place},
     answer::{self, Body, End, Fate, Said, Watched, busy, text},
-    given::Given,
+    functions::{Function, Functions},
     guest::Guest,
-    log::Log,
-    meter::{Bill, Meter, Outcome},
-    outbound::{self, Outbound},
-    state::State,
+    meter::{Bill, Outcome},
+    outbound,
 };
 use crate::{config::Limits, control::Source};
 use bytes::Bytes;
@@ -17,83 +16,62 @@ use hyper::{
     body::{Body as HttpBody, Incoming},
     header::HOST,
 };
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::timeout,
-};
-use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
-use wasmtime_wasi_http::{
-    Error, WasiHttpView as _,
-    p2::bindings::{ProxyPre, http::types::Scheme},
-};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, oneshot, watch};
+use wasmtime::{PoolConcurrencyLimitError, Store};
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _, p2::bindings::http::types::Scheme};
 
-/// What all requests of a worker share.
-pub(super) struct Function {
-    pub(super) engine: Engine,
-    pub(super) component: ProxyPre<Guest>,
-    pub(super) limits: Limits,
-    pub(super) given: Arc<Given>,
-    pub(super) outbound: Arc<Outbound>,
-    pub(super) state: Option<Arc<State>>,
-    pub(super) log: Arc<Log>,
-    pub(super) meter: Arc<Meter>,
-    /// Numbers the requests that fail, so that their log lines can be found.
-    pub(super) failures: AtomicU64,
+/// One function at work, for a client's request or for that of another function.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) functions: Arc<Functions>,
+    pub(super) function: Arc<Function>,
+    pub(super) allowance: Arc<Allowance>,
+    /// Closes when the function ends that asks this one; None if a client asks.
+    pub(super) asker: Option<watch::Receiver<()>>,
 }
 
 /// Why a function did not end well.
 enum Failure {
-    Wall,
-    Cpu,
+    Over(Over),
     /// No room in the pool: the machine's fault.
     Full,
     /// The function trapped, or did what the interface forbids.
     Trap(wasmtime::Error),
 }
 
-/// Answers one request. Never fails and never waits for a place.
+/// Answers one request of a client. Never fails and never waits for a place.
 pub(super) async fn answer(
-    function: &Arc<Function>,
+    functions: &Arc<Functions>,
     places: &Arc<Semaphore>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    if let Some(refusal) = refuse(&function.limits, &request) {
+    if let Some(refusal) = refuse(&functions.limits, &request) {
         return refusal;
     }
     let Ok(place) = places.clone().try_acquire_owned() else {
-        function.meter.shed();
+        functions.meter.shed();
         return busy();
     };
-    let is_head = request.method() == Method::HEAD;
-    let (say, said) = oneshot::channel();
-    let fate = Arc::new(Fate::default());
-    let work = serve(function.clone(), place, request, say, fate.clone());
-    let mut task = Watched::new(tokio::spawn(work));
-    match said.await {
-        Ok(said) => match answer::acceptable(said) {
-            Ok(response) => answer::deliver(response, is_head, fate, task, function.meter.clone()),
-            Err(why) => {
-                task.release();
-                function.failed(&why)
-            }
-        },
-        Err(_) => match task.end().await {
-            Ok(Ok(())) => function.failed("it ended without an answer"),
-            Ok(Err(response)) => response,
-            Err(panic) => function.failed(&format!("the host failed: {panic}")),
-        },
+    let call = Call {
+        functions: functions.clone(),
+        function: functions.main.clone(),
+        allowance: Allowance::new(&functions.limits),
+        asker: None,
+    };
+    call.answer(place, request).await
+}
+
+/// Answers one request of another function.
+pub(super) async fn ask(call: Call, place: Place, request: Request<WasiBody>) -> Response<Body> {
+    match refuse(&call.functions.limits, &request) {
+        Some(refusal) => refusal,
+        None => call.answer(place, request).await,
     }
 }
 
 /// What can be refused before anything is spent.
-fn refuse(limits: &Limits, request: &Request<Incoming>) -> Option<Response<Body>> {
+fn refuse<B: HttpBody>(limits: &Limits, request: &Request<B>) -> Option<Response<Body>> {
     if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
         return Some(text(StatusCode::BAD_REQUEST, "the request names no host\n"));
     }
@@ -108,88 +86,47 @@ fn refuse(limits: &Limits, request: &Request<Incoming>) -> Option<Response<Body>
     is_too_large.then(|| text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"))
 }
 
-/// Runs the function to its end, which may be long after its answer began.
-async fn serve(
-    function: Arc<Function>,
-    place: OwnedSemaphorePermit,
-    request: Request<Incoming>,
-    say: oneshot::Sender<Said>,
-    fate: Arc<Fate>,
-) -> Result<(), Response<Body>> {
-    // Dropped in reverse order: the request is billed and its answer known to be broken before the
-    // store lets go of the body, and the place is free only when the store has gone.
-    let _place = place;
-    let limits = &function.limits;
-    let mut store = function.store();
-    let mut end = End::new(fate.clone());
-    let sender = store.data_mut().sender();
-    sender.came_through(request.headers());
-    let aside = sender.aside().clone();
-    let mut bill = Bill::new(limits.memory_bytes, aside);
-    let call = call(&function, &mut store, request, say, fate);
-    let metered = bill.metered(Duration::from_millis(limits.cpu_ms), call);
-    let result = match timeout(Duration::from_millis(limits.wall_ms), metered).await {
-        Err(_) => Err(Failure::Wall),
-        Ok(None) => Err(Failure::Cpu),
-        Ok(Some(Ok(()))) => Ok(()),
-        Ok(Some(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(Failure::Full),
-        Ok(Some(Err(error))) => Err(Failure::Trap(error)),
-    };
-    bill.outcome = match result {
-        Ok(()) if end.has_answer() => Outcome::Answered,
-        Ok(()) | Err(Failure::Trap(_)) => Outcome::Failed,
-        Err(Failure::Wall | Failure::Cpu) => Outcome::TimedOut,
-        Err(Failure::Full) => Outcome::Shed,
-    };
-    if result.is_ok() {
-        end.well();
-    }
-    result.map_err(|failure| function.explain(&failure))
-}
-
-/// Calls the function in a fresh store.
-async fn call(
-    function: &Function,
-    store: &mut Store<Guest>,
-    request: Request<Incoming>,
-    say: oneshot::Sender<Said>,
-    fate: Arc<Fate>,
-) -> wasmtime::Result<()> {
-    let mut http = store.data_mut().http();
-    let request = limited(request, &function.limits);
-    let request = http.new_incoming_request(Scheme::Http, request)?;
-    let out = http.new_response_outparam_from_callback(move |said| {
-        if answer::is_answer(&said) {
-            fate.has_answer();
+impl Call {
+    /// Runs the function, which holds the place as long as it takes.
+    async fn answer<B>(self, place: impl Send + 'static, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<Fault>> + Send + 'static,
+    {
+        let is_head = request.method() == Method::HEAD;
+        let (say, said) = oneshot::channel();
+        let fate = Arc::new(Fate::default());
+        let work = serve(self.clone(), place, request, say, fate.clone());
+        let mut task = Watched::new(tokio::spawn(attended(self.asker.clone(), work)));
+        match said.await {
+            Ok(said) => match answer::acceptable(said) {
+                Ok(response) => {
+                    let meter = self.is_first().then(|| self.functions.meter.clone());
+                    answer::deliver(response, is_head, fate, task, meter)
+                }
+                Err(why) => {
+                    task.release();
+                    self.failed(&why)
+                }
+            },
+            Err(_) => match task.end().await {
+                Ok(Ok(())) => self.failed("it ended without an answer"),
+                Ok(Err(response)) => response,
+                Err(panic) => self.failed(&format!("the host failed: {panic}")),
+            },
         }
-        // Nobody listens if the client has left.
-        let _ = say.send(said);
-    })?;
-    let instance = function.component.instantiate_async(&mut *store).await?;
-    let handler = instance.wasi_http_incoming_handler();
-    handler.call_handle(store, request, out).await
-}
-
-/// Cuts the body off where it is longer than allowed: the function reads an error.
-fn limited(
-    request: Request<Incoming>,
-    limits: &Limits,
-) -> Request<impl HttpBody<Data = Bytes, Error = Error> + use<>> {
-    let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
-    request.map(|body| Limited::new(body, most).map_err(body_error))
-}
-
-fn body_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    match error.downcast::<hyper::Error>() {
-        Ok(error) => Error::Hyper(*error),
-        Err(_) => Error::HttpRequestBodySize(None),
     }
-}
 
-impl Function {
-    /// A fresh store for one request.
-    pub(super) fn store(&self) -> Store<Guest> {
-        Guest::store(self)
+    /// Whether a client asks. Its request is billed; what functions ask each other is on the same bill.
+    fn is_first(&self) -> bool {
+        self.asker.is_none()
+    }
+
+    fn bill(&self) -> Option<Bill> {
+        self.is_first().then(|| {
+            let memory_bytes = self.functions.limits.memory_bytes;
+            let meter = self.functions.meter.clone();
+            Bill::new(memory_bytes, self.allowance.clone(), meter)
+        })
     }
 
     /// The answer for a request that began and did not end well. Details are for the owner of the
@@ -198,8 +135,8 @@ impl Function {
         let late = StatusCode::GATEWAY_TIMEOUT;
         match failure {
             Failure::Full => busy(),
-            Failure::Wall => self.failure(late, "it took too long"),
-            Failure::Cpu => self.failure(late, "it used too much processor time"),
+            Failure::Over(Over::Wall) => self.failure(late, "it took too long"),
+            Failure::Over(Over::Cpu) => self.failure(late, "it used too much processor time"),
             Failure::Trap(error) => self.failed(&format!("{error:?}")),
         }
     }
@@ -209,9 +146,115 @@ impl Function {
     }
 
     fn failure(&self, status: StatusCode, why: &str) -> Response<Body> {
-        let number = self.failures.fetch_add(1, Ordering::Relaxed);
+        let number = self.functions.failed();
         let line = format!("failure {number}: {why}");
-        self.log.push(Source::Worker, line.as_bytes());
+        self.function.log.push(Source::Worker, line.as_bytes());
         text(status, format!("the function failed (failure {number})\n"))
+    }
+}
+
+/// Does `work` as long as there is somebody to do it for.
+async fn attended(
+    asker: Option<watch::Receiver<()>>,
+    work: impl Future<Output = Result<(), Response<Body>>>,
+) -> Result<(), Response<Body>> {
+    let Some(mut asker) = asker else {
+        return work.await;
+    };
+    tokio::select! {
+        result = work => result,
+        _ = asker.changed() => Ok(()),
+    }
+}
+
+/// Runs the function to its end, which may be long after its answer began.
+async fn serve<B>(
+    call: Call,
+    place: impl Send,
+    request: Request<B>,
+    say: oneshot::Sender<Said>,
+    fate: Arc<Fate>,
+) -> Result<(), Response<Body>>
+where
+    B: HttpBody<Data = Bytes, Error: Into<Fault>> + Send + 'static,
+{
+    // Dropped in reverse order: the request is billed and its answer known to be broken before the
+    // store lets go of the body, and the place is free only when the store has gone.
+    let _place = place;
+    let mut store = Guest::store(&call);
+    let mut end = End::new(fate.clone());
+    store.data_mut().sender().came_through(request.headers());
+    let mut bill = call.bill();
+    let entered = enter(&call, &mut store, request, say, fate);
+    let result = match call.allowance.limited(entered).await {
+        Err(over) => Err(Failure::Over(over)),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.is::<PoolConcurrencyLimitError>() => Err(Failure::Full),
+        Ok(Err(error)) => Err(Failure::Trap(error)),
+    };
+    if let Some(bill) = &mut bill {
+        bill.outcome = match result {
+            Ok(()) if end.has_answer() => Outcome::Answered,
+            Ok(()) | Err(Failure::Trap(_)) => Outcome::Failed,
+            Err(Failure::Over(_)) => Outcome::TimedOut,
+            Err(Failure::Full) => Outcome::Shed,
+        };
+    }
+    if result.is_ok() {
+        end.well();
+    }
+    result.map_err(|failure| call.explain(&failure))
+}
+
+/// Enters the function in its fresh store.
+async fn enter<B>(
+    call: &Call,
+    store: &mut Store<Guest>,
+    request: Request<B>,
+    say: oneshot::Sender<Said>,
+    fate: Arc<Fate>,
+) -> wasmtime::Result<()>
+where
+    B: HttpBody<Data = Bytes, Error: Into<Fault>> + Send + 'static,
+{
+    let mut http = store.data_mut().http();
+    let request = limited(request, &call.functions.limits);
+    let request = http.new_incoming_request(Scheme::Http, request)?;
+    let out = http.new_response_outparam_from_callback(move |said| {
+        if answer::is_answer(&said) {
+            fate.has_answer();
+        }
+        // Nobody listens if the client has left.
+        let _ = say.send(said);
+    })?;
+    let component = &call.function.component;
+    let instance = component.instantiate_async(&mut *store).await?;
+    let handler = instance.wasi_http_incoming_handler();
+    handler.call_handle(store, request, out).await
+}
+
+/// What reading a body may end with.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Cuts the body off where it is longer than allowed: the function reads an error.
+fn limited<B>(
+    request: Request<B>,
+    limits: &Limits,
+) -> Request<impl HttpBody<Data = Bytes, Error = Error> + use<B>>
+where
+    B: HttpBody<Data = Bytes, Error: Into<Fault>>,
+{
+    let most = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
+    request.map(|body| Limited::new(body, most).map_err(body_error))
+}
+
+fn body_error(error: Fault) -> Error {
+    let error = match error.downcast::<hyper::Error>() {
+        Ok(error) => return Error::Hyper(*error),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(_) => Error::HttpRequestBodySize(None),
     }
 }

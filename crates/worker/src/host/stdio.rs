@@ -1,11 +1,10 @@
 //! Standard output and standard error of a function: lines for the [`Log`].
 
-use super::log::{LINE_BYTES, Log};
+use super::log::{LINE_BYTES, Logger};
 use crate::control::Source;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::io::AsyncWrite;
@@ -21,7 +20,7 @@ const WRITE_BYTES: usize = 4096;
 /// One of the two outputs of one request.
 #[derive(Clone)]
 pub(super) struct Output {
-    pub(super) log: Arc<Log>,
+    pub(super) log: Logger,
     pub(super) source: Source,
 }
 
@@ -124,14 +123,17 @@ impl AsyncWrite for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINE_BYTES, Log, Output, Source};
+    use super::{super::log::Log, LINE_BYTES, Logger, Output, Source};
     use std::sync::Arc;
 
     #[test]
     fn lines_are_put_together_however_they_are_written() {
         let log = Arc::new(Log::new(u32::MAX));
         let output = Output {
-            log: log.clone(),
+            log: Logger {
+                log: log.clone(),
+                function: None,
+            },
             source: Source::Stdout,
         };
         let mut lines = output.lines();

@@ -2,7 +2,8 @@
 
 use super::{
     door::{Connection, Stream},
-    request::{self, Function},
+    functions::Functions,
+    request,
 };
 use crate::control;
 use hyper::{
@@ -64,7 +65,7 @@ async fn lingered(phase: watch::Receiver<Phase>) {
 /// # Errors
 /// No thread or runtime can be had.
 pub(super) async fn start(
-    function: Arc<Function>,
+    functions: Arc<Functions>,
     processors: Vec<u32>,
     connections: mpsc::Receiver<Connection>,
     phase: watch::Receiver<Phase>,
@@ -85,7 +86,7 @@ pub(super) async fn start(
         if report.send(outcome).is_ok()
             && let Some(runtime) = runtime
         {
-            runtime.block_on(serve(function, connections, phase));
+            runtime.block_on(serve(functions, connections, phase));
         }
     })?;
     reported
@@ -117,13 +118,13 @@ fn pin(processors: &[u32]) -> bool {
 }
 
 async fn serve(
-    function: Arc<Function>,
+    functions: Arc<Functions>,
     connections: mpsc::Receiver<Connection>,
     phase: watch::Receiver<Phase>,
 ) {
     let server = Server {
-        places: Arc::new(Semaphore::new(function.limits.concurrency as usize)),
-        function,
+        places: Arc::new(Semaphore::new(functions.limits.concurrency as usize)),
+        functions,
         phase: phase.clone(),
     };
     tokio::select! {
@@ -134,7 +135,7 @@ async fn serve(
 
 #[derive(Clone)]
 struct Server {
-    function: Arc<Function>,
+    functions: Arc<Functions>,
     places: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
 }
@@ -176,7 +177,7 @@ impl Server {
     /// it is left. What goes wrong on a connection is the client's business.
     async fn connection(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let answer = |request: hyper::Request<Incoming>| async {
-            let mut response = request::answer(&self.function, &self.places, request).await;
+            let mut response = request::answer(&self.functions, &self.places, request).await;
             if *self.phase.borrow() >= Phase::Draining {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
@@ -187,7 +188,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS)
             .max_headers(HEADER_LINES)
-            .max_header_size(self.function.limits.header_bytes as usize)
+            .max_header_size(self.functions.limits.header_bytes as usize)
             .serve_connection(TokioIo::new(stream), service_fn(answer));
         let mut connection = pin!(connection);
         tokio::select! {

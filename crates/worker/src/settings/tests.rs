@@ -1,7 +1,7 @@
 //! What settings survive, and what strangers may put in their place.
 
-use super::{Error, MAX_BYTES, Sealed, Secrets, Settings, Values, section};
-use crate::ArtifactHash;
+use super::{Error, MAX_BYTES, SECTION, Sealed, Secrets, Settings, Values};
+use crate::{ArtifactHash, section};
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
@@ -20,6 +20,12 @@ fn settings() -> Settings {
             size: 100,
         }),
     }
+}
+
+fn section(json: &[u8]) -> Vec<u8> {
+    let mut section = Vec::new();
+    section::append(&mut section, SECTION, &[json]);
+    section
 }
 
 #[test]

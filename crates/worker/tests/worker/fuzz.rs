@@ -2,7 +2,7 @@
 
 use crate::dice::Fuzz;
 use worker::{
-    control, host,
+    Bundle, control, host,
     settings::{Secrets, Settings},
 };
 
@@ -38,6 +38,13 @@ fn settings(bytes: &[u8]) {
     }
     if let Ok(secrets) = Secrets::parse(bytes) {
         assert!(secrets.write().is_ok());
+    }
+}
+
+/// Functions from anybody: what is read is packed the same, the rest refused.
+fn bundle(bytes: &[u8]) {
+    if let Ok(bundle) = Bundle::split(bytes) {
+        assert_eq!(bundle.pack().expect("our own"), bytes);
     }
 }
 
@@ -92,4 +99,19 @@ fn settings_of_any_shape_are_read_or_refused() {
     };
     let artifact = settings.pack(functions::HELLO.into()).expect("packed");
     run(&[artifact, secrets.into_bytes()], self::settings);
+}
+
+#[test]
+fn bundles_of_any_shape_are_read_or_refused() {
+    let named = |name: &str| (name.parse().expect("a name"), functions::ECHO);
+    let two = Bundle {
+        main: functions::HELLO,
+        others: [named("a"), named("words")].into(),
+    };
+    let small = Bundle {
+        main: b"",
+        others: [("a".parse().expect("a name"), &b""[..])].into(),
+    };
+    let packed = |bundle: Bundle<'_>| bundle.pack().expect("packed");
+    run(&[packed(two), packed(small)], bundle);
 }

@@ -1,10 +1,12 @@
-//! Workers as processes of their own, from outside. W1 to W19 are the promises of `docs/spec/worker.md`.
+//! Workers as processes of their own, from outside. W1 to W27 are the promises of `docs/spec/worker.md`.
 
+mod chains;
 mod code;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;
 mod given;
+mod inside;
 mod outbound;
 mod serving;
 mod state;

@@ -295,10 +295,12 @@ async fn a_function_finds_nothing_of_earlier_requests() {
 #[tokio::test]
 async fn a_function_reaches_nobody() {
     let folder = Folder::new("outbound");
-    let worker = start(&folder, &folder.config(hostile::OUTBOUND))
+    let mut worker = start(&folder, &folder.config(hostile::OUTBOUND))
         .await
         .expect("started");
     assert_eq!(worker.get("/").await.body, "denied\n");
+    let log = worker.log().await;
+    assert!(log.contains("is denied: not in the plan"), "{log}");
 }
 
 /// (W19)

@@ -3,7 +3,7 @@
 use super::{Outbound, connector, roots};
 use crate::{
     config::{self, Limits},
-    host::log::Log,
+    host::log::{Log, Logger},
     settings::Origin,
 };
 use rustls::{
@@ -55,9 +55,12 @@ async fn connect(tls: TlsConnector, host: &str) -> Result<(), Error> {
         places: Arc::new(Semaphore::new(1)),
         limits,
         tls,
-        log: Arc::new(Log::new(10)),
     };
-    outbound.connect(&origin, ()).await.map(drop)
+    let log = Logger {
+        log: Arc::new(Log::new(10)),
+        function: None,
+    };
+    outbound.connect(&origin, (), &log).await.map(drop)
 }
 
 fn trusting() -> TlsConnector {

@@ -1,0 +1,202 @@
+//! The functions of a worker, from an artifact to what can be instantiated, and what all their requests share.
+
+use super::{
+    Refusal,
+    admission::{self, Needs},
+    allowance::Allowance,
+    code, engine,
+    given::{self, Given},
+    guest::Guest,
+    log::{Log, Logger},
+    meter::Meter,
+    outbound::Outbound,
+    request::Call,
+    state::State,
+};
+use crate::{Bundle, Config, bundle::Name, config::Limits, control::Reason};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use wasmtime::Engine;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// What all requests of a worker share.
+pub(super) struct Functions {
+    /// The one that clients ask.
+    pub(super) main: Arc<Function>,
+    others: BTreeMap<Name, Arc<Function>>,
+    pub(super) engine: Engine,
+    pub(super) limits: Limits,
+    pub(super) given: Arc<Given>,
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) state: Option<Arc<State>>,
+    pub(super) log: Arc<Log>,
+    pub(super) meter: Arc<Meter>,
+    /// Numbers the requests that fail, so that their log lines can be found.
+    failures: AtomicU64,
+}
+
+/// One of them.
+pub(super) struct Function {
+    pub(super) component: ProxyPre<Guest>,
+    pub(super) log: Logger,
+}
+
+impl Functions {
+    /// The functions of the worker's artifact.
+    ///
+    /// # Errors
+    /// The artifact is not the deal's, or one of its functions may not or cannot run.
+    pub(super) fn load(config: &Config) -> Result<Arc<Self>, Refusal> {
+        let limits = &config.limits;
+        let hash = config.identity.artifact;
+        let artifact = admission::admit(&config.artifact, hash, limits.artifact_bytes)?;
+        let (functions, given) = given::split(&artifact, config.secrets.as_deref())?;
+        let bundle = Bundle::split(functions)
+            .map_err(|error| Refusal::new(Reason::BadComponent, error.to_string()))?;
+        let needs = needs(&bundle)?;
+        let engine = engine::engine(limits, places(config, &bundle))
+            .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
+        let loader = Loader {
+            config,
+            engine: &engine,
+            log: Arc::new(Log::new(limits.log_lines_per_second)),
+            deadline: Instant::now() + Duration::from_secs(limits.compile_seconds),
+        };
+        let main = loader.function(None, bundle.main)?;
+        let others = bundle.others.iter();
+        let others = others
+            .map(|(name, component)| Ok((name.clone(), loader.function(Some(name), component)?)));
+        let outbound = Outbound::new(config, &given);
+        Ok(Arc::new(Self {
+            main,
+            others: others.collect::<Result<_, _>>()?,
+            limits: limits.clone(),
+            outbound: outbound.map_err(|error| Refusal::host("cannot use TLS", &error))?,
+            given: Arc::new(given),
+            state: state(config, needs)?,
+            log: loader.log,
+            meter: Arc::default(),
+            failures: AtomicU64::new(0),
+            engine,
+        }))
+    }
+
+    /// The function that others ask by this name. One that is alone is asked by nobody.
+    pub(super) fn named(&self, name: &str) -> Option<Arc<Function>> {
+        let is_main = !self.others.is_empty() && name == Name::main().as_str();
+        let function = if is_main {
+            Some(&self.main)
+        } else {
+            self.others.get(name)
+        };
+        function.cloned()
+    }
+
+    /// The number of a request that has failed.
+    pub(super) fn failed(&self) -> u64 {
+        self.failures.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes sure that each function can begin at all within the limits, before anybody relies on it.
+    ///
+    /// # Errors
+    /// Which one cannot.
+    pub(super) async fn probe(self: &Arc<Self>) -> Result<(), Refusal> {
+        let allowance = Allowance::new(&self.limits);
+        for function in self.others.values().chain([&self.main]) {
+            let call = Call {
+                functions: self.clone(),
+                function: function.clone(),
+                allowance: allowance.clone(),
+                asker: None,
+            };
+            probe(&call)
+                .await
+                .map_err(|refusal| refusal.of(&function.log.function))?;
+        }
+        Ok(())
+    }
+}
+
+async fn probe(call: &Call) -> Result<(), Refusal> {
+    let refusal = |why: String| Refusal::new(Reason::BeyondLimits, why);
+    let mut store = Guest::store(call);
+    let instance = call.function.component.instantiate_async(&mut store);
+    match call.allowance.limited(instance).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(refusal(format!("the component does not start: {error:#}"))),
+        Err(_) => Err(refusal("the component takes too long to start".into())),
+    }
+}
+
+/// What all functions together need.
+fn needs(bundle: &Bundle<'_>) -> Result<Needs, Refusal> {
+    let mut needs = admission::interfaces(bundle.main)?;
+    for (name, component) in &bundle.others {
+        let more = admission::interfaces(component);
+        let more = more.map_err(|refusal| refusal.of(&Some(name.clone())))?;
+        needs.state |= more.state;
+    }
+    Ok(needs)
+}
+
+/// How many functions may be at work at once. Where they ask each other, each request of a client has places for that.
+fn places(config: &Config, bundle: &Bundle<'_>) -> u32 {
+    let Limits {
+        concurrency,
+        calls_in_flight,
+        ..
+    } = config.limits;
+    let units = u32::try_from(config.units.len()).unwrap_or(u32::MAX);
+    let calls = if bundle.others.is_empty() {
+        0
+    } else {
+        calls_in_flight
+    };
+    concurrency.saturating_mul(units).saturating_mul(1 + calls)
+}
+
+/// What is needed to load functions.
+struct Loader<'a> {
+    config: &'a Config,
+    engine: &'a Engine,
+    log: Arc<Log>,
+    /// All are compiled by then.
+    deadline: Instant,
+}
+
+impl Loader<'_> {
+    fn function(&self, name: Option<&Name>, component: &[u8]) -> Result<Arc<Function>, Refusal> {
+        let Config { cache, limits, .. } = self.config;
+        let name = name.cloned();
+        let component = code::component(self.engine, cache, component, limits, self.deadline)
+            .and_then(|component| {
+                engine::link(self.engine, &component)
+                    .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))
+            })
+            .map_err(|refusal| refusal.of(&name))?;
+        let log = Logger {
+            log: self.log.clone(),
+            function: name,
+        };
+        Ok(Arc::new(Function { component, log }))
+    }
+}
+
+/// What the functions keep, if they need to.
+fn state(config: &Config, needs: Needs) -> Result<Option<Arc<State>>, Refusal> {
+    if !needs.state {
+        return Ok(None);
+    }
+    let Some(file) = &config.state else {
+        let detail = "the component imports wasi:keyvalue, and this machine keeps no state";
+        return Err(Refusal::new(Reason::ForbiddenImport, detail));
+    };
+    State::open(file, &config.limits).map(Some)
+}
