@@ -6,19 +6,21 @@ use client::AccountKey;
 use client::marketplace::limits::MAX_ARTIFACT;
 use client::marketplace::units::Hash;
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
     path::Path,
 };
 use worker::{
-    ArtifactHash,
+    ArtifactHash, Bundle,
+    bundle::Name,
     settings::{Sealed, Secrets, Values},
 };
 
 /// What the deal's peers are given.
 #[derive(Debug)]
 pub(crate) struct Function {
-    /// The artifact: the component, and the plan's settings behind it.
+    /// The artifact: the components, and the plan's settings behind them.
     pub(crate) artifact: Vec<u8>,
     /// The document of secrets that the artifact names.
     pub(crate) secrets: Option<Vec<u8>>,
@@ -38,9 +40,8 @@ impl Function {
             size: document.len() as u64,
         });
         let path = folder.join(&plan.path);
-        let failed = || format!("the function {} cannot be read", path.display());
-        let component = read(&path, MAX_ARTIFACT).with_context(failed)?;
-        let packed = plan.settings.pack(component);
+        let packed = bundle(plan, folder)?;
+        let packed = plan.settings.pack(packed);
         let artifact = packed.with_context(|| format!("no artifact of {}", path.display()))?;
         let size = artifact.len() as u64;
         anyhow::ensure!(
@@ -52,6 +53,29 @@ impl Function {
         plan.terms.artifact.size = size;
         Ok(Self { artifact, secrets })
     }
+}
+
+/// The components of a plan.
+fn bundle(plan: &Plan, folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let component = |path: &Path| {
+        let path = folder.join(path);
+        let failed = || format!("the function {} cannot be read", path.display());
+        read(&path, MAX_ARTIFACT).with_context(failed)
+    };
+    let main = component(&plan.path)?;
+    let others = plan.others.iter();
+    let others: BTreeMap<&Name, Vec<u8>> = others
+        .map(|(name, path)| Ok((name, component(path)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let others = others.iter();
+    let bundle = Bundle {
+        main: &main,
+        others: others
+            .map(|(name, bytes)| ((*name).clone(), &bytes[..]))
+            .collect(),
+    };
+    let packed = bundle.pack();
+    packed.context("no artifact of these functions\nhint: name the components as they were built")
 }
 
 /// The document of a plan's secrets, if it has any.

@@ -5,7 +5,13 @@ use super::schema::Draft;
 use crate::document::{Findings, Located};
 use client::marketplace::attribute::{Predicate, Test};
 use client::marketplace::limits::{MAX_EFFECTORS, MAX_ENDPOINTS, MAX_REQUIREMENTS, MAX_UNITS};
-use worker::Settings;
+use worker::{
+    Settings,
+    bundle::{MAX_FUNCTIONS, Name},
+};
+
+/// How hosts end that are functions.
+const INSIDE: &str = ".internal";
 
 /// Adds what is wrong.
 pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
@@ -13,7 +19,36 @@ pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
     workers(draft, findings);
     requirements(draft, findings);
     lengths(draft, findings);
+    functions(draft, findings);
     settings(draft, findings);
+}
+
+/// Functions that ask each other.
+fn functions(draft: &Draft, findings: &mut Findings<'_>) {
+    if let Some(Located { value, line }) = &draft.functions {
+        if value.len() >= MAX_FUNCTIONS {
+            let what = format!("`functions` has {} entries", value.len());
+            let hint = format!(
+                "at most {} beside `function` are allowed",
+                MAX_FUNCTIONS - 1
+            );
+            findings.add(*line, what, hint);
+        }
+        for error in value.keys().filter_map(|name| name.parse::<Name>().err()) {
+            findings.add(
+                *line,
+                format!("`functions`: {error}"),
+                "give it another name",
+            );
+        }
+    }
+    let Some(Located { value, line }) = &draft.outbound else {
+        return;
+    };
+    for origin in value.iter().filter(|origin| origin.host.ends_with(INSIDE)) {
+        let hint = "a function is asked by the name that it has in [functions], without this line";
+        findings.add(*line, format!("`outbound`: {origin} is no server"), hint);
+    }
 }
 
 /// What the function is given.

@@ -44,6 +44,11 @@ mod tests {
         let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
         assert_eq!((plan.name.as_str(), plan.funds.0), ("hello", 12_000_000));
         assert_eq!(plan.path, Path::new("hello.wasm"));
+        let (name, words) = plan.others.first_key_value().unwrap();
+        assert_eq!(
+            (name.as_str(), words.as_path()),
+            ("words", Path::new("words.wasm"))
+        );
         assert_eq!(plan.settings.environment["GREETING"], "hello");
         assert_eq!(plan.settings.config["greeting.text"], "hi");
         assert_eq!(

@@ -20,6 +20,9 @@
 //! key = "0x…"
 //! endpoint = "host:port"
 //!
+//! [functions]              # others that it may ask, and they each other: each at http://NAME.internal/
+//! words = "words.wasm"
+//!
 //! [environment]            # what the function sees as environment variables
 //! GREETING = "hello"
 //! [config]                 # what `wasi:config/store` tells it
@@ -55,6 +58,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use toml::de::DeValue;
 use worker::{
     Settings,
+    bundle::Name,
     settings::{NotAnOrigin, Origin, Values},
 };
 
@@ -68,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     /// The function's file, from where the plan lies.
     pub(crate) path: PathBuf,
+    /// The files of functions that it may ask, from where the plan lies.
+    pub(crate) others: BTreeMap<Name, PathBuf>,
     /// What the function is given. Which document of secrets it has is known when their files are read.
     pub(crate) settings: Settings,
     /// The files of secrets, from where the plan lies.
@@ -95,6 +101,7 @@ pub(crate) struct Draft {
     pub(crate) monitor: Option<Located<Address>>,
     pub(crate) path: Option<Located<String>>,
     pub(crate) sources: Vec<Located<Source>>,
+    pub(crate) functions: Option<Located<Values>>,
     pub(crate) environment: Option<Located<Values>>,
     pub(crate) config: Option<Located<Values>>,
     pub(crate) secrets: Option<Located<Values>>,
@@ -140,6 +147,7 @@ impl Draft {
                 "add [function] with `path`, the file to run",
             ),
         }
+        draft.functions = values(f, &mut plan, "functions");
         draft.environment = values(f, &mut plan, "environment");
         draft.config = values(f, &mut plan, "config");
         draft.secrets = values(f, &mut plan, "secrets");
@@ -211,9 +219,15 @@ impl Draft {
             secrets: None,
         };
         let file = |(name, path): (String, String)| (name, path.into());
+        // A name that is none is found by `lint`.
+        let function = |(name, path): (String, String)| Some((name.parse().ok()?, path.into()));
         Some(Plan {
             name: self.name?.value,
             path: self.path?.value.into(),
+            others: given(self.functions)
+                .into_iter()
+                .filter_map(function)
+                .collect(),
             settings,
             secrets: given(self.secrets).into_iter().map(file).collect(),
             terms,

@@ -1,6 +1,6 @@
 //! What a plan gives to its function arrives where the function runs, and nowhere else.
 
-use crate::support::{Market, text, through, until};
+use crate::support::{Market, mp, text, through, until};
 use std::fs;
 
 const PEOPLE: [&str; 3] = ["provider1.json", "provider2.json", "developer.json"];
@@ -101,6 +101,43 @@ fn a_function_asks_whom_its_plan_names_where_the_operator_allows_it() {
         "{answer}"
     );
     assert_eq!(asked("/http/127.0.0.1:1/"), "error 15\n");
+}
+
+/// (P5, P14)
+#[test]
+fn functions_of_a_plan_ask_each_other_where_they_run() {
+    let market = Market::open(1, &PEOPLE, &PARAMETERS);
+    let _peer = market.provide(1, "CH", 0);
+    let gateway = market.gateway(0);
+    let http = through(&gateway);
+    fs::write(market.path("fetch.wasm"), functions::FETCH).expect("writes");
+    fs::write(market.path("trap.wasm"), functions::hostile::TRAP).expect("writes");
+    let deploy =
+        |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());
+    let plan = |words: &[u8]| {
+        fs::write(market.path("words.wasm"), words).expect("writes");
+        let plan = "name = \"two\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 1\nlimit_price = \"0.50\"\n\
+             funds = \"50\"\n[function]\npath = \"fetch.wasm\"\n\
+             [functions]\nwords = \"words.wasm\"\ntrap = \"trap.wasm\"\n";
+        market.write("plan.toml", plan)
+    };
+    let here = "--listen=127.0.0.1:0";
+    deploy(&["apply", text(&plan(functions::HELLO)), here, &http]);
+    let asked = |path: &str| deploy(&["invoke", "1", path, &http])["body"].clone();
+    let hello = "status 200\nHello, world! You asked for /a.\n";
+    assert_eq!(asked("/http/words.internal/a"), hello);
+    assert_eq!(asked("/http/other.internal/"), "error 15\n");
+    let failed = asked("/http/trap.internal/");
+    assert_eq!(failed, "status 500\nthe function failed (failure 0)\n");
+    let mut logs = mp();
+    let key = market.path("developer.json");
+    logs.args(["--key", text(&key), "--rpc", market.network.rpc(0)]);
+    let logs = logs.args(["deploy", "logs", "1"]).output().expect("runs");
+    let logs = String::from_utf8_lossy(&logs.stdout).into_owned();
+    assert!(logs.contains(" trap worker: failure 0: "), "{logs}");
+    // All of them are one function of the deal: another of them is an update.
+    deploy(&["update", "1", text(&plan(functions::ECHO)), here]);
+    assert_eq!(asked("/http/words.internal/a"), "status 200\n");
 }
 
 /// (D5)

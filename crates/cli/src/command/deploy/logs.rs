@@ -49,6 +49,9 @@ struct Shown<'a> {
     worker: u64,
     number: u64,
     unix_ms: u64,
+    /// None for the main function of an artifact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a str>,
     source: Source,
     text: &'a str,
 }
@@ -165,17 +168,23 @@ impl Reader<'_> {
 
 fn show(printer: &Printer, worker: WorkerId, line: &LogLine) {
     let text = printable(&line.text);
+    let function = line.function.as_deref().map(printable);
     let shown = Shown {
         worker: worker.0,
         number: line.number,
         unix_ms: line.unix_ms,
+        function: function.as_deref(),
         source: line.source,
         text: &text,
     };
     let time = UNIX_EPOCH + Duration::from_millis(line.unix_ms.min(LAST_MS));
     let time = humantime::format_rfc3339_millis(time);
     let source = format!("{:?}", line.source).to_lowercase();
-    printer.result(&shown, &format!("{time} worker {worker} {source}: {text}"));
+    let writer = function
+        .as_ref()
+        .map_or_else(String::new, |function| format!("{function} "));
+    let text = format!("{time} worker {worker} {writer}{source}: {text}");
+    printer.result(&shown, &text);
 }
 
 /// Fit for a terminal. The worker did the same, but a peer may say what it likes.
