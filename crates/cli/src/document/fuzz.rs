@@ -141,6 +141,8 @@ fn is_bounded(finding: &Finding, text: &str) {
 
 #[test]
 fn plans_of_any_shape_are_read_or_refused_in_bounded_words() {
+    // A slow machine may have time for so few rounds that none is read.
+    assert!(plan::read(PLAN).is_ok());
     let mut fuzz = Fuzz::begin();
     let (mut read, mut refused) = (0, 0);
     while let Some(dice) = fuzz.round() {
@@ -159,7 +161,7 @@ fn plans_of_any_shape_are_read_or_refused_in_bounded_words() {
         }
     }
     println!("{read} read, {refused} refused");
-    assert!(read > 0 && refused > 0);
+    assert!(refused > 0);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn an_artifact_within_an_artifact_is_refused() {
         assert_eq!(
             error.to_string(),
             format!("the function {name} is an artifact, not what was built")
-        )
+        );
     };
     is_nested(refused(bundle(&["b"], &inner)), "b");
     let main = Bundle {
