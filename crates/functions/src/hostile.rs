@@ -40,3 +40,12 @@ pub const OUTBOUND: &[u8] = component!("outbound");
 
 /// Imports `wasi:filesystem/preopens`, which no worker gives.
 pub const TRESPASSER: &[u8] = component!("trespasser");
+
+/// Adds headers to a set of headers until that is refused, which is a trap.
+pub const HEADERS: &[u8] = component!("headers");
+
+/// Takes host resources until one is refused, which is a trap.
+pub const HOARDER: &[u8] = component!("hoarder");
+
+/// Keeps a compiler busy for longer, or with more memory, than it is given.
+pub const COMPILE_BOMB: &[u8] = component!("compile_bomb");

@@ -3,7 +3,7 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 19] = [
+const ALL: [&[u8]; 21] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
@@ -23,6 +23,8 @@ const ALL: [&[u8]; 19] = [
     RESIDUE,
     OUTBOUND,
     TRESPASSER,
+    HEADERS,
+    HOARDER,
 ];
 
 /// Preamble of a component, version 13, layer 1.

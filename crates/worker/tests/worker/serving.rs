@@ -147,6 +147,12 @@ async fn a_function_that_fails_takes_nothing_with_it() {
         ("silent", hostile::SILENT, "without an answer"),
         ("error", hostile::ERROR_ANSWER, "the error"),
         ("interim", hostile::INTERIM, "below 200"),
+        (
+            "headers",
+            hostile::HEADERS,
+            "total size of fields exceeds limit",
+        ),
+        ("hoarder", hostile::HOARDER, "table has no free keys"),
     ] {
         let folder = Folder::new(name);
         let mut worker = start(&folder, &folder.config(function))
