@@ -40,6 +40,13 @@ impl Function {
         let path = folder.join(&plan.path);
         let failed = || format!("the function {} cannot be read", path.display());
         let component = read(&path, MAX_ARTIFACT).with_context(failed)?;
+        if let Err(why) = worker::host::interfaces(&component) {
+            anyhow::bail!(
+                "the function {} would run nowhere: {why}\nhint: a function is a component of `wasi:http` 0.2 that imports only what \
+                 docs/guides/functions.md names",
+                path.display()
+            );
+        }
         let packed = plan.settings.pack(component);
         let artifact = packed.with_context(|| format!("no artifact of {}", path.display()))?;
         let size = artifact.len() as u64;

@@ -66,7 +66,7 @@ impl Market {
         for peer in ["peer0.json", "peer1.json", "peer2.json"] {
             run(&["key", "new", "--peer", text(&path(peer))]);
         }
-        fs::write(path("hello.wasm"), b"stands for a component").unwrap();
+        fs::write(path("hello.wasm"), functions::HELLO).unwrap();
         let network = Network::start(1, &funded);
         let market = Self { folder, network };
         for (number, supply) in SUPPLY.into_iter().enumerate() {
