@@ -32,7 +32,7 @@ usage: cargo xtask <command>
                    let each way to cheat play for 60 epochs, at so many audits of a window among a million units, 5,200 if
                    it is not said, and with a collateral of so many rewards, the least that is allowed if it is not said; no cheat may pay.
                    Also --units (of each), --crowd (honest peers of 256 units)
-  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover or capacity, or all;
+  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover, hostile or capacity, or all;
                    takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
   ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
