@@ -30,6 +30,7 @@ mod visit;
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::Dns;
 pub use monitor::Watch;
+pub(crate) use process::Listening;
 pub use process::{Config, run};
 
 use crate::{

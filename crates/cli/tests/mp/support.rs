@@ -255,13 +255,17 @@ impl Market {
     }
 
     pub(crate) fn gateway(&self, node: usize) -> Process {
+        Process::start("gateway", self.gateway_config(node))
+    }
+
+    pub(crate) fn gateway_config(&self, node: usize) -> PathBuf {
         let config = format!(
             "rpc = \"{}\"\ndata = \"{}\"\nhttp = \"127.0.0.1:{}\"\nlisten = \"127.0.0.1:0\"\n",
             self.network.rpc(node),
             text(&self.path("g")),
             free_ports(1),
         );
-        Process::start("gateway", self.write("gateway.toml", &config))
+        self.write("gateway.toml", &config)
     }
 
     pub(crate) fn plan(&self, source: &Source) -> PathBuf {
