@@ -307,7 +307,11 @@ impl Peer {
 fn process_of(folder: &Path) -> Result<u32> {
     let mut stream = UnixStream::connect(folder.join("control.sock"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    writeln!(stream, "{}", json!({ "request": "hello", "protocol": 1 }))?;
+    writeln!(
+        stream,
+        "{}",
+        json!({ "request": "hello", "protocol": worker::control::PROTOCOL })
+    )?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let hello: Value = serde_json::from_str(&line)?;
