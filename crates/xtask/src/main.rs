@@ -15,7 +15,7 @@ use suite::{ECONOMICS, FLEET};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test             run every test; needs only cargo and a C++ compiler
+  test             run every test; needs only cargo, a C++ compiler and curl
   test ethereum    run cast, viem and ethers against a node; needs npm
   test capacity    build whole datasets and compare them with light mode; needs 3 GiB and some minutes
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
