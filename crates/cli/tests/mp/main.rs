@@ -5,6 +5,7 @@ mod commit;
 mod dice;
 mod fuzz;
 mod given;
+mod guests;
 mod guide;
 mod kills;
 mod logs;

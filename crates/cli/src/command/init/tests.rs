@@ -3,6 +3,7 @@ use super::{name, write};
 use crate::command::Arguments;
 use crate::plan;
 use clap::{Parser as _, ValueEnum as _};
+use std::{fs, path::Path};
 
 fn text<'a>(files: &'a [(String, String)], path: &str) -> &'a str {
     let file = files.iter().find(|(each, _)| each == path);
@@ -23,6 +24,34 @@ fn every_template_has_a_plan_without_fault_and_commands_that_there_are() {
         let parsed = commands.map(|line| Arguments::try_parse_from(line.split_whitespace()));
         assert_eq!(parsed.filter(Result::is_ok).count(), 8, "{readme}");
     }
+}
+
+#[test]
+fn every_example_has_a_plan_without_fault_and_commands_that_there_are() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut count = 0;
+    for entry in fs::read_dir(examples).unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(text) = fs::read_to_string(folder.join("plan.toml")) else {
+            continue;
+        };
+        let plan = plan::read(&text).unwrap_or_else(|found| panic!("{found:?}"));
+        assert_eq!(folder.file_name().unwrap().to_str(), Some(&*plan.name));
+        let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+        for line in readme.lines().filter(|line| line.starts_with("mp ")) {
+            let parsed = Arguments::try_parse_from(line.split_whitespace());
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count} commands");
+}
+
+/// Examples stand on their own, so one has a copy of an interface.
+#[test]
+fn an_interface_in_an_example_is_the_one_that_workers_have() {
+    let copy = include_str!("../../../../../examples/notes/wit/deps/keyvalue.wit");
+    assert!(functions::WIT.contains(&("keyvalue", copy)));
 }
 
 #[test]
@@ -64,11 +93,11 @@ fn what_is_there_is_left_as_it_is() {
     let files = [("a/b".to_owned(), "new".to_owned())];
     let made = folder.path().join("made");
     write(&made, &files).unwrap();
-    assert_eq!(std::fs::read_to_string(made.join("a/b")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(made.join("a/b")).unwrap(), "new");
     let error = write(&made, &[("a/b".to_owned(), "other".to_owned())]).unwrap_err();
     assert!(
         error.to_string().contains("hint: it is there already"),
         "{error}"
     );
-    assert_eq!(std::fs::read_to_string(made.join("a/b")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(made.join("a/b")).unwrap(), "new");
 }

@@ -1,0 +1,269 @@
+//! Functions as toolchains make them, each asked the same here and in `wasmtime serve`.
+//!
+//! `cargo xtask test guests` builds the templates of `mp init` and the examples, names their folders in `MP_GUESTS` and
+//! `wasmtime` in `MP_WASMTIME`. Otherwise there is one: a template with a function of this tree in place of what it builds.
+
+use crate::support::{Market, Process, free_ports, mp, text, through, until};
+use serde_json::Value;
+use std::{
+    env, fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// Compiling JavaScript or Python takes a worker half a minute, if it was not built for release.
+const PARAMETERS: [&str; 3] = [
+    "epoch_seconds=20",
+    "report_seconds=1",
+    "start_timeout_seconds=300",
+];
+
+/// A request, and what is answered.
+struct Asked {
+    method: &'static str,
+    path: String,
+    body: &'static str,
+    status: u16,
+    answer: String,
+    /// It needs what an earlier request left, which `wasmtime serve` does not keep.
+    has_past: bool,
+}
+
+fn asked(method: &'static str, path: &str, body: &'static str, status: u16, answer: &str) -> Asked {
+    Asked {
+        method,
+        path: path.to_owned(),
+        body,
+        status,
+        answer: answer.to_owned(),
+        has_past: false,
+    }
+}
+
+/// What each is asked; `gateway` is a server that they may ask themselves, which knows no deal 99.
+fn requests(name: &str, gateway: &str) -> Vec<Asked> {
+    let past = |asked| Asked {
+        has_past: true,
+        ..asked
+    };
+    match name {
+        "rust" | "javascript" | "python" | "c" | "tree" => {
+            let (path, answer) = (
+                "/any/path?q=1",
+                "Hello, world! You asked for /any/path?q=1.\n",
+            );
+            vec![asked("GET", path, "", 200, answer)]
+        }
+        "hello" => vec![
+            asked("GET", "/ada", "", 200, "Good morning, ada!\n"),
+            asked("GET", "/?x", "", 200, "Good morning, world!\n"),
+        ],
+        "notes" => {
+            let (new, note) = (
+                "{\"text\": \"buy milk\"}",
+                "{\"id\":1,\"text\":\"buy milk\"}",
+            );
+            let none = "{\"error\":\"no such note\"}\n";
+            vec![
+                asked("GET", "/notes", "", 200, "[]\n"),
+                asked("POST", "/notes", new, 201, &format!("{note}\n")),
+                past(asked("GET", "/notes", "", 200, &format!("[{note}]\n"))),
+                past(asked("GET", "/notes/1", "", 200, &format!("{note}\n"))),
+                asked("DELETE", "/notes/1", "", 204, ""),
+                asked("GET", "/notes/1", "", 404, none),
+                asked(
+                    "POST",
+                    "/notes",
+                    "milk",
+                    400,
+                    "{\"error\":\"write {\\\"text\\\": \\\"…\\\"}\"}\n",
+                ),
+                asked("PUT", "/notes", "", 405, "{\"error\":\"no such method\"}\n"),
+            ]
+        }
+        "fetch" => vec![
+            asked(
+                "GET",
+                &format!("/?{gateway}/99/"),
+                "",
+                404,
+                "deal 99 is not served here\n",
+            ),
+            asked(
+                "GET",
+                "/?ftp://a",
+                "",
+                502,
+                "ftp://a does not answer: ftp is not asked\n",
+            ),
+        ],
+        "text" => vec![
+            asked(
+                "POST",
+                "/",
+                "# A *b*\n\n<script>",
+                200,
+                "<h1>A <em>b</em></h1>\n&lt;script&gt;",
+            ),
+            asked("GET", "/", "", 405, "POST a text in Markdown\n"),
+        ],
+        other => panic!("nothing is known to ask of {other}"),
+    }
+}
+
+/// Status and body of an answer.
+fn ask(server: &str, asked: &Asked) -> (u16, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "60"]);
+    curl.args(["--request", asked.method, "--write-out", "%{http_code}"]);
+    if !asked.body.is_empty() {
+        curl.args(["--data-binary", asked.body]);
+    }
+    let output = curl.arg(format!("{server}{}", asked.path)).output();
+    let output = output.expect("curl");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let (body, status) = said.split_at(said.len() - 3);
+    (status.parse().expect("a status"), body.to_owned())
+}
+
+/// Folders of what was built, by name.
+fn guests(market: &Market) -> Vec<(String, PathBuf)> {
+    let folder = env::var_os("MP_GUESTS").map_or_else(|| tree(market), PathBuf::from);
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut guests: Vec<_> = entries
+        .map(|entry| entry.expect("an entry"))
+        .map(|entry| {
+            (
+                entry.file_name().into_string().expect("a name"),
+                entry.path(),
+            )
+        })
+        .collect();
+    guests.sort();
+    guests
+}
+
+/// The one that is there without any toolchain.
+fn tree(market: &Market) -> PathBuf {
+    let folder = market.path("guests");
+    fs::create_dir(&folder).expect("a folder");
+    let mut init = mp();
+    init.args(["init", "tree", "--template", "c"])
+        .current_dir(&folder);
+    assert!(init.output().expect("mp runs").status.success());
+    fs::write(folder.join("tree/function.wasm"), functions::HELLO).expect("writes");
+    folder
+}
+
+/// The plan of a guest for this market: its prices are others, and the server that may be asked is its gateway.
+fn plan(folder: &Path, gateway: &str) -> PathBuf {
+    let plan = fs::read_to_string(folder.join("plan.toml")).expect("a plan");
+    let plan = plan
+        .replace("limit_price = \"0.01\"", "limit_price = \"0.50\"")
+        .replace("funds = \"10\"", "funds = \"50\"")
+        .replace("https://example.com", gateway);
+    let here = folder.join("plan.here.toml");
+    fs::write(&here, plan).expect("writes");
+    here
+}
+
+/// `wasmtime serve` with a component.
+struct Wasmtime {
+    child: Child,
+    server: String,
+}
+
+impl Wasmtime {
+    fn serve(program: &Path, function: &Path) -> Self {
+        let address = format!("127.0.0.1:{}", free_ports(1));
+        let mut command = Command::new(program);
+        command.args(["serve", "-S", "cli,config,keyvalue", "--addr", &address]);
+        // What the plan of `hello` gives it.
+        command
+            .args(["--env", "GREETING=Good morning"])
+            .arg(function);
+        let child = command.stdout(Stdio::null()).spawn().expect("wasmtime");
+        until("wasmtime serves", || TcpStream::connect(&address).is_ok());
+        let server = format!("http://{address}");
+        Self { child, server }
+    }
+}
+
+impl Drop for Wasmtime {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // It may have ended already.
+        let _ = self.child.wait();
+    }
+}
+
+/// The file that a plan deploys.
+fn function(folder: &Path, plan: &Path) -> PathBuf {
+    let plan: toml::Table = fs::read_to_string(plan)
+        .expect("a plan")
+        .parse()
+        .expect("TOML");
+    folder.join(plan["function"]["path"].as_str().expect("a path"))
+}
+
+/// Deploys one, asks it, and ends it.
+fn is_served(market: &Market, gateway: &Process, name: &str, folder: &Path) {
+    let http = format!(
+        "http://{}",
+        gateway.ready["http"].as_str().expect("an address")
+    );
+    let plan = plan(folder, &http);
+    let deploy =
+        |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());
+    let here = "--listen=127.0.0.1:0";
+    let applied = deploy(&["apply", text(&plan), here, "--wait=5m", &through(gateway)]);
+    let deal = applied["deal"].to_string();
+    for each in requests(name, &http) {
+        let found = ask(&format!("{http}/{deal}"), &each);
+        let expected = (each.status, each.answer);
+        assert_eq!(found, expected, "{name}: {} {}", each.method, each.path);
+    }
+    deploy(&["stop", &deal]);
+    report(name, &function(folder, &plan), &applied);
+    fs::remove_file(plan).expect("it was written");
+}
+
+fn report(name: &str, function: &Path, applied: &Value) {
+    let size = fs::metadata(function).expect("the function").len();
+    let after = &applied["answer"]["afterMs"];
+    println!("{name}: {size} bytes, first answer {after} ms after it was posted");
+}
+
+/// (W2) And the same elsewhere.
+#[test]
+fn what_toolchains_built_answers_as_it_should() {
+    let market = Market::open(1, &["provider1.json", "developer.json"], &PARAMETERS);
+    let _peer = market.provide_with(1, "CH", 0, "outbound = \"any\"\n");
+    let gateway = market.gateway(0);
+    let http = format!(
+        "http://{}",
+        gateway.ready["http"].as_str().expect("an address")
+    );
+    let guests = guests(&market);
+    assert!(!guests.is_empty(), "nothing was built");
+    for (name, folder) in &guests {
+        is_served(&market, &gateway, name, folder);
+        let Some(program) = env::var_os("MP_WASMTIME") else {
+            continue;
+        };
+        let plan = folder.join("plan.toml");
+        let wasmtime = Wasmtime::serve(Path::new(&program), &function(folder, &plan));
+        for each in requests(name, &http)
+            .into_iter()
+            .filter(|each| !each.has_past)
+        {
+            let found = ask(&wasmtime.server, &each);
+            let expected = (each.status, each.answer);
+            assert_eq!(
+                found, expected,
+                "{name} in wasmtime: {} {}",
+                each.method, each.path
+            );
+        }
+    }
+}
