@@ -88,7 +88,7 @@ fn requests(name: &str, gateway: &str) -> Vec<Asked> {
                 &format!("/?{gateway}/99/"),
                 "",
                 404,
-                "deal 99 is not served here\n",
+                "no such deal is served\n",
             ),
             asked(
                 "GET",
@@ -129,31 +129,24 @@ fn ask(server: &str, asked: &Asked) -> (u16, String) {
 
 /// Folders of what was built, by name.
 fn guests(market: &Market) -> Vec<(String, PathBuf)> {
-    let folder = env::var_os("MP_GUESTS").map_or_else(|| tree(market), PathBuf::from);
-    let entries = fs::read_dir(folder).expect("a folder");
-    let mut guests: Vec<_> = entries
-        .map(|entry| entry.expect("an entry"))
-        .map(|entry| {
-            (
-                entry.file_name().into_string().expect("a name"),
-                entry.path(),
-            )
-        })
-        .collect();
-    guests.sort();
-    guests
+    let folders = match env::var_os("MP_GUESTS") {
+        Some(folders) => env::split_paths(&folders).collect(),
+        None => vec![tree(market)],
+    };
+    let name = |folder: &Path| folder.file_name().expect("a name").to_owned();
+    let named = |folder: PathBuf| (name(&folder).into_string().expect("text"), folder);
+    folders.into_iter().map(named).collect()
 }
 
 /// The one that is there without any toolchain.
 fn tree(market: &Market) -> PathBuf {
-    let folder = market.path("guests");
-    fs::create_dir(&folder).expect("a folder");
+    let made = market.path("tree");
     let mut init = mp();
-    init.args(["init", "tree", "--template", "c"])
-        .current_dir(&folder);
+    init.args(["init", "tree", "--template", "c"]);
+    init.current_dir(made.parent().expect("a folder"));
     assert!(init.output().expect("mp runs").status.success());
-    fs::write(folder.join("tree/function.wasm"), functions::HELLO).expect("writes");
-    folder
+    fs::write(made.join("function.wasm"), functions::HELLO).expect("writes");
+    made
 }
 
 /// The plan of a guest for this market: its prices are others, and the server that may be asked is its gateway.
