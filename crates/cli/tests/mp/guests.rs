@@ -30,86 +30,72 @@ struct Asked {
     has_past: bool,
 }
 
-fn asked(method: &'static str, path: &str, body: &'static str, status: u16, answer: &str) -> Asked {
+fn asked(method: &'static str, path: &str, status: u16, answer: &str) -> Asked {
     Asked {
         method,
         path: path.to_owned(),
-        body,
+        body: "",
         status,
         answer: answer.to_owned(),
         has_past: false,
     }
 }
 
+fn get(path: &str, status: u16, answer: &str) -> Asked {
+    asked("GET", path, status, answer)
+}
+
+fn post(path: &str, body: &'static str, status: u16, answer: &str) -> Asked {
+    let asked = asked("POST", path, status, answer);
+    Asked { body, ..asked }
+}
+
+fn past(asked: Asked) -> Asked {
+    let has_past = true;
+    Asked { has_past, ..asked }
+}
+
 /// What each is asked; `gateway` is a server that they may ask themselves, which knows no deal 99.
 fn requests(name: &str, gateway: &str) -> Vec<Asked> {
-    let past = |asked| Asked {
-        has_past: true,
-        ..asked
-    };
+    let elsewhere = format!("/?{gateway}/99/");
+    let ftp = "ftp://a does not answer: ftp is not asked\n";
+    let html = "<h1>A <em>b</em></h1>\n&lt;script&gt;";
     match name {
         "rust" | "javascript" | "python" | "c" | "tree" => {
-            let (path, answer) = (
-                "/any/path?q=1",
-                "Hello, world! You asked for /any/path?q=1.\n",
-            );
-            vec![asked("GET", path, "", 200, answer)]
+            let answer = "Hello, world! You asked for /any/path?q=1.\n";
+            vec![get("/any/path?q=1", 200, answer)]
         }
         "hello" => vec![
-            asked("GET", "/ada", "", 200, "Good morning, ada!\n"),
-            asked("GET", "/?x", "", 200, "Good morning, world!\n"),
+            get("/ada", 200, "Good morning, ada!\n"),
+            get("/?x", 200, "Good morning, world!\n"),
         ],
-        "notes" => {
-            let (new, note) = (
-                "{\"text\": \"buy milk\"}",
-                "{\"id\":1,\"text\":\"buy milk\"}",
-            );
-            let none = "{\"error\":\"no such note\"}\n";
-            vec![
-                asked("GET", "/notes", "", 200, "[]\n"),
-                asked("POST", "/notes", new, 201, &format!("{note}\n")),
-                past(asked("GET", "/notes", "", 200, &format!("[{note}]\n"))),
-                past(asked("GET", "/notes/1", "", 200, &format!("{note}\n"))),
-                asked("DELETE", "/notes/1", "", 204, ""),
-                asked("GET", "/notes/1", "", 404, none),
-                asked(
-                    "POST",
-                    "/notes",
-                    "milk",
-                    400,
-                    "{\"error\":\"write {\\\"text\\\": \\\"…\\\"}\"}\n",
-                ),
-                asked("PUT", "/notes", "", 405, "{\"error\":\"no such method\"}\n"),
-            ]
-        }
+        "notes" => notes(),
         "fetch" => vec![
-            asked(
-                "GET",
-                &format!("/?{gateway}/99/"),
-                "",
-                404,
-                "no such deal is served\n",
-            ),
-            asked(
-                "GET",
-                "/?ftp://a",
-                "",
-                502,
-                "ftp://a does not answer: ftp is not asked\n",
-            ),
+            get(&elsewhere, 404, "no such deal is served\n"),
+            get("/?ftp://a", 502, ftp),
         ],
         "text" => vec![
-            asked(
-                "POST",
-                "/",
-                "# A *b*\n\n<script>",
-                200,
-                "<h1>A <em>b</em></h1>\n&lt;script&gt;",
-            ),
-            asked("GET", "/", "", 405, "POST a text in Markdown\n"),
+            post("/", "# A *b*\n\n<script>", 200, html),
+            get("/", 405, "POST a text in Markdown\n"),
         ],
         other => panic!("nothing is known to ask of {other}"),
     }
+}
+
+fn notes() -> Vec<Asked> {
+    let note = r#"{"id":1,"text":"buy milk"}"#;
+    let (one, all) = (format!("{note}\n"), format!("[{note}]\n"));
+    let wrong = "{\"error\":\"write {\\\"text\\\": \\\"…\\\"}\"}\n";
+    vec![
+        get("/notes", 200, "[]\n"),
+        post("/notes", r#"{"text": "buy milk"}"#, 201, &one),
+        past(get("/notes", 200, &all)),
+        past(get("/notes/1", 200, &one)),
+        asked("DELETE", "/notes/1", 204, ""),
+        get("/notes/1", 404, "{\"error\":\"no such note\"}\n"),
+        post("/notes", "milk", 400, wrong),
+        asked("PUT", "/notes", 405, "{\"error\":\"no such method\"}\n"),
+    ]
 }
 
 /// Status and body of an answer.
