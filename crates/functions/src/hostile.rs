@@ -38,7 +38,10 @@ pub const RESIDUE: &[u8] = component!("residue");
 /// Sends a request to port 80 of the machine it runs on; answers `denied`, or `sent..`.
 pub const OUTBOUND: &[u8] = component!("outbound");
 
-/// Imports `wasi:filesystem/preopens`, which no worker gives.
+/// Looks for folders, sockets and names; answers `nothing`, or `something` if it gets any.
+pub const EXPLORER: &[u8] = component!("explorer");
+
+/// Imports what no worker gives.
 pub const TRESPASSER: &[u8] = component!("trespasser");
 
 /// Adds headers to a set of headers until that is refused, which is a trap.

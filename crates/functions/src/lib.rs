@@ -29,3 +29,14 @@ pub const FETCH: &[u8] = component!("fetch");
 /// Keeps values under the path of the request. GET adds 1 to it and answers with the sum; POST keeps the body and
 /// answers `kept`; what is refused is answered with why.
 pub const COUNTER: &[u8] = component!("counter");
+
+macro_rules! interfaces {
+    ($($name:literal)*) => {
+        [$(($name, include_str!(concat!("../wit/deps/", $name, ".wit")))),*]
+    };
+}
+
+/// What functions are built against: the packages of WASI 0.2.12, and drafts beside them; names and texts.
+pub const WIT: [(&str, &str); 9] = interfaces!(
+    "cli" "clocks" "config" "filesystem" "http" "io" "keyvalue" "random" "sockets"
+);

@@ -3,7 +3,7 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 21] = [
+const ALL: [&[u8]; 22] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
@@ -22,6 +22,7 @@ const ALL: [&[u8]; 21] = [
     CHATTER,
     RESIDUE,
     OUTBOUND,
+    EXPLORER,
     TRESPASSER,
     HEADERS,
     HOARDER,
@@ -49,5 +50,5 @@ fn a_function_imports_only_what_it_uses() {
     assert!(!asks_for(HELLO, "wasi:http/outgoing-handler"));
     assert!(!asks_for(HELLO, "wasi:cli"));
     assert!(asks_for(OUTBOUND, "wasi:http/outgoing-handler@0.2.12"));
-    assert!(asks_for(TRESPASSER, "wasi:filesystem/preopens@0.2.12"));
+    assert!(asks_for(TRESPASSER, "marketplace:functions/unheard-of"));
 }

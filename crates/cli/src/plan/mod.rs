@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(refusal(functions::HELLO), "");
         let forbidden = refusal(functions::hostile::TRESPASSER);
         assert!(
-            forbidden.contains("imports \"wasi:filesystem/"),
+            forbidden.contains("imports \"marketplace:functions/"),
             "{forbidden}"
         );
         assert!(refusal(b"\0asm\x01\0\0\0").contains("a core module, not a component"));

@@ -307,6 +307,16 @@ async fn a_function_reaches_nobody() {
     assert_eq!(worker.get("/").await.body, "denied\n");
 }
 
+/// (W2, W7)
+#[tokio::test]
+async fn a_function_that_imports_files_and_sockets_runs_and_finds_none() {
+    let folder = Folder::new("explorer");
+    let worker = start(&folder, &folder.config(hostile::EXPLORER))
+        .await
+        .expect("started");
+    assert_eq!(worker.get("/").await.body, "nothing\n");
+}
+
 /// (W19)
 #[tokio::test]
 async fn what_a_function_logs_is_bounded_and_harmless() {
