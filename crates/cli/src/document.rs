@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 #[path = "../../../tests/dice.rs"]
-mod dice;
+pub(crate) mod dice;
 #[cfg(test)]
 mod fuzz;
 

@@ -1,8 +1,10 @@
 //! `mp deploy`: what a developer does.
 
+mod alternatives;
 pub(crate) mod apply;
 mod change;
 mod evict;
+mod expected;
 mod explain;
 mod invoke;
 mod logs;
