@@ -29,6 +29,9 @@ const LOST_AT_ONCE: usize = 2;
 
 const BILLION: f64 = 1e9;
 
+/// Billionths that may be there only because floating point is not exact.
+const DUST: f64 = 1e-3;
+
 /// Shares of the time that all of a group is away for a common cause.
 #[derive(Clone, Copy, Debug)]
 struct Causes {
@@ -137,9 +140,10 @@ impl Network {
     }
 }
 
+/// What is left of a billion when so much fails: less than all of it, and never rounded up, but by what computing adds.
 fn billionths(failing: f64) -> u64 {
-    // From 0 to a billion, whatever was computed.
-    ((1.0 - failing).clamp(0.0, 1.0) * BILLION).floor() as u64
+    let missing = (failing.clamp(0.0, 1.0) * BILLION - DUST).ceil().max(1.0);
+    (BILLION - missing) as u64
 }
 
 /// A share of the time as people read it: in per cent, rounded down to the two digits that tell how much is missing.

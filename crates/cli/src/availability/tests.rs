@@ -50,51 +50,44 @@ fn exhaustive(sites: &[Site], min: usize, causes: &Causes) -> Failing {
     let countries = distinct(|place| format!("country {}", place.country));
     let providers = distinct(|place| format!("provider {}", place.provider));
     let datacenters = distinct(|place| format!("datacenter {}", place.datacenter));
-    let mut parts: Vec<(String, f64)> = Vec::new();
-    parts.extend(
-        countries
-            .iter()
-            .map(|name| (name.clone(), 1.0 - causes.country)),
-    );
-    parts.extend(
-        providers
-            .iter()
-            .map(|name| (name.clone(), 1.0 - causes.provider)),
-    );
+    let mut parts: Vec<(&String, f64)> = Vec::new();
+    parts.extend(countries.iter().map(|name| (name, 1.0 - causes.country)));
+    parts.extend(providers.iter().map(|name| (name, 1.0 - causes.provider)));
     parts.extend(
         datacenters
             .iter()
-            .map(|name| (name.clone(), 1.0 - causes.datacenter)),
+            .map(|name| (name, 1.0 - causes.datacenter)),
     );
+    let part = |name: String| {
+        let part = parts.iter().position(|(part, _)| **part == name);
+        1_u32 << part.expect("a part")
+    };
+    let above = |Site { place, .. }: &Site| {
+        part(format!("country {}", place.country))
+            | part(format!("provider {}", place.provider))
+            | part(format!("datacenter {}", place.datacenter))
+    };
+    // What must be up for each worker to serve: those, and itself.
+    let groups = parts.len();
+    let needs: Vec<_> = (sites.iter().enumerate())
+        .map(|(number, site)| above(site) | 1 << (groups + number))
+        .collect();
     let up = (1.0 - causes.country) * (1.0 - causes.provider) * (1.0 - causes.datacenter);
-    for (number, site) in sites.iter().enumerate() {
-        parts.push((format!("worker {number}"), (site.share / up).min(1.0)));
-    }
+    let workers = sites.iter().map(|site| (site.share / up).min(1.0));
+    let chances: Vec<f64> = parts.iter().map(|(_, up)| *up).chain(workers).collect();
     let mut failing = Failing::default();
-    for state in 0..1_u32 << parts.len() {
-        let is_up = |name: String| {
-            let part = parts.iter().position(|(part, _)| *part == name);
-            state >> part.expect("a part") & 1 == 1
-        };
-        let chance = |(part, (_, up)): (usize, &(String, f64))| match state >> part & 1 {
+    for state in 0..1_u32 << chances.len() {
+        let chance = |(part, up): (usize, &f64)| match state >> part & 1 {
             1 => *up,
             _ => 1.0 - up,
         };
-        let chance: f64 = parts.iter().enumerate().map(chance).product();
-        let serves = |(number, Site { place, .. }): (usize, &Site)| {
-            is_up(format!("worker {number}"))
-                && is_up(format!("country {}", place.country))
-                && is_up(format!("provider {}", place.provider))
-                && is_up(format!("datacenter {}", place.datacenter))
-        };
-        let serving = sites
+        let chance: f64 = chances.iter().enumerate().map(chance).product();
+        let serving = needs
             .iter()
-            .enumerate()
-            .filter(|site| serves(*site))
+            .filter(|needs| state & **needs == **needs)
             .count();
-        let lost = countries
-            .iter()
-            .filter(|name| !is_up((*name).clone()))
+        let lost = (0..countries.len())
+            .filter(|part| state >> part & 1 == 0)
             .count();
         failing.none += if serving == 0 { chance } else { 0.0 };
         failing.fewer += if serving < min { chance } else { 0.0 };
