@@ -132,7 +132,7 @@ impl Shape for Usdc {
 impl Shape for Seconds {
     fn shape() -> Value {
         // A number with its unit, once or more.
-        pattern("^ *(0|([0-9]+[^0-9]+)+) *$")
+        pattern(r"^(0|\s*([0-9]+[^0-9]+)+)$")
     }
 }
 

@@ -1,7 +1,7 @@
 //! A developer's own domain: what to write into DNS, and whether a gateway serves the deal there.
 
 use crate::dns::answer;
-use crate::support::{Market, mp, text, through};
+use crate::support::{Market, Process, free_ports, mp, text, through};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -48,7 +48,13 @@ fn a_domain_is_served_once_its_record_says_whose_it_is() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
     let _peer = market.provide(1, "CH", 0);
     let dns = dns();
-    let gateway = market.gateway_with(0, &format!("dns = \"{dns}\"\n"));
+    let gateway = format!(
+        "rpc = \"{}\"\ndata = \"{}\"\nhttp = \"127.0.0.1:{}\"\nlisten = \"127.0.0.1:0\"\ndns = \"{dns}\"\n",
+        market.network.rpc(0),
+        text(&market.path("g")),
+        free_ports(1),
+    );
+    let gateway = Process::start("gateway", market.write("gateway.toml", &gateway));
     let http = through(&gateway);
     fs::write(market.path("hello.wasm"), functions::HELLO).expect("writes");
     let plan = market.write("plan.toml", PLAN);

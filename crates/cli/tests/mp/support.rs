@@ -250,13 +250,8 @@ impl Market {
     }
 
     pub(crate) fn gateway(&self, node: usize) -> Process {
-        self.gateway_with(node, "")
-    }
-
-    /// The same, with more lines in its configuration.
-    pub(crate) fn gateway_with(&self, node: usize, more: &str) -> Process {
         let config = format!(
-            "rpc = \"{}\"\ndata = \"{}\"\nhttp = \"127.0.0.1:{}\"\nlisten = \"127.0.0.1:0\"\n{more}",
+            "rpc = \"{}\"\ndata = \"{}\"\nhttp = \"127.0.0.1:{}\"\nlisten = \"127.0.0.1:0\"\n",
             self.network.rpc(node),
             text(&self.path("g")),
             free_ports(1),

@@ -3,9 +3,9 @@
 use crate::availability::{Availability, Network, Place, shown};
 use crate::chain::all;
 use client::marketplace::units::{DatacenterId, DealId, ProviderId};
-use client::view::{deal::Deal, explain::Placement, time::Time};
+use client::view::{deal::Deal, explain::Placement, time::Time, worker::Worker};
 use client::{Client, Error};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// What the chain saw of all providers.
 pub(super) async fn network(client: &Client, now: &Time) -> Result<Network, Error> {
@@ -32,26 +32,26 @@ pub(super) async fn of_deal(
     if deal.workers.is_empty() {
         return Ok(None);
     }
-    let members = client.subnet(DealId(deal.id)).await?;
-    let stands = |worker| {
-        let member = members.iter().find(|member| member.worker == worker);
-        member.map(|member| member.datacenter)
-    };
+    let mut countries = BTreeMap::new();
     let mut datacenters = BTreeMap::new();
-    for member in &members {
-        if !datacenters.contains_key(&member.datacenter) {
-            let id = member.datacenter;
-            datacenters.insert(id, client.datacenter(DatacenterId(id)).await?);
+    for member in client.subnet(DealId(deal.id)).await? {
+        let datacenter = member.datacenter;
+        datacenters.insert(member.worker, datacenter);
+        if let Entry::Vacant(unknown) = countries.entry(datacenter) {
+            let found = client.datacenter(DatacenterId(datacenter)).await?;
+            unknown.insert(found.country);
         }
     }
-    let place = |provider, datacenter| Place {
-        provider,
-        datacenter,
-        country: datacenters[&datacenter].country.clone(),
+    // One that was placed or went since is none of those that were asked about.
+    let place = |worker: &Worker| {
+        let datacenter = *datacenters.get(&worker.id)?;
+        Some(Place {
+            provider: worker.provider,
+            datacenter,
+            country: countries.get(&datacenter)?.clone(),
+        })
     };
-    // One that is placed or gone since is none of those that were asked about.
-    let workers = deal.workers.iter();
-    let places = workers.filter_map(|worker| Some(place(worker.provider, stands(worker.id)?)));
+    let places = deal.workers.iter().filter_map(place);
     let network = network(client, now).await?;
     Ok(Some(network.expects(places, deal.terms.min_workers)))
 }
