@@ -9,7 +9,7 @@ mod lint;
 mod schema;
 
 pub(crate) use function::Function;
-pub(crate) use schema::Plan;
+pub(crate) use schema::{Plan, published};
 
 use crate::document::{self, Finding, Findings};
 use schema::Draft;

@@ -3,6 +3,9 @@
 mod commit;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+#[path = "../../../../tests/dns.rs"]
+mod dns;
+mod domain;
 mod fuzz;
 mod given;
 mod guests;
