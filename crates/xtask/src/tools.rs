@@ -4,10 +4,9 @@ use crate::checks::{cargo, root, succeeds};
 use anyhow::{Context as _, Result, ensure};
 use std::{fs, path::PathBuf};
 
-/// What is built of `wasmtime`: all that `wasmtime serve` uses by default with a component of WASI 0.2, and the interfaces
-/// beside it that workers have, too.
-const WASMTIME: &str =
-    "serve,cranelift,parallel-compilation,pooling-allocator,wasi-config,wasi-keyvalue";
+/// What is built of `wasmtime`: all that `wasmtime serve` uses by default with a component of WASI 0.2, which does not compile
+/// without `run` and `component-model-async`; and the interfaces beside it that workers have, too.
+const WASMTIME: &str = "run,serve,component-model-async,cranelift,parallel-compilation,pooling-allocator,wasi-config,wasi-keyvalue";
 
 /// The linker of `wasm32-wasip2`, which wasi-sdk and Rust bring along.
 const COMPONENT_LINKER: &str = "0.5.31";
