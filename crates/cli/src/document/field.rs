@@ -79,7 +79,7 @@ fn table() -> Value {
 }
 
 /// Values of the same shape.
-pub(crate) fn list(of: Value) -> Value {
+pub(crate) fn list(of: &Value) -> Value {
     json!({ "type": "array", "items": of })
 }
 
@@ -101,7 +101,7 @@ impl Shape for String {
 
 impl Shape for Vec<String> {
     fn shape() -> Value {
-        list(String::shape())
+        list(&String::shape())
     }
 }
 
@@ -119,7 +119,7 @@ impl Shape for u32 {
 
 impl Shape for Vec<ProviderId> {
     fn shape() -> Value {
-        list(json!({ "type": "integer", "minimum": 0 }))
+        list(&json!({ "type": "integer", "minimum": 0 }))
     }
 }
 

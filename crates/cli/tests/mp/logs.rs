@@ -60,7 +60,7 @@ fn the_owner_of_a_deal_reads_and_follows_the_logs_of_its_workers() {
     // The other one was asked nothing.
     let status = deploy(&["status", "1"]);
     let mut workers = status["workers"].as_array().expect("workers").iter();
-    let silent = workers.find(|one| one["id"].to_string() != worker);
+    let silent = workers.find(|one| one["id"] != lines[0]["worker"]);
     let silent = silent.expect("another")["id"].to_string();
     let said = |worker: &str| {
         let output = command("developer.json", &["--worker", worker]).output();

@@ -189,6 +189,7 @@ fn a_plan_that_cannot_be_matched_is_told_why_and_what_to_change() {
     what_no_single_change_helps(&market_of_three);
     a_plan_that_is_matched_names_its_peers(&market_of_three);
     a_demand_that_waits_is_told_the_same(&market_of_three);
+    workers_that_stand_together_can_be_had_apart(&market_of_three);
 }
 
 /// Compares what is said of a plan with what is checked in.
@@ -269,6 +270,34 @@ fn what_more_would_cost(market_of_three: &Market, plan: &Path, said: &[&str]) {
     assert_eq!(got["costPerDay"], rows[1]["costPerDay"]);
     assert_eq!(got["availability"], rows[1]["availability"]);
     two_in_one_place_fail_together(market_of_three);
+}
+
+/// (P15)
+fn workers_that_stand_together_can_be_had_apart(market_of_three: &Market) {
+    let key = market_of_three.folder.path().join("provider0.json");
+    let (key, rpc) = (text(&key), market_of_three.network.rpc(0));
+    // A cut holds at once; now both of Zurich are the cheapest.
+    let cheaper = ["provider", "offer", "--datacenter=1", "--price=0.20"];
+    run(&[["--key", key, "--rpc", rpc].as_slice(), &cheaper].concat());
+    let plan = fs::read_to_string(impossible("price.toml")).unwrap();
+    let file = market_of_three.write("plan.toml", &plan.replace("0.25", "0.50"));
+    let planned = market_of_three.json(&["deploy", "plan", text(&file)]);
+    let rows = planned["market"]["alternatives"].as_array().unwrap();
+    // One in each country or with each provider would be the same two.
+    let shown = |row: &Value| {
+        let (what, value) = (&row["what"], &row["value"]);
+        format!("{what} {value} {}", micro(&row["costPerDay"]))
+    };
+    let shown: Vec<_> = rows.iter().map(shown).collect();
+    let expected = [
+        "\"plan\" null 400000",
+        "\"targetWorkers\" 3 700000",
+        "\"maxPerDatacenter\" 1 500000",
+    ];
+    assert_eq!(shown, expected, "{planned}");
+    let serves = |row: &Value| row["availability"]["oneServesPpb"].as_u64().unwrap();
+    assert!(serves(&rows[0]) < serves(&rows[2]), "{planned}");
+    assert_eq!(serves(&rows[2]), 999_900_000);
 }
 
 /// Two that must stand together.

@@ -2,6 +2,7 @@
 //! `docs/spec/peer.md`)
 
 use crate::chain::Chain;
+use crate::document::clip;
 use crate::http::{self, Message};
 use crate::printer::Printer;
 use anyhow::Context as _;
@@ -14,6 +15,9 @@ use hyper::{
 use peer::gateway::{Dns, Domain};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
+
+/// Texts of one record that are shown to people.
+const MAX_SHOWN: usize = 5;
 
 /// Which domain, and whose.
 #[derive(Debug, Args)]
@@ -186,7 +190,16 @@ impl Shown {
         let found = match (&check.dns_error, check.proofs.as_slice()) {
             (Some(error), _) => error.clone(),
             (None, proofs) if proofs.iter().any(|found| found.trim() == proof) => "proven".into(),
-            (None, proofs) => format!("it says {proofs:?}"),
+            (None, proofs) => {
+                let shown = proofs.iter().take(MAX_SHOWN);
+                format!(
+                    "it says {}",
+                    shown
+                        .map(|proof| clip(proof))
+                        .collect::<Vec<_>>()
+                        .join("; ")
+                )
+            }
         };
         let worker = check.worker.as_ref();
         let served = worker.map_or_else(

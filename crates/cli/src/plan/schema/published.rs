@@ -26,7 +26,7 @@ pub(crate) fn published() -> Json {
 
 impl Shape for Vec<Origin> {
     fn shape() -> Json {
-        list(pattern("^https?://"))
+        list(&pattern("^https?://"))
     }
 }
 
@@ -53,7 +53,7 @@ impl Shape for Given {
             "additionalProperties": false,
         });
         let one = json!({ "anyOf": [{ "type": ["string", "integer"] }, version] });
-        json!({ "anyOf": [one, list(one.clone())] })
+        json!({ "anyOf": [one, list(&one)] })
     }
 }
 
