@@ -11,6 +11,11 @@ use wit_parser::Resolve;
 /// Where a source takes the text that all answering functions share.
 const INCLUDE: &str = "  ;; include answer\n";
 
+/// Where one takes what keeps a compiler busy, and how much of it.
+const BOMB: &str = "    ;; include bomb\n";
+const VARIABLES: usize = 5_000;
+const BLOCKS: usize = 20_000;
+
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=wat");
     println!("cargo::rerun-if-changed=wit");
@@ -43,6 +48,7 @@ fn sources() -> Result<Vec<PathBuf>> {
 /// One component from one source.
 fn component(source: &Path, answer: &str) -> Result<Vec<u8>> {
     let text = fs::read_to_string(source)?.replace(INCLUDE, answer);
+    let text = text.replace(BOMB, &bomb());
     let mut module = wat::parse_str(text)?;
     let mut interfaces = Resolve::default();
     let (package, _) = interfaces.push_dir("wit")?;
@@ -55,4 +61,17 @@ fn component(source: &Path, answer: &str) -> Result<Vec<u8>> {
     embed_component_metadata(&mut module, &interfaces, world, StringEncoding::UTF8)?;
     let mut encoder = ComponentEncoder::default().module(&module)?.validate(true);
     encoder.encode()
+}
+
+/// Variables, and loops that each change one of them.
+fn bomb() -> String {
+    let variables = "(local i64) ".repeat(VARIABLES);
+    let block = |number: usize| {
+        let (variable, other) = (2 + number % VARIABLES, 2 + number * 7 % VARIABLES);
+        format!(
+            "(loop (local.set {variable} (i64.add (local.get {variable}) (local.get {other}))) (br_if 0 (local.get 0)))\n"
+        )
+    };
+    let blocks: String = (0..BLOCKS).map(block).collect();
+    format!("    {variables}\n{blocks}")
 }

@@ -1,7 +1,7 @@
 //! What a check costs, and how fast a unit is, in processor time. One line of JSON.
 //!
-//! Needs 5 GiB and some six minutes of processor time: the rate of a unit's dataset is compared with that of unmodified RandomX in the same
-//! build, in turns, so that what else the machine does weighs on both alike.
+//! Needs 3 GiB and a quarter of an hour of processor time: the rate of a unit's dataset is compared with that of
+//! unmodified RandomX in the same build, in turns and in the same memory.
 
 use capacity::{
     Answer, Audit, Caches, Control, Digest, PeerTree, Seat, Shape, Statement, Unit, Verdict,
@@ -18,7 +18,7 @@ const FEW: u32 = 7;
 /// Pairs of runs whose rates are compared, and processor time of each run.
 const PAIRS: u32 = 9;
 const RUN: Duration = Duration::from_secs(10);
-/// Hashes of a turn within a run.
+/// Hashes between two looks at the clock.
 const TURN: u32 = 20;
 /// Leaves of class 1 in a window of half an hour, of four steps each.
 const LEAVES: u32 = 1 << 15;
@@ -152,74 +152,117 @@ fn statement(unit: u16) -> Statement {
     }
 }
 
+/// Whose dataset a thread hashes over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Unit,
+    Plain,
+}
+
+/// A run over a dataset: hashes in a second of processor time, and what of the process lies in memory and in huge
+/// pages then, in MiB.
+struct Run {
+    rate: f64,
+    resident: f64,
+    huge: f64,
+}
+
 /// How fast a unit is with its dataset, beside unmodified RandomX with its own.
 fn full() -> Figures {
     let mode = Mode::fastest();
     let cache = Cache::new(&KEY, mode).expect("memory");
-    let seed = statement(0).unit.seed();
-    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let control = Control::new();
-    let before = huge();
-    let ours = Dataset::build(&cache, &seed, mode, threads, &control).expect("memory");
-    let (rss, ours_huge) = (resident(), huge() - before);
-    // Over the same cache: what is unmodified differs in its programs only.
-    let plain = Dataset::plain(&cache, threads, &control).expect("memory");
-    let plain_huge = huge() - before - ours_huge;
-    let [plain, ours] = [plain, ours].map(Arc::new);
-    let mut vms =
-        [&plain, &ours].map(|dataset| FullVm::new(Arc::clone(dataset), mode).expect("memory"));
-    let [plain, ours] = vms.each_mut();
-    let (mut plain_rates, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..PAIRS {
-        let [theirs, own] = pair([&mut *plain, &mut *ours]);
-        eprintln!(
-            "{theirs:.1} and {own:.1} hashes a second: {:.3}",
-            own / theirs
-        );
-        plain_rates.push(theirs);
-        rates.push(own);
-        ratios.push(own / theirs);
-    }
+    let pairs = pairs(&cache, mode);
+    let each = |figure: fn(&[Run; 2]) -> f64| pairs.iter().map(figure).collect::<Vec<_>>();
+    let rate = middle(each(|[unit, _]| unit.rate));
     let mut light = LightVm::new(mode).expect("memory");
+    let seed = statement(0).unit.seed();
     let mut light = light.load(&cache, &seed).expect("memory");
     let light_rate = 1_000.0 / median(TIMES, |input| light.hash(&input.to_le_bytes()));
-    let [plain_rate, rate, ratio] = [plain_rates, rates, ratios].map(middle);
     // What a thread must do for class 1, and the class it can hold with its dataset and, as a cheat would, without.
     let needed = f64::from(LEAVES) * f64::from(STEPS) / WINDOW.as_secs_f64();
     vec![
         ("full_rate_hps", rate),
-        ("plain_rate_hps", plain_rate),
-        ("full_over_plain", ratio),
+        ("plain_rate_hps", middle(each(|[_, plain]| plain.rate))),
+        (
+            "full_over_plain",
+            middle(each(|[unit, plain]| unit.rate / plain.rate)),
+        ),
         ("light_rate_hps", light_rate),
         ("full_over_light", rate / light_rate),
         ("class_1_needs_hps", needed),
         ("class_full", rate / needed),
         ("class_light", light_rate / needed),
-        ("rss_mib", rss),
+        ("rss_mib", middle(each(|[unit, _]| unit.resident))),
         // What lies in small pages is slow to reach: without as many huge ones the two do not compare.
-        ("full_huge_mib", ours_huge),
-        ("plain_huge_mib", plain_huge),
+        ("full_huge_mib", middle(each(|[unit, _]| unit.huge))),
+        ("plain_huge_mib", middle(each(|[_, plain]| plain.huge))),
     ]
 }
 
-/// Hashes in a second of processor time of one thread, each made from the one before. Both machines run so long, in
-/// turns of some tens of milliseconds.
-fn pair(mut vms: [&mut FullVm; 2]) -> [f64; 2] {
-    let mut spent = [Duration::ZERO; 2];
-    let mut hashes = [0_u32; 2];
-    let mut input = [0; STEP_BYTES];
-    while spent.iter().any(|spent| *spent < RUN) {
-        for (which, vm) in vms.iter_mut().enumerate() {
-            let begin = processor_time();
-            for _ in 0..TURN {
-                let hash = vm.step(&input);
-                input[40..].copy_from_slice(&hash);
+/// Runs over the dataset of a unit and over that of unmodified RandomX, which differ in the cache's programs only.
+///
+/// One dataset is there at a time, so that each gets the memory that the other had: of two at once the second got
+/// half as many huge pages, and was slower by a quarter for it. The turns are unit, plain, plain, unit and so on: what
+/// changes with time weighs on both, and every second run finds its dataset made.
+fn pairs(cache: &Cache, mode: Mode) -> Vec<[Run; 2]> {
+    let mut turns = [Whose::Unit, Whose::Plain];
+    let mut held: Option<(Whose, Arc<Dataset>)> = None;
+    (0..PAIRS)
+        .map(|_| {
+            let mut runs = turns.map(|whose| {
+                held.take_if(|(of, _)| *of != whose);
+                let (_, dataset) = held.get_or_insert_with(|| (whose, made(cache, mode, whose)));
+                run(dataset, mode)
+            });
+            if turns[0] == Whose::Plain {
+                runs.reverse();
             }
-            spent[which] += processor_time() - begin;
-            hashes[which] += TURN;
+            turns.reverse();
+            let [unit, plain] = &runs;
+            eprintln!(
+                "unit {:.1}, plain {:.1} hashes a second: {:.3}; {:.0} and {:.0} MiB in huge pages",
+                unit.rate,
+                plain.rate,
+                unit.rate / plain.rate,
+                unit.huge,
+                plain.huge
+            );
+            runs
+        })
+        .collect()
+}
+
+fn made(cache: &Cache, mode: Mode, whose: Whose) -> Arc<Dataset> {
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let control = Control::new();
+    let seed = statement(0).unit.seed();
+    let dataset = match whose {
+        Whose::Unit => Dataset::build(cache, &seed, mode, threads, &control),
+        Whose::Plain => Dataset::plain(cache, threads, &control),
+    };
+    Arc::new(dataset.expect("memory"))
+}
+
+/// One thread's hashes, each made from the one before.
+fn run(dataset: &Arc<Dataset>, mode: Mode) -> Run {
+    let mut vm = FullVm::new(Arc::clone(dataset), mode).expect("memory");
+    let mut input = [0; STEP_BYTES];
+    let mut hashes = 0_u32;
+    let begin = processor_time();
+    let mut spent = Duration::ZERO;
+    while spent < RUN {
+        for _ in 0..TURN {
+            let hash = vm.step(&input);
+            input[40..].copy_from_slice(&hash);
         }
+        hashes += TURN;
+        spent = processor_time() - begin;
     }
-    [0, 1].map(|which| f64::from(hashes[which]) / spent[which].as_secs_f64())
+    Run {
+        rate: f64::from(hashes) / spent.as_secs_f64(),
+        resident: resident(),
+        huge: huge(),
+    }
 }
 
 /// Milliseconds of processor time, the median of so many.

@@ -5,9 +5,12 @@
 
 #[cfg(test)]
 #[path = "../../../tests/dice.rs"]
-mod dice;
+pub(crate) mod dice;
+mod field;
 #[cfg(test)]
 mod fuzz;
+
+pub(crate) use field::{Field, Kind, Shape, list, one_of, pattern, schema};
 
 use crate::amount::counted;
 use std::{collections::BTreeMap, fmt, ops::Range};
@@ -60,13 +63,19 @@ pub(crate) struct Findings<'t> {
     /// Where the lines of the text end.
     ends: Vec<usize>,
     found: Vec<Finding>,
+    /// Every field that was asked for, once.
+    asked: Vec<Field>,
 }
 
 impl<'t> Findings<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
         let ends = text.match_indices('\n').map(|(end, _)| end).collect();
-        let found = Vec::new();
-        Self { text, ends, found }
+        Self {
+            text,
+            ends,
+            found: Vec::new(),
+            asked: Vec::new(),
+        }
     }
 
     /// Parses the document as far as it can be.
@@ -82,6 +91,19 @@ impl<'t> Findings<'t> {
     pub(crate) fn add(&mut self, line: usize, what: impl AsRef<str>, hint: impl AsRef<str>) {
         let (what, hint) = (clip(what.as_ref()), clip(hint.as_ref()));
         self.found.push(Finding { line, what, hint });
+    }
+
+    /// Notes a field that was asked for; what it is, is what was asked last.
+    fn ask(&mut self, field: Field) {
+        match self.asked.iter_mut().find(|known| known.path == field.path) {
+            Some(known) => known.kind = field.kind,
+            None => self.asked.push(field),
+        }
+    }
+
+    /// All fields that were asked for.
+    pub(crate) fn asked(self) -> Vec<Field> {
+        self.asked
     }
 
     /// The first of them by line, and how many there are besides.
@@ -133,6 +155,8 @@ pub(crate) struct Table<'a, 't> {
     entries: &'a DeTable<'t>,
     line: usize,
     asked: Vec<&'static str>,
+    /// Its name, behind those of the tables that it is in.
+    path: Vec<&'static str>,
 }
 
 impl<'a, 't> Table<'a, 't> {
@@ -141,51 +165,89 @@ impl<'a, 't> Table<'a, 't> {
             entries: table.get_ref(),
             line: 1,
             asked: Vec::new(),
+            path: Vec::new(),
         }
     }
 
+    /// Looks for a field, and notes that it was looked for.
+    fn ask(
+        &mut self,
+        findings: &mut Findings<'_>,
+        key: &'static str,
+        kind: Kind,
+        is_needed: bool,
+    ) -> Option<&'a Spanned<DeValue<'t>>> {
+        self.asked.push(key);
+        let value = self.entries.get(key);
+        let first = value.map(|value| match (kind, value.get_ref().as_array()) {
+            (Kind::Tables, Some(items)) => items.first().unwrap_or(value),
+            _ => value,
+        });
+        findings.ask(Field {
+            path: [self.path.as_slice(), &[key]].concat(),
+            is_needed,
+            kind,
+            line: first.map(|value| findings.line(&value.span())),
+        });
+        value
+    }
+
     /// A field that must be there. `parse` says what it expected when it cannot read the value.
-    pub(crate) fn must<T>(
+    pub(crate) fn must<T: Shape>(
         &mut self,
         findings: &mut Findings<'_>,
         key: &'static str,
         parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
     ) -> Option<Located<T>> {
-        let found = self.may(findings, key, parse);
-        if !self.entries.contains_key(key) {
+        let value = self.ask(findings, key, Kind::Value(T::shape), true);
+        if value.is_none() {
             findings.add(
                 self.line,
                 format!("`{key}` is missing"),
                 format!("add `{key} = …`"),
             );
         }
-        found
+        read(findings, key, value?, parse)
     }
 
     /// A field that may be there.
-    pub(crate) fn may<T>(
+    pub(crate) fn may<T: Shape>(
         &mut self,
         findings: &mut Findings<'_>,
         key: &'static str,
         parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
     ) -> Option<Located<T>> {
-        self.asked.push(key);
-        let value = self.entries.get(key)?;
-        let line = findings.line(&value.span());
-        match parse(value.get_ref()) {
-            Ok(value) => Some(Located { value, line }),
-            Err(expected) => {
-                findings.add(line, format!("`{key}` cannot be read"), expected);
-                None
-            }
+        let value = self.ask(findings, key, Kind::Value(T::shape), false)?;
+        read(findings, key, value, parse)
+    }
+
+    /// A table within that must be there.
+    pub(crate) fn must_table(
+        &mut self,
+        findings: &mut Findings<'_>,
+        key: &'static str,
+        hint: &str,
+    ) -> Option<Self> {
+        let value = self.ask(findings, key, Kind::Table, true);
+        if value.is_none() {
+            findings.add(self.line, format!("`{key}` is missing"), hint);
         }
+        self.as_table(findings, key, value?)
     }
 
     /// A table within; None if it is not there.
     pub(crate) fn table(&mut self, findings: &mut Findings<'_>, key: &'static str) -> Option<Self> {
-        self.asked.push(key);
-        let value = self.entries.get(key)?;
-        let found = within(findings, value);
+        let value = self.ask(findings, key, Kind::Table, false)?;
+        self.as_table(findings, key, value)
+    }
+
+    fn as_table(
+        &self,
+        findings: &mut Findings<'_>,
+        key: &'static str,
+        value: &'a Spanned<DeValue<'t>>,
+    ) -> Option<Self> {
+        let found = self.within(findings, key, value);
         if found.is_none() {
             let line = findings.line(&value.span());
             findings.add(
@@ -199,13 +261,12 @@ impl<'a, 't> Table<'a, 't> {
 
     /// Tables within, in order; none if they are not there.
     pub(crate) fn tables(&mut self, findings: &mut Findings<'_>, key: &'static str) -> Vec<Self> {
-        self.asked.push(key);
-        let Some(value) = self.entries.get(key) else {
+        let Some(value) = self.ask(findings, key, Kind::Tables, false) else {
             return Vec::new();
         };
+        let within = |item| self.within(findings, key, item);
         let items = value.get_ref().as_array();
-        let found: Option<Vec<_>> =
-            items.and_then(|items| items.iter().map(|item| within(findings, item)).collect());
+        let found: Option<Vec<_>> = items.and_then(|items| items.iter().map(within).collect());
         found.unwrap_or_else(|| {
             let line = findings.line(&value.span());
             findings.add(
@@ -217,6 +278,20 @@ impl<'a, 't> Table<'a, 't> {
         })
     }
 
+    fn within(
+        &self,
+        findings: &Findings<'_>,
+        key: &'static str,
+        value: &'a Spanned<DeValue<'t>>,
+    ) -> Option<Self> {
+        Some(Self {
+            entries: value.get_ref().as_table()?,
+            line: findings.line(&value.span()),
+            asked: Vec::new(),
+            path: [self.path.as_slice(), &[key]].concat(),
+        })
+    }
+
     /// The line it begins on.
     pub(crate) fn line(&self) -> usize {
         self.line
@@ -224,6 +299,12 @@ impl<'a, 't> Table<'a, 't> {
 
     /// All fields, where their names are the author's; each is a text.
     pub(crate) fn texts(self, findings: &mut Findings<'_>) -> BTreeMap<String, String> {
+        findings.ask(Field {
+            path: self.path,
+            is_needed: false,
+            kind: Kind::Texts,
+            line: Some(self.line),
+        });
         let mut texts = BTreeMap::new();
         for (key, value) in self.entries {
             let name = key.get_ref().to_string();
@@ -251,13 +332,18 @@ impl<'a, 't> Table<'a, 't> {
     }
 }
 
-fn within<'a, 't>(
-    findings: &Findings<'_>,
-    value: &'a Spanned<DeValue<'t>>,
-) -> Option<Table<'a, 't>> {
-    Some(Table {
-        entries: value.get_ref().as_table()?,
-        line: findings.line(&value.span()),
-        asked: Vec::new(),
-    })
+fn read<T>(
+    findings: &mut Findings<'_>,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    parse: impl Fn(&DeValue<'_>) -> Result<T, String>,
+) -> Option<Located<T>> {
+    let line = findings.line(&value.span());
+    match parse(value.get_ref()) {
+        Ok(value) => Some(Located { value, line }),
+        Err(expected) => {
+            findings.add(line, format!("`{key}` cannot be read"), expected);
+            None
+        }
+    }
 }

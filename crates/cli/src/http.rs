@@ -70,9 +70,9 @@ async fn exchange(stream: TcpStream, uri: &Uri, message: Message) -> anyhow::Res
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse()?;
     let host = uri.authority().map_or("", |authority| authority.as_str());
-    request
-        .headers_mut()
-        .insert(HOST, HeaderValue::from_str(host)?);
+    let host = HeaderValue::from_str(host)?;
+    // Another one, if the message names it.
+    request.headers_mut().entry(HOST).or_insert(host);
     let response = sender.send_request(request).await?;
     let worker = response.headers().get("mp-worker");
     let worker = worker.and_then(|name| Some(name.to_str().ok()?.to_owned()));

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod amount;
+mod availability;
 mod chain;
 mod clock;
 mod command;

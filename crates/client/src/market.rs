@@ -14,7 +14,7 @@ use abi::view::{
     params::Parameters,
     peer::Peer,
     pool::Pool,
-    provider::{Provider, Record},
+    provider::{Provider, Record, RecordOf},
     time::Time,
     unit::Unit,
     window::Window,
@@ -116,6 +116,19 @@ impl Client {
         self.read("market_record", vec![json!(id.0)]).await
     }
 
+    /// A page of the records of all providers that ever had a worker.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn records(
+        &self,
+        after: Option<ProviderId>,
+        limit: u16,
+    ) -> Result<Vec<RecordOf>, Error> {
+        let parameters = vec![json!(after.map(|id| id.0)), json!(limit)];
+        self.read("market_records", parameters).await
+    }
+
     /// A page of all providers.
     ///
     /// # Errors
@@ -135,6 +148,15 @@ impl Client {
     /// If the node does not answer.
     pub async fn providers_of(&self, owner: Address) -> Result<Vec<Provider>, Error> {
         self.read("market_providersOf", vec![json!(owner)]).await
+    }
+
+    /// A datacenter.
+    ///
+    /// # Errors
+    /// If there is none, or the node does not answer.
+    pub async fn datacenter(&self, id: DatacenterId) -> Result<Datacenter, Error> {
+        self.one("market_datacenter", json!(id.0), "datacenter", id)
+            .await
     }
 
     /// A page of a provider's datacenters.

@@ -38,8 +38,19 @@ pub const RESIDUE: &[u8] = component!("residue");
 /// Sends a request to port 80 of the machine it runs on; answers `denied`, or `sent..`.
 pub const OUTBOUND: &[u8] = component!("outbound");
 
-/// Imports `wasi:filesystem/preopens`, which no worker gives.
+/// Looks for folders, sockets and names; answers `nothing`, or `something` if it gets any.
+pub const EXPLORER: &[u8] = component!("explorer");
+
+/// Imports what no worker gives.
 pub const TRESPASSER: &[u8] = component!("trespasser");
 
 /// Asks the function `swarm` of its artifact, itself, four times at once, and logs `begun` each time; answers `done`.
 pub const SWARM: &[u8] = component!("swarm");
+/// Adds headers to a set of headers until that is refused, which is a trap.
+pub const HEADERS: &[u8] = component!("headers");
+
+/// Takes host resources until one is refused, which is a trap.
+pub const HOARDER: &[u8] = component!("hoarder");
+
+/// Keeps a compiler busy for longer, or with more memory, than it is given.
+pub const COMPILE_BOMB: &[u8] = component!("compile_bomb");

@@ -33,3 +33,13 @@ pub const COUNTER: &[u8] = component!("counter");
 /// Sends the body of the request through the function `next` of its artifact, part by part, and answers with what comes
 /// back.
 pub const RELAY: &[u8] = component!("relay");
+macro_rules! interfaces {
+    ($($name:literal)*) => {
+        [$(($name, include_str!(concat!("../wit/deps/", $name, ".wit")))),*]
+    };
+}
+
+/// What functions are built against: the packages of WASI 0.2.12, and drafts beside them; names and texts.
+pub const WIT: [(&str, &str); 9] = interfaces!(
+    "cli" "clocks" "config" "filesystem" "http" "io" "keyvalue" "random" "sockets"
+);

@@ -3,7 +3,7 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 21] = [
+const ALL: [&[u8]; 24] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
@@ -24,7 +24,10 @@ const ALL: [&[u8]; 21] = [
     RESIDUE,
     OUTBOUND,
     SWARM,
+    EXPLORER,
     TRESPASSER,
+    HEADERS,
+    HOARDER,
 ];
 
 /// Preamble of a component, version 13, layer 1.
@@ -49,5 +52,5 @@ fn a_function_imports_only_what_it_uses() {
     assert!(!asks_for(HELLO, "wasi:http/outgoing-handler"));
     assert!(!asks_for(HELLO, "wasi:cli"));
     assert!(asks_for(OUTBOUND, "wasi:http/outgoing-handler@0.2.12"));
-    assert!(asks_for(TRESPASSER, "wasi:filesystem/preopens@0.2.12"));
+    assert!(asks_for(TRESPASSER, "marketplace:functions/unheard-of"));
 }

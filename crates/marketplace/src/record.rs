@@ -114,6 +114,18 @@ pub(crate) fn paid_by<S: Store>(
     Ok(1)
 }
 
+/// Records after `after`, by provider; at most `limit` and never more than a page.
+///
+/// # Errors
+/// Out of work.
+pub fn list<S: Store>(
+    store: &mut S,
+    after: Option<ProviderId>,
+    limit: usize,
+) -> Result<Vec<(ProviderId, Record)>, Error> {
+    RECORDS.page(store, &(), after.as_ref(), limit)
+}
+
 /// The record of a provider, removed or not.
 ///
 /// # Errors

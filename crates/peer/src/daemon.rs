@@ -22,7 +22,7 @@ pub use prover::{Chains, Doing, Figures, Prove};
 pub use units::Units;
 
 use crate::{
-    gateway::CertificateError,
+    gateway::{self, CertificateError, Listening},
     overlay,
     pages::{Page, Pages},
     planner::{Event, Planner, Settings},
@@ -96,6 +96,9 @@ pub struct Config {
     /// Memory of a unit in such a group, in MiB.
     #[serde(default = "unit_mib")]
     pub unit_mib: u64,
+    /// The configuration of a gateway that this process is, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<PathBuf>,
     /// A worker without its peer for so long exits by itself.
     #[serde(default = "orphan_seconds")]
     pub orphan_seconds: u64,
@@ -219,7 +222,17 @@ pub async fn run(config: Config) -> Result<(), Error> {
     if let Some(metrics) = &metrics {
         ready["metrics"] = metrics.listens()?.to_string().into();
     }
+    let gateway = match &config.gateway {
+        Some(file) => Some(beside(file, &config.data).await?),
+        None => None,
+    };
+    if let Some(gateway) = &gateway {
+        ready["gateway"] = gateway.ready.clone();
+    }
     announce(&ready)?;
+    let until = Stop::new()?;
+    let serving = gateway.map(|gateway| tokio::spawn(gateway.serve(until)));
+    let serving = serving.map(AbortOnDropHandle::new);
     let chains = machine.chains();
     let page = move |path: &str| match path {
         "/metrics" => Some(Page::from(prover::figures::text(&chains.figures()))),
@@ -241,8 +254,19 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let proving = tokio::spawn(prover::Prover::new(client, key, machine.chains(), folder).run());
     decide(&mut machine, Planner::new(settings), inventory, &mut stop).await;
     proving.abort();
+    if let Some(serving) = serving {
+        // Requests that are under way end first. Should it panic, the peer ends all the same.
+        let _ = serving.await;
+    }
     machine.close(config.stop_workers).await;
     Ok(())
+}
+
+/// The gateway of that file, which reaches the workers of the peer with this data at their sockets.
+async fn beside(file: &Path, data: &Path) -> Result<Listening, Error> {
+    let mut config: gateway::Config = read_config(file)?;
+    config.peers.push(data.into());
+    Listening::open(config).await
 }
 
 /// The loop: what is heard goes to the planner, what it says to the executor.

@@ -28,8 +28,9 @@ mod tests;
 mod visit;
 
 pub use certificate::{Error as CertificateError, Files};
-pub use domain::Dns;
+pub use domain::{Dns, Domain, NoDomain};
 pub use monitor::Watch;
+pub(crate) use process::Listening;
 pub use process::{Config, run};
 
 use crate::{

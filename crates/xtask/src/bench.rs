@@ -7,7 +7,7 @@ use crate::{
 use anyhow::Result;
 
 /// Names of benchmarks, the program that holds each, and what that calls it. One name may have parts in several.
-const BENCHES: [(&str, &str, &str); 10] = [
+const BENCHES: [(&str, &str, &str); 11] = [
     ("finality", "mp", "finality"),
     ("transfers", "mp", "transfers"),
     ("offers", "offers", "offers"),
@@ -16,6 +16,7 @@ const BENCHES: [(&str, &str, &str); 10] = [
     ("serving", "mp", "serving"),
     ("function", "mp", "function"),
     ("failover", "mp", "failover"),
+    ("hostile", "mp", "hostile"),
     ("capacity", "capacity", "capacity"),
     ("capacity", "mp", "handover"),
 ];

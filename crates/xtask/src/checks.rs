@@ -1,8 +1,11 @@
 //! Everything that is checked besides the tests.
 
-use crate::{Tally, ethereum, suite, tidy};
+use crate::{Tally, ethereum, guests, suite, tidy};
 use anyhow::{Context as _, Result};
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// All checks and all tests; stops at nothing, so that one run shows everything.
 pub(crate) fn ci() -> Result<Tally> {
@@ -30,6 +33,10 @@ pub(crate) fn ci() -> Result<Tally> {
     match ethereum::run() {
         Ok(clients) => tally.add(&clients),
         Err(error) => tally.check("Ethereum clients", Err(error)),
+    }
+    match guests::quick() {
+        Ok(guests) => tally.add(&guests),
+        Err(error) => tally.check("guests", Err(error)),
     }
     tally.check("generated files", unchanged());
     Ok(tally)
@@ -76,6 +83,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// The program that a build of the tests has made.
+pub(crate) fn program() -> Result<PathBuf> {
+    let output = cargo(&["metadata", "--format-version=1", "--no-deps"]).output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let target = metadata["target_directory"].as_str();
+    Ok(Path::new(target.context("cargo names no target folder")?).join("debug/mp"))
 }
 
 /// The root of the tree.

@@ -2,7 +2,7 @@
 
 use crate::{
     Tally,
-    checks::{cargo, root, succeeds},
+    checks::{cargo, program, root, succeeds},
 };
 use anyhow::{Context as _, Result, ensure};
 use std::process::{Command, Stdio};
@@ -46,14 +46,6 @@ pub(crate) fn run() -> Result<Tally> {
         tally.failed = 1;
     }
     Ok(tally)
-}
-
-/// The program that `cargo build` has just made.
-fn program() -> Result<std::path::PathBuf> {
-    let output = cargo(&["metadata", "--format-version=1", "--no-deps"]).output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let target = metadata["target_directory"].as_str();
-    Ok(std::path::Path::new(target.context("cargo names no target folder")?).join("debug/mp"))
 }
 
 /// The number on the line that begins with `label`.

@@ -3,6 +3,7 @@
 mod bench;
 mod checks;
 mod ethereum;
+mod guests;
 mod sanitize;
 mod suite;
 mod tidy;
@@ -15,9 +16,12 @@ use suite::{ECONOMICS, FLEET};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test             run every test; needs only cargo and a C++ compiler
+  test             run every test; needs only cargo, a C++ compiler and curl
   test ethereum    run cast, viem and ethers against a node; needs npm
   test capacity    build whole datasets and compare them with light mode; needs 3 GiB and some minutes
+  test guests      build the templates of mp init and the examples with their own tools, and run them here and in wasmtime;
+                   installs Debian packages if some are missing, takes long the first time
+  test guests c    the same with C only, and here only
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
@@ -32,10 +36,10 @@ usage: cargo xtask <command>
                    let each way to cheat play for 60 epochs, at so many audits of a window among a million units, 5,200 if
                    it is not said, and with a collateral of so many rewards, the least that is allowed if it is not said; no cheat may pay.
                    Also --units (of each), --crowd (honest peers of 256 units)
-  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover or capacity, or all;
+  bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover, hostile or capacity, or all;
                    takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
-  ci               format, tidy, clippy, docs, licences, every test and the Ethereum clients
+  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients and a guest in C
   fix              format the tree and apply what clippy can mend by itself
   tidy             check the arrows between crates and the habits of the tree
 ";
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run().map(|tally| tally.report()),
         ["test", "ethereum"] => ethereum::run().map(|tally| tally.report()),
+        ["test", "guests"] => guests::all().map(|tally| tally.report()),
+        ["test", "guests", "c"] => guests::quick().map(|tally| tally.report()),
         ["test", "capacity"] => suite::capacity().map(|tally| tally.report()),
         ["fuzz"] => suite::fuzz("60").map(|tally| tally.report()),
         ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),

@@ -4,6 +4,7 @@ use crate::{Tally, checks::cargo};
 use anyhow::{Context as _, Result, ensure};
 use std::{
     io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -130,6 +131,16 @@ pub(crate) fn capacity() -> Result<Tally> {
         "--test-threads=1",
     ];
     count(cargo(&arguments))
+}
+
+/// Deploys and asks the functions in these folders, here and in that `wasmtime`.
+pub(crate) fn guests(folders: &[PathBuf], wasmtime: Option<&Path>) -> Result<Tally> {
+    let mut command = cargo(&["test", "--workspace", "--test=mp"]);
+    command.env("MP_GUESTS", std::env::join_paths(folders)?);
+    if let Some(wasmtime) = wasmtime {
+        command.env("MP_WASMTIME", wasmtime);
+    }
+    run_named(command, "guests::")
 }
 
 fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {

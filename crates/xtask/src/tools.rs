@@ -1,36 +1,48 @@
-//! Programs that benches compare with: built once, and kept in the target folder.
+//! Programs that benches and tests compare with or build with: built once, and kept in the target folder.
 
 use crate::checks::{cargo, root, succeeds};
 use anyhow::{Context as _, Result, ensure};
 use std::{fs, path::PathBuf};
 
-/// What is built of `wasmtime`: all that `wasmtime serve` uses by default with a component of WASI 0.2.
-const WASMTIME: &str = "serve,cranelift,parallel-compilation,pooling-allocator";
+/// What is built of `wasmtime`: all that `wasmtime serve` uses by default with a component of WASI 0.2, which does not compile
+/// without `run` and `component-model-async`; and the interfaces beside it that workers have, too.
+const WASMTIME: &str = "run,serve,component-model-async,cranelift,parallel-compilation,pooling-allocator,wasi-config,wasi-keyvalue";
+
+/// The linker of `wasm32-wasip2`, which wasi-sdk and Rust bring along.
+const COMPONENT_LINKER: &str = "0.5.31";
 
 /// `wasmtime` of the version that workers run functions with. Takes some ten minutes the first time.
 pub(crate) fn wasmtime() -> Result<PathBuf> {
     let version = locked("wasmtime")?;
-    let folder = folder().join(format!("wasmtime-{version}"));
-    let program = folder.join("bin/wasmtime");
-    if !program.exists() {
-        let mut install = cargo(&[
-            "install",
-            "wasmtime-cli",
-            "--locked",
-            "--no-default-features",
-        ]);
-        install.args(["--features", WASMTIME, "--version", &version, "--root"]);
-        // Its own target folder: it would build what we have, with other features, over and over.
-        install.arg(&folder).env_remove("CARGO_TARGET_DIR");
-        ensure!(succeeds(install)?, "wasmtime {version} cannot be built");
-    }
-    Ok(program)
+    let features = ["--no-default-features", "--features", WASMTIME];
+    let folder = install("wasmtime-cli", &version, &features)?;
+    Ok(folder.join("bin/wasmtime"))
 }
 
-fn folder() -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("tools")
+/// `wasm-component-ld`.
+pub(crate) fn component_linker() -> Result<PathBuf> {
+    let folder = install("wasm-component-ld", COMPONENT_LINKER, &[])?;
+    Ok(folder.join("bin/wasm-component-ld"))
+}
+
+/// The folder of a program from crates.io, built now if it is not there.
+fn install(name: &str, version: &str, features: &[&str]) -> Result<PathBuf> {
+    let folder = target().join(format!("tools/{name}-{version}"));
+    if !folder.join("bin").exists() {
+        let mut install = cargo(&["install", name, "--locked", "--version", version, "--root"]);
+        // Its own target folder: it would build what we have, with other features, over and over.
+        install
+            .arg(&folder)
+            .args(features)
+            .env_remove("CARGO_TARGET_DIR");
+        ensure!(succeeds(install)?, "{name} {version} cannot be built");
+    }
+    Ok(folder)
+}
+
+/// The target folder.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The version of a crate that the tree is built with.

@@ -85,3 +85,22 @@ impl From<record::Record> for Record {
         }
     }
 }
+
+/// The record of one of all providers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordOf {
+    /// Whose.
+    pub provider: u64,
+    /// What the chain saw.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+impl From<(ProviderId, record::Record)> for RecordOf {
+    fn from((provider, record): (ProviderId, record::Record)) -> Self {
+        Self {
+            provider: provider.0,
+            record: record.into(),
+        }
+    }
+}

@@ -93,7 +93,7 @@ pub(crate) fn measure() -> Result<()> {
         machines: 4,
         peers: 2,
         workers: 2,
-        processors: "[]",
+        units: &["[]"],
         parameters: &PARAMETERS,
         gateways: &[monitor],
     };

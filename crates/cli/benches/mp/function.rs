@@ -97,8 +97,8 @@ impl Target {
 pub(crate) fn measure() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let beside = format!("peers = [\"{}\"]", text(&folder.path().join("p0"))?);
-    let (processors, gateways) = (format!("[{PROCESSOR}]"), [String::new(), beside]);
-    let market = Market::open(folder.path(), &Layout::least(&processors, &gateways))?;
+    let (unit, gateways) = (format!("[{PROCESSOR}]"), [String::new(), beside]);
+    let market = Market::open(folder.path(), &Layout::least(&[&unit], &gateways))?;
     market.serves()?;
     let (peer, gateway, beside) = (&market.peers[0], &market.gateways[0], &market.gateways[1]);
     let socket = peer.sockets()?.pop().context("a worker's socket")?;

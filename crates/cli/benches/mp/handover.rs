@@ -102,6 +102,7 @@ impl Peer {
             oversubscribe: false,
             prove: Prove::Full,
             metrics: None,
+            gateway: None,
             orphan_seconds: 60,
             outbound: worker::config::Outbound::default(),
             state: true,

@@ -10,7 +10,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpStream, UnixStream},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// Where clients connect to.
@@ -30,13 +30,30 @@ pub(crate) struct Load {
 
 /// Asks for `path` over so many connections.
 pub(crate) fn run(at: &At, path: &str, connections: usize, time: Duration) -> Result<Load> {
+    paced(at, path, connections, Duration::ZERO, time)
+}
+
+/// The same, with a pause after each answer.
+pub(crate) fn paced(
+    at: &At,
+    path: &str,
+    connections: usize,
+    pause: Duration,
+    time: Duration,
+) -> Result<Load> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(ask_all(at, path, connections, time))
+    runtime.block_on(ask_all(at, path, connections, pause, time))
 }
 
-async fn ask_all(at: &At, path: &str, connections: usize, time: Duration) -> Result<Load> {
+async fn ask_all(
+    at: &At,
+    path: &str,
+    connections: usize,
+    pause: Duration,
+    time: Duration,
+) -> Result<Load> {
     let begin = Instant::now();
     let mut clients = JoinSet::new();
     for _ in 0..connections {
@@ -46,10 +63,10 @@ async fn ask_all(at: &At, path: &str, connections: usize, time: Duration) -> Res
                 At::Tcp(address) => {
                     let stream = TcpStream::connect(address).await?;
                     stream.set_nodelay(true)?;
-                    client(stream, &path, begin, time).await
+                    client(stream, &path, pause, begin, time).await
                 }
                 At::Unix(file) => {
-                    client(UnixStream::connect(file).await?, &path, begin, time).await
+                    client(UnixStream::connect(file).await?, &path, pause, begin, time).await
                 }
             }
         });
@@ -76,6 +93,7 @@ async fn ask_all(at: &At, path: &str, connections: usize, time: Duration) -> Res
 async fn client(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     path: &str,
+    pause: Duration,
     begin: Instant,
     time: Duration,
 ) -> Result<Vec<Duration>> {
@@ -92,6 +110,9 @@ async fn client(
             "{path} is not answered with 200"
         );
         samples.push(asked.elapsed());
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
     }
     Ok(samples)
 }

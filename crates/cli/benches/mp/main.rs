@@ -1,6 +1,6 @@
 //! How fast the whole is, as its users see it: real processes of `mp`, real files, real sockets on loopback.
 //!
-//! `cargo xtask bench finality|transfers|serving` prints one line of JSON, `function` and `failover` several, as does the part `handover` of
+//! `cargo xtask bench finality|transfers|serving` prints one line of JSON, `function`, `failover` and `hostile` several, as does the part `handover` of
 //! `cargo xtask bench capacity`. Clients run in this process, on the same processors as what they measure.
 
 mod bare;
@@ -9,6 +9,7 @@ mod failover;
 mod finality;
 mod function;
 mod handover;
+mod hostile;
 mod http;
 mod load;
 mod market;
@@ -30,9 +31,10 @@ fn main() -> Result<()> {
         Some("handover") => handover::measure()?,
         Some("function") => return function::measure(),
         Some("failover") => return failover::measure(),
+        Some("hostile") => return hostile::measure(),
         Some("bare") => return bare::serve(),
         _ => anyhow::bail!(
-            "usage: cargo bench --workspace --bench mp -- finality|transfers|serving|handover|function|failover"
+            "usage: cargo bench --workspace --bench mp -- finality|transfers|serving|handover|function|failover|hostile"
         ),
     };
     println!("{figures}");

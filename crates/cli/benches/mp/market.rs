@@ -2,7 +2,7 @@
 
 use crate::{
     http::{Connection, PATIENCE},
-    process::{Process, free_ports, mp, network, text},
+    process::{Process, free_ports, mp, network, said, text},
 };
 use alloy_primitives::Address;
 use anyhow::{Context as _, Result, ensure};
@@ -15,21 +15,23 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
+use worker::Settings;
 
 /// How large it is.
 pub(crate) struct Layout<'a> {
     /// Each is a datacenter.
     pub(crate) machines: usize,
-    /// Peers of each, all with one unit.
+    /// Peers of each.
     pub(crate) peers: usize,
     /// Workers of the deal, no two on one machine.
     pub(crate) workers: usize,
-    /// Of a unit, as the configuration of a peer says it.
-    pub(crate) processors: &'a str,
+    /// Of each unit of a peer, as its configuration says it.
+    pub(crate) units: &'a [&'a str],
     /// What differs of the network's parameters, `NAME=VALUE`.
     pub(crate) parameters: &'a [&'a str],
     /// What the configuration of each gateway says besides where it is.
@@ -38,12 +40,12 @@ pub(crate) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// One peer with one worker.
-    pub(crate) fn least(processors: &'a str, gateways: &'a [String]) -> Self {
+    pub(crate) fn least(units: &'a [&'a str], gateways: &'a [String]) -> Self {
         Self {
             machines: 1,
             peers: 1,
             workers: 1,
-            processors,
+            units,
             parameters: &[],
             gateways,
         }
@@ -55,9 +57,12 @@ pub(crate) struct Market {
     pub(crate) gateways: Vec<Process>,
     pub(crate) peers: Vec<Peer>,
     _chain: Vec<Process>,
-    /// Gives the artifact to peers, and asks the node.
+    /// Gives artifacts to peers, and asks the node.
     pub(crate) runtime: Runtime,
     pub(crate) client: Client,
+    source: Arc<Source>,
+    monitor: Address,
+    place: Place,
 }
 
 /// A peer, and how it is started again.
@@ -77,8 +82,8 @@ impl Market {
         let funded = [provider?, developer?, monitor?];
         let chain = network(folder, 1, &funded, layout.parameters)?;
         let place = Place {
-            folder,
-            rpc: chain[0].address("rpc")?,
+            folder: folder.to_owned(),
+            rpc: chain[0].address("rpc")?.to_owned(),
         };
         let peers = place.supply(layout)?;
         let gateway = |(number, says): (usize, &String)| place.gateway(number, says);
@@ -86,22 +91,62 @@ impl Market {
         let gateways = gateways.collect::<Result<_>>()?;
 
         let runtime = Runtime::new()?;
-        let client = Client::new(place.rpc)?;
-        let function = folder.join("hello.wasm");
-        fs::write(&function, functions::HELLO)?;
         let listen = "127.0.0.1:0".parse()?;
         let source = runtime.block_on(Source::open([9; 32], listen, &folder.join("source")))?;
-        let (artifact, _) = source.add(&fs::read(&function)?)?;
-        place.deploy(layout, &source, funded[2])?;
-        let asked = client.clone();
-        runtime.spawn(async move { source.serve(&asked, DealId(1), artifact).await });
-        Ok(Self {
+        let market = Self {
             gateways,
             peers,
             _chain: chain,
+            client: Client::new(&place.rpc)?,
             runtime,
-            client,
-        })
+            source: Arc::new(source),
+            monitor: funded[2],
+            place,
+        };
+        market.deploy("hello", functions::HELLO, layout.workers, &[])?;
+        Ok(market)
+    }
+
+    /// Posts a demand for workers of a function that may ask those servers, and gives it to the peers.
+    pub(crate) fn deploy(
+        &self,
+        name: &str,
+        function: &[u8],
+        workers: usize,
+        outbound: &[&str],
+    ) -> Result<DealId> {
+        let (source, client) = (self.source.clone(), self.client.clone());
+        let plan = format!(
+            "name = \"{name}\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = {workers}\nlimit_price = \"0.50\"\n\
+             funds = \"500\"\nmonitor = \"{}\"\noutbound = {outbound:?}\n[spread]\nmax_per_datacenter = 1\n\
+             [function]\npath = \"{name}.wasm\"\n[[function.sources]]\nkey = \"{}\"\nendpoint = \"{}\"\n",
+            self.monitor,
+            source.key(),
+            source.listens()[0],
+        );
+        fs::write(self.place.folder.join(format!("{name}.wasm")), function)?;
+        let plan = self.place.write(&format!("{name}.toml"), &plan)?;
+        let outbound = outbound.iter().map(|server| server.parse());
+        let settings = Settings {
+            outbound: outbound.collect::<Result<_, _>>()?,
+            ..Settings::default()
+        };
+        let (artifact, _) = source.add(&settings.pack(function.to_vec())?)?;
+        let applied = self.as_developer(&["deploy", "apply", "--detach", &plan])?;
+        let deal = DealId(applied["deal"].as_u64().context("a deal")?);
+        self.runtime
+            .spawn(async move { source.serve(&client, deal, artifact).await });
+        Ok(deal)
+    }
+
+    /// What `mp` says to the developer.
+    pub(crate) fn as_developer(&self, words: &[&str]) -> Result<Value> {
+        self.place.run("developer", words)
+    }
+
+    /// The same, of a command that says a line for each thing.
+    pub(crate) fn as_developer_lines(&self, words: &[&str]) -> Result<Vec<String>> {
+        self.place.lines("developer", words)
     }
 
     /// Waits until all gateways reach the function.
@@ -120,12 +165,12 @@ impl Market {
 }
 
 /// Where all of it is set up.
-struct Place<'a> {
-    folder: &'a Path,
-    rpc: &'a str,
+struct Place {
+    folder: PathBuf,
+    rpc: String,
 }
 
-impl Place<'_> {
+impl Place {
     fn path(&self, name: &str) -> Result<String> {
         text(&self.folder.join(name)).map(str::to_owned)
     }
@@ -138,7 +183,13 @@ impl Place<'_> {
 
     fn run(&self, who: &str, words: &[&str]) -> Result<Value> {
         let key = self.path(&format!("{who}.json"))?;
-        mp(&[&["--key", &key, "--rpc", self.rpc], words].concat())
+        mp(&[&["--key", &key, "--rpc", &self.rpc], words].concat())
+    }
+
+    fn lines(&self, who: &str, words: &[&str]) -> Result<Vec<String>> {
+        let key = self.path(&format!("{who}.json"))?;
+        let said = said(&[&["--key", &key, "--rpc", &self.rpc], words].concat())?;
+        Ok(said.lines().map(str::to_owned).collect())
     }
 
     /// Registers and offers the machines, and starts their peers.
@@ -156,7 +207,8 @@ impl Place<'_> {
                 let endpoint = format!("127.0.0.1:{}", ports + u16::try_from(number)?);
                 writeln!(
                     supply,
-                    "[[datacenters.peers]]\nkey = \"{key}\"\nendpoints = [\"{endpoint}\"]\nunits = 1"
+                    "[[datacenters.peers]]\nkey = \"{key}\"\nendpoints = [\"{endpoint}\"]\nunits = {}",
+                    layout.units.len()
                 )?;
             }
         }
@@ -171,18 +223,23 @@ impl Place<'_> {
         }
         let peer = |number: usize| {
             let port = ports + u16::try_from(number)?;
-            self.peer(number, number / layout.peers, port, layout.processors)
+            self.peer(
+                number,
+                number / layout.peers,
+                port,
+                &layout.units.join(", "),
+            )
         };
         (0..count).map(peer).collect()
     }
 
-    fn peer(&self, number: usize, machine: usize, port: u16, processors: &str) -> Result<Peer> {
+    fn peer(&self, number: usize, machine: usize, port: u16, units: &str) -> Result<Peer> {
         let key = self.path(&format!("peer{number}.json"))?;
         let data = self.folder.join(format!("p{number}"));
         // A worker outlives a peer that is killed, for two seconds.
         let config = format!(
             "rpc = \"{}\"\nkey = \"{key}\"\ndata = \"{}\"\nlisten = \"127.0.0.1:{port}\"\n\
-             worker = [\"{}\", \"worker\"]\nunits = [{processors}]\norphan_seconds = 2\n",
+             worker = [\"{}\", \"worker\"]\nunits = [{units}]\norphan_seconds = 2\n",
             self.rpc,
             text(&data)?,
             env!("CARGO_BIN_EXE_mp"),
@@ -205,20 +262,6 @@ impl Place<'_> {
         );
         let config = self.write(&format!("gateway{number}.toml"), &config)?;
         Process::start("gateway", Path::new(&config))
-    }
-
-    fn deploy(&self, layout: &Layout<'_>, source: &Source, monitor: Address) -> Result<()> {
-        let plan = format!(
-            "name = \"hello\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = {}\nlimit_price = \"0.50\"\n\
-             funds = \"500\"\nmonitor = \"{monitor}\"\n[spread]\nmax_per_datacenter = 1\n[function]\npath = \"hello.wasm\"\n\
-             [[function.sources]]\nkey = \"{}\"\nendpoint = \"{}\"\n",
-            layout.workers,
-            source.key(),
-            source.listens()[0],
-        );
-        let plan = self.write("plan.toml", &plan)?;
-        self.run("developer", &["deploy", "apply", "--detach", &plan])?;
-        Ok(())
     }
 }
 
@@ -264,7 +307,11 @@ impl Peer {
 fn process_of(folder: &Path) -> Result<u32> {
     let mut stream = UnixStream::connect(folder.join("control.sock"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    writeln!(stream, "{}", json!({ "request": "hello", "protocol": 1 }))?;
+    writeln!(
+        stream,
+        "{}",
+        json!({ "request": "hello", "protocol": worker::control::PROTOCOL })
+    )?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let hello: Value = serde_json::from_str(&line)?;

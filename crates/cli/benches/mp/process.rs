@@ -74,15 +74,20 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command of `mp` that ends by itself; gives what it says.
+/// Runs a command of `mp` that ends by itself; gives the one thing that it says.
 pub(crate) fn mp<S: AsRef<str>>(arguments: &[S]) -> Result<Value> {
+    Ok(serde_json::from_str(&said(arguments)?)?)
+}
+
+/// The same of a command that says many things, each in a line.
+pub(crate) fn said<S: AsRef<str>>(arguments: &[S]) -> Result<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mp"));
     command.env_remove("MP_KEY").env_remove("MP_RPC");
     command.args(["--output", "json"]);
     command.args(arguments.iter().map(AsRef::as_ref));
     let output = command.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "mp failed");
-    Ok(serde_json::from_slice(&output.stdout)?)
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Starts the validators of a new network in `folder` whose `funded` accounts are rich.

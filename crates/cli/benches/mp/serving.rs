@@ -20,7 +20,7 @@ const MEASURE: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure() -> Result<Value> {
     let folder = tempfile::tempdir()?;
-    let market = Market::open(folder.path(), &Layout::least("[]", &[String::new()]))?;
+    let market = Market::open(folder.path(), &Layout::least(&["[]"], &[String::new()]))?;
     market.serves()?;
     let worker = market.peers[0].sockets()?;
     let worker = worker.first().context("a worker's socket")?;

@@ -3,6 +3,7 @@
 mod completions;
 mod delegate;
 pub(crate) mod deploy;
+mod init;
 mod key;
 mod node;
 mod params;
@@ -37,6 +38,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Start a whole marketplace on this machine, deploy a function to it and serve it.
     Up(up::Up),
+    /// Make the folder of a new function, from a template: its source, what builds it, and a plan.
+    Init(init::Init),
     /// Make the folder of a new test network: genesis, and configuration and keys of its validators.
     Testnet(testnet::Testnet),
     /// Run a validator of a network folder until it is told to stop.
@@ -66,6 +69,7 @@ impl Command {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match self {
             Self::Up(up) => up.run(printer),
+            Self::Init(init) => init.run(printer),
             Self::Testnet(testnet) => testnet.run(printer),
             Self::Node(node) => node.run(),
             Self::Peer(peer) => peer.run(),

@@ -60,7 +60,15 @@ fn bundle(plan: &Plan, folder: &Path) -> anyhow::Result<Vec<u8>> {
     let component = |path: &Path| {
         let path = folder.join(path);
         let failed = || format!("the function {} cannot be read", path.display());
-        read(&path, MAX_ARTIFACT).with_context(failed)
+        let component = read(&path, MAX_ARTIFACT).with_context(failed)?;
+        if let Err(why) = worker::host::interfaces(&component) {
+            anyhow::bail!(
+                "the function {} would run nowhere: {why}\nhint: a function is a component of `wasi:http` 0.2 that imports only what \
+                 docs/guides/functions.md names",
+                path.display()
+            );
+        }
+        Ok(component)
     };
     let main = component(&plan.path)?;
     let others = plan.others.iter();

@@ -9,7 +9,7 @@ mod lint;
 mod schema;
 
 pub(crate) use function::Function;
-pub(crate) use schema::Plan;
+pub(crate) use schema::{Plan, published};
 
 use crate::document::{self, Finding, Findings};
 use schema::Draft;
@@ -35,7 +35,7 @@ pub(crate) fn read(text: &str) -> Result<Plan, Vec<Finding>> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{Function, read};
     use client::view::demand::Demand;
     use std::{fmt::Write as _, fs, path::Path};
 
@@ -58,6 +58,29 @@ mod tests {
         let terms = serde_json::to_string_pretty(&Demand::from(plan.terms)).unwrap() + "\n";
         let expected = include_str!("../../tests/plans/good.json");
         assert_eq!(terms, expected, "good.json should hold:\n{terms}");
+    }
+
+    /// (P5)
+    #[test]
+    fn a_function_that_would_run_nowhere_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |function: &[u8]| {
+            fs::write(folder.path().join("hello.wasm"), function).unwrap();
+            let mut plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
+            plan.secrets.clear();
+            match Function::build(&mut plan, folder.path(), None) {
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            }
+        };
+        assert_eq!(refusal(functions::HELLO), "");
+        let forbidden = refusal(functions::hostile::TRESPASSER);
+        assert!(
+            forbidden.contains("imports \"marketplace:functions/"),
+            "{forbidden}"
+        );
+        assert!(refusal(b"\0asm\x01\0\0\0").contains("a core module, not a component"));
+        assert!(refusal(b"hello").contains("not WebAssembly"));
     }
 
     /// (P1)

@@ -1,52 +1,9 @@
-//! The fields of a plan.
-//!
-//! ```toml
-//! name = "hello"
-//! cus_per_worker = 1
-//! min_workers = 1          # nothing is reserved until so many can be placed
-//! target_workers = 2
-//! limit_price = "0.50"     # USDC per CU and epoch
-//! funds = "12"             # USDC paid in when the plan is applied
-//! duration = "30d"         # from the first worker running; without it: while funded
-//! hold = "1h"              # how long workers are kept after the money is used up
-//! effectors = ["kv"]       # host capabilities that the function needs
-//! outbound = ["https://api.example.com"] # servers that the function may ask: scheme, host and port
-//! protocol_version = 1
-//! monitor = "0x…"          # an account that may evict workers
-//!
-//! [function]
-//! path = "hello.wasm"      # from here
-//! [[function.sources]]     # who holds the bytes
-//! key = "0x…"
-//! endpoint = "host:port"
-//!
-//! [functions]              # others that it may ask, and they each other: each at http://NAME.internal/
-//! words = "words.wasm"
-//!
-//! [environment]            # what the function sees as environment variables
-//! GREETING = "hello"
-//! [config]                 # what `wasi:config/store` tells it
-//! "greeting.text" = "hello"
-//! [secrets]                # variables too, from files beside the plan; only the deal's peers get them
-//! API_KEY = "api.key"
-//!
-//! [spread]                 # without a field: no limit
-//! max_per_provider = 1
-//! max_per_datacenter = 1
-//! max_per_country = 1
-//! min_providers = 1
-//! min_countries = 1
-//!
-//! [providers]              # by id
-//! allow = [1, 2]           # only these
-//! deny = [3]               # none of these
-//!
-//! [[requirements]]
-//! of = "peer"              # offer, peer, datacenter or provider
-//! key = "cpu.arch"
-//! test = "="               # = != < <= > >= in has exists
-//! value = "x86_64"         # text, whole number, list, or { version = [1, 2, 3] }
-//! ```
+//! The fields of a plan. `fields.toml` has all of them, and what each is for: a line's comment is what the published schema
+//! says of it.
+
+mod published;
+
+pub(crate) use published::published;
 
 use crate::amount::parse_usdc;
 use crate::document::{Findings, Located, Table};
@@ -139,13 +96,9 @@ impl Draft {
             monitor: plan.may(f, "monitor", hex),
             ..Self::default()
         };
-        match plan.table(f, "function") {
-            Some(function) => draft.function(f, function),
-            None => f.add(
-                1,
-                "`function` is missing",
-                "add [function] with `path`, the file to run",
-            ),
+        let hint = "add [function] with `path`, the file to run";
+        if let Some(function) = plan.must_table(f, "function", hint) {
+            draft.function(f, function);
         }
         draft.functions = values(f, &mut plan, "functions");
         draft.environment = values(f, &mut plan, "environment");
@@ -301,18 +254,18 @@ fn requirement(f: &mut Findings<'_>, mut table: Table<'_, '_>) -> Option<Located
     let line = table.line();
     let subject = table.must(f, "of", subject);
     let key = table.must(f, "key", text);
-    let comparison = table.must(f, "test", text);
+    let comparison = table.must(f, "test", comparison);
     let value = table.may(f, "value", value);
     table.finish(f);
     let comparison = comparison?;
-    match test(&comparison.value, value.map(|value| value.value)) {
+    match test(&comparison.value.0, value.map(|value| value.value)) {
         Ok(test) => {
             let (subject, key) = (subject?.value, key?.value);
             let value = Predicate { subject, key, test };
             Some(Located { value, line })
         }
         Err(hint) => {
-            let what = format!("test {:?} does not fit its `value`", comparison.value);
+            let what = format!("test {:?} does not fit its `value`", comparison.value.0);
             f.add(comparison.line, what, hint);
             None
         }
@@ -324,6 +277,11 @@ enum Given {
     One(Value),
     Several(Vec<Value>),
 }
+
+/// How an attribute is compared.
+struct Comparison(String);
+
+const COMPARISONS: [&str; 9] = ["=", "!=", "<", "<=", ">", ">=", "in", "has", "exists"];
 
 fn test(comparison: &str, given: Option<Given>) -> Result<Test, &'static str> {
     match (comparison, given) {
@@ -371,6 +329,10 @@ fn text(value: &DeValue<'_>) -> Result<String, String> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.map(str::to_owned)
         .ok_or_else(|| "write a text in quotes".into())
+}
+
+fn comparison(value: &DeValue<'_>) -> Result<Comparison, String> {
+    text(value).map(Comparison)
 }
 
 fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {

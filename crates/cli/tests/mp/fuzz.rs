@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a node says about one call, at most, besides what it repeats of the question.
 const MAX_MESSAGE: usize = 1_000;
 
-const METHODS: [&str; 57] = [
+const METHODS: [&str; 59] = [
     "eth_chainId",
     "eth_blockNumber",
     "eth_syncing",
@@ -61,8 +61,10 @@ const METHODS: [&str; 57] = [
     "market_params",
     "market_provider",
     "market_record",
+    "market_records",
     "market_providers",
     "market_providersOf",
+    "market_datacenter",
     "market_datacenters",
     "market_peer",
     "market_peers",

@@ -103,7 +103,7 @@ fn a_function_asks_whom_its_plan_names_where_the_operator_allows_it() {
     assert_eq!(asked("/http/127.0.0.1:1/"), "error 15\n");
 }
 
-/// (P5, P14)
+/// (P5, P18)
 #[test]
 fn functions_of_a_plan_ask_each_other_where_they_run() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
@@ -140,13 +140,14 @@ fn functions_of_a_plan_ask_each_other_where_they_run() {
     assert_eq!(asked("/http/words.internal/a"), "status 200\n");
 }
 
-/// (D5)
+/// (D5, D7)
 #[test]
-fn state_stays_with_the_peer_when_the_function_changes() {
+fn state_stays_with_the_peer_when_the_function_changes_and_the_peer_is_the_gateway() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
-    let _peer = market.provide(1, "CH", 0);
-    let gateway = market.gateway(0);
-    let http = through(&gateway);
+    let gateway = format!("gateway = {:?}\n", market.gateway_config(0));
+    let peer = market.provide_with(1, "CH", 0, &gateway);
+    let http = peer.ready["gateway"]["http"].as_str();
+    let http = format!("--gateway=http://{}", http.expect("an address"));
     fs::write(market.path("counter.wasm"), functions::COUNTER).expect("writes");
     let deploy =
         |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());

@@ -57,6 +57,25 @@ fn the_owner_of_a_deal_reads_and_follows_the_logs_of_its_workers() {
     let worker = lines[0]["worker"].to_string();
     assert_eq!(read(&["--worker", &worker]).len(), lines.len());
 
+    // The other one was asked nothing.
+    let status = deploy(&["status", "1"]);
+    let mut workers = status["workers"].as_array().expect("workers").iter();
+    let silent = workers.find(|one| one["id"] != lines[0]["worker"]);
+    let silent = silent.expect("another")["id"].to_string();
+    let said = |worker: &str| {
+        let output = command("developer.json", &["--worker", worker]).output();
+        let output = output.expect("runs");
+        assert!(output.status.success() && output.stdout.is_empty());
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let nothing = format!("worker {silent} has written nothing yet\n");
+    assert_eq!(said(&silent), nothing);
+    assert_eq!(said("99"), "worker 99 of deal 1 does not run\n");
+    // (P14)
+    let serves = |what: &str| status["availability"][what].as_u64().expect("a share");
+    assert_eq!(serves("oneServesPpb"), serves("minServePpb"));
+    assert!(serves("oneServesPpb") > 999_000_000, "{status}");
+
     let refused = command("provider1.json", &[]).output().expect("runs");
     assert!(!refused.status.success() && refused.stdout.is_empty());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

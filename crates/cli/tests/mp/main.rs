@@ -3,11 +3,17 @@
 mod commit;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
+#[path = "../../../../tests/dns.rs"]
+mod dns;
+mod domain;
 mod fuzz;
 mod given;
+mod guests;
+mod guide;
 mod kills;
 mod logs;
 mod market;
+mod newcomer;
 mod plans;
 mod proving;
 mod support;

@@ -75,7 +75,7 @@ impl Market {
         json(&mp(&["key", "new", "--peer", text(&path("peer.json"))]));
         fs::write(path("supply.toml"), SUPPLY).unwrap();
         fs::write(path("plan.toml"), PLAN).unwrap();
-        fs::write(path("hello.wasm"), b"stands for a component").unwrap();
+        fs::write(path("hello.wasm"), functions::HELLO).unwrap();
         let network = Network::start(1, &funded);
         Self { folder, network }
     }

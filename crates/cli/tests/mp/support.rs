@@ -5,12 +5,17 @@ use alloy_primitives::Address;
 use peer::source::Source;
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -250,13 +255,17 @@ impl Market {
     }
 
     pub(crate) fn gateway(&self, node: usize) -> Process {
+        Process::start("gateway", self.gateway_config(node))
+    }
+
+    pub(crate) fn gateway_config(&self, node: usize) -> PathBuf {
         let config = format!(
             "rpc = \"{}\"\ndata = \"{}\"\nhttp = \"127.0.0.1:{}\"\nlisten = \"127.0.0.1:0\"\n",
             self.network.rpc(node),
             text(&self.path("g")),
             free_ports(1),
         );
-        Process::start("gateway", self.write("gateway.toml", &config))
+        self.write("gateway.toml", &config)
     }
 
     pub(crate) fn plan(&self, source: &Source) -> PathBuf {
@@ -312,6 +321,58 @@ pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
         .lines()
         .find_map(|line| line.strip_prefix("mp-worker: "));
     Some((status, worker.unwrap_or_default().to_owned()))
+}
+
+/// Clients that send a request after the other, of a method that may not be sent twice.
+pub(crate) struct Clients {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<BTreeMap<String, usize>>>,
+}
+
+impl Clients {
+    pub(crate) fn ask(gateway: &Process, path: &'static str) -> Self {
+        let address = gateway.ready["http"].as_str().expect("an address");
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = |_| {
+            let (address, stop) = (address.to_owned(), stop.clone());
+            std::thread::spawn(move || {
+                let mut answers = BTreeMap::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let status = post(&address, path).unwrap_or("no answer".into());
+                    *answers.entry(status).or_default() += 1;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                answers
+            })
+        };
+        let threads = (0..4).map(client).collect();
+        Self { stop, threads }
+    }
+
+    /// How often each status was answered.
+    pub(crate) fn end(self) -> BTreeMap<String, usize> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = BTreeMap::new();
+        for thread in self.threads {
+            for (status, count) in thread.join().expect("a client") {
+                *all.entry(status).or_default() += count;
+            }
+        }
+        all
+    }
+}
+
+/// First line of the answer.
+fn post(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let time = Some(Duration::from_secs(10));
+    stream.set_read_timeout(time).ok()?;
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\nconnection: close");
+    write!(stream, "{head}\r\n\r\nabc").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer.lines().next()?.to_owned())
 }
 
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {

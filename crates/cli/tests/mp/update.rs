@@ -1,7 +1,7 @@
-//! A deal that is served is changed: another function, the one of before again, fewer workers, others, another owner; and
+//! A deal that is served is changed: another function and the one of before again, without a request that fails; fewer workers, others, another owner; and
 //! a parameter of its network.
 
-use crate::support::{Market, text, through, until};
+use crate::support::{Clients, Market, text, through, until};
 use serde_json::Value;
 use std::{fs, path::PathBuf};
 
@@ -67,6 +67,7 @@ fn a_deal_that_is_served_changes_to_another_function_and_back() {
     until("two workers run", || run(&market, 2));
     until("the first function answers", || says("Hello"));
     assert!(!says("spoken"));
+    let clients = Clients::ask(&gateway, "/1/");
 
     let echo = plan(&market, "echo.wasm");
     let shown = developer(&["update", "1", text(&echo), "--dry-run"]);
@@ -96,6 +97,11 @@ fn a_deal_that_is_served_changes_to_another_function_and_back() {
     );
     until("the first function answers again", || says("Hello"));
     assert!(run(&market, 2), "no worker was lost");
+    let answers = clients.end();
+    assert!(
+        answers.len() == 1 && answers["HTTP/1.1 200 OK"] > 1_000,
+        "{answers:?}"
+    );
 
     developer(&["scale", "1", "1"]);
     assert!(run(&market, 1));

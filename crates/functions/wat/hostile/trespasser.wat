@@ -1,7 +1,7 @@
-;; Asks for the folders of the machine it runs on.
+;; Asks for what nobody has heard of.
 (module
-  (import "wasi:filesystem/preopens@0.2.12" "get-directories" (func $directories (param i32)))
+  (import "marketplace:functions/unheard-of" "open" (func $open))
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
   (func (export "wasi:http/incoming-handler@0.2.12#handle") (param $request i32) (param $out i32)
-    (call $directories (i32.const 0))))
+    (call $open)))

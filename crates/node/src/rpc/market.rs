@@ -14,7 +14,7 @@ use abi::view::{
     params::Parameters,
     peer::Peer,
     pool::Pool,
-    provider::{Provider, Record},
+    provider::{Provider, Record, RecordOf},
     time::Time,
     unit::{self, Unit},
     window::{Keys, Window},
@@ -61,12 +61,19 @@ pub(super) trait Market {
     #[method(name = "record", blocking)]
     fn record(&self, id: u64) -> RpcResult<Record>;
 
+    /// Records of all providers that ever had a worker, by provider.
+    #[method(name = "records", blocking)]
+    fn records(&self, after: Option<u64>, limit: u16) -> RpcResult<Vec<RecordOf>>;
+
     #[method(name = "providers", blocking)]
     fn providers(&self, after: Option<u64>, limit: u16) -> RpcResult<Vec<Provider>>;
 
     /// Providers of one owner.
     #[method(name = "providersOf", blocking)]
     fn providers_of(&self, owner: Address) -> RpcResult<Vec<Provider>>;
+
+    #[method(name = "datacenter", blocking)]
+    fn datacenter(&self, id: u64) -> RpcResult<Option<Datacenter>>;
 
     #[method(name = "datacenters", blocking)]
     fn datacenters(
@@ -309,6 +316,11 @@ impl MarketServer for Source {
             .into())
     }
 
+    fn records(&self, after: Option<u64>, limit: u16) -> RpcResult<Vec<RecordOf>> {
+        let rows = self.read(|cx| record::list(cx.store, after.map(ProviderId), limit.into()))?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
     fn providers(&self, after: Option<u64>, limit: u16) -> RpcResult<Vec<Provider>> {
         let rows = self.read(|cx| provider::list(cx.store, after.map(ProviderId), limit.into()))?;
         Ok(rows.into_iter().map(Into::into).collect())
@@ -322,6 +334,12 @@ impl MarketServer for Source {
             })
         })?;
         Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    fn datacenter(&self, id: u64) -> RpcResult<Option<Datacenter>> {
+        let id = DatacenterId(id);
+        let found = self.read(|cx| datacenter::get(cx.store, id))?;
+        Ok(found.map(|datacenter| (id, datacenter).into()))
     }
 
     fn datacenters(

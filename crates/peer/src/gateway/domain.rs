@@ -4,12 +4,14 @@
 //! nothing was, is remembered for a while, so that nobody can make a gateway ask for every request.
 
 use super::target::number;
-use iroh::dns::{DnsResolver, NameserverConfig};
+use iroh::dns::{DnsError, DnsResolver, NameserverConfig};
 use marketplace::units::DealId;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fmt,
     net::{IpAddr, SocketAddr},
+    str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -39,6 +41,58 @@ pub enum Dns {
     /// This server.
     #[serde(untagged)]
     Server(SocketAddr),
+}
+
+/// A domain that may be proven to be a deal's: at least two parts, none of them odd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(String);
+
+/// It is no domain that could be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it is no domain: names like api.example.com are, of letters, digits and hyphens, with a dot in them"
+)]
+pub struct NoDomain;
+
+impl FromStr for Domain {
+    type Err = NoDomain;
+
+    fn from_str(text: &str) -> Result<Self, NoDomain> {
+        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        may_be_proven(&name).then_some(Self(name)).ok_or(NoDomain)
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Domain {
+    /// The name of the record that proves whose it is.
+    #[must_use]
+    pub fn record(&self) -> String {
+        record(&self.0)
+    }
+
+    /// What that record says if it is this deal's.
+    #[must_use]
+    pub fn proof(chain: u64, deal: DealId) -> String {
+        format!("{chain}/{deal}")
+    }
+
+    /// What DNS says in that place.
+    ///
+    /// # Errors
+    /// In words, if there is nothing or nobody answers.
+    pub async fn look_up(&self, dns: Dns) -> Result<Vec<String>, String> {
+        let found = texts(&resolver(dns), &self.0).await;
+        found.map_err(|error| match error {
+            DnsError::NxDomain { .. } => "there is no such record".to_owned(),
+            error => error.to_string(),
+        })
+    }
 }
 
 /// What a gateway knows of domains.
@@ -134,15 +188,26 @@ fn may_be_proven(name: &str) -> bool {
 }
 
 async fn ask(resolver: &DnsResolver, name: &str, chain: u64) -> Option<DealId> {
-    // With a dot at its end it is not looked for below the machine's own domain.
-    let record = format!("{PREFIX}.{name}.");
-    match resolver.lookup_txt(record, ANSWER).await {
-        Ok(mut records) => records.find_map(|record| proof(&record.to_string(), chain)),
+    match texts(resolver, name).await {
+        Ok(records) => records.iter().find_map(|record| proof(record, chain)),
         Err(error) => {
             tracing::debug!(%error, name, "a domain is not proven");
             None
         }
     }
+}
+
+fn record(name: &str) -> String {
+    format!("{PREFIX}.{name}")
+}
+
+/// What the record of a domain says; as many as DNS sends in an answer.
+async fn texts(resolver: &DnsResolver, name: &str) -> Result<Vec<String>, DnsError> {
+    // With a dot at its end it is not looked for below the machine's own domain.
+    let records = resolver
+        .lookup_txt(format!("{}.", record(name)), ANSWER)
+        .await?;
+    Ok(records.map(|record| record.to_string()).collect())
 }
 
 fn proof(record: &str, chain: u64) -> Option<DealId> {

@@ -93,69 +93,97 @@ fn domain() -> String {
 /// # Errors
 /// It cannot begin; later trouble is the world's, and is waited out.
 pub async fn run(config: Config) -> Result<(), Error> {
-    let mut stop = Stop::new()?;
-    let client = Client::new(&config.rpc)?;
-    let store = Store::open(&config.data.join("artifacts"))?;
-    let (_nothing, served) = watch::channel(Arc::default());
-    let limits = overlay::Limits::default();
-    let seed = rand::random();
-    let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
-    let http = TcpListener::bind(config.http).await?;
-    let mut ready = serde_json::json!({
-        "ready": "gateway",
-        "http": http.local_addr()?,
-        "overlay": overlay.listens(),
-    });
-    let mut renewing = None;
-    let mut https = None;
-    if let Some(listen) = config.https {
-        let certificates = Certificates::open(config.certificates)?;
-        let listener = TcpListener::bind(listen).await?;
-        ready["https"] = listener.local_addr()?.to_string().into();
-        https = Some((listener, certificates.acceptor()?));
-        renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
-    }
-    let monitor = match config.monitor {
-        Some(watch) => Some(Monitor {
-            client: client.clone(),
-            key: AccountKey::load(&watch.key).map_err(client::Error::from)?,
-            patience_ms: watch.patience_ms,
-        }),
-        None => None,
-    };
-    let log = Log::open(config.log.as_deref())?;
-    let pages = match config.metrics {
-        Some(listen) => Some(Pages::open(listen).await?),
-        None => None,
-    };
-    if let Some(pages) = &pages {
-        ready["metrics"] = pages.listens()?.to_string().into();
-    }
-    announce(&ready)?;
-    let (routes, watched) = watch::channel(Arc::default());
-    let account = monitor.as_ref().map(Monitor::account);
-    let following = follow::run(client, account, routes);
-    let _following = AbortOnDropHandle::new(tokio::spawn(following));
-    let dial = Ways {
-        overlay: overlay.clone(),
-        peers: config.peers,
-    };
-    let stopped = stop.wait();
-    let settings = Settings {
-        http,
-        https,
-        domain: config.domain,
-        domains: config.domains,
-        dns: config.dns,
-        log,
-        pages,
-        monitor,
-        limits: Limits::default(),
-    };
-    serve(settings, watched, dial, stopped).await;
-    drop(renewing);
-    overlay.close().await;
+    let stop = Stop::new()?;
+    let gateway = Listening::open(config).await?;
+    announce(&gateway.ready)?;
+    gateway.serve(stop).await;
     Ok(())
+}
+
+/// A gateway that listens, and does not serve yet.
+pub(crate) struct Listening {
+    /// What it says when it serves.
+    pub(crate) ready: serde_json::Value,
+    client: Client,
+    overlay: Overlay,
+    peers: Vec<PathBuf>,
+    settings: Settings,
+    _renewing: Option<AbortOnDropHandle<()>>,
+}
+
+impl Listening {
+    /// # Errors
+    /// A file that the configuration names cannot be used, or an address not be listened at.
+    pub(crate) async fn open(config: Config) -> Result<Self, Error> {
+        let client = Client::new(&config.rpc)?;
+        let store = Store::open(&config.data.join("artifacts"))?;
+        let (_nothing, served) = watch::channel(Arc::default());
+        let limits = overlay::Limits::default();
+        let seed = rand::random();
+        let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
+        let http = TcpListener::bind(config.http).await?;
+        let mut ready = serde_json::json!({
+            "ready": "gateway",
+            "http": http.local_addr()?,
+            "overlay": overlay.listens(),
+        });
+        let mut renewing = None;
+        let mut https = None;
+        if let Some(listen) = config.https {
+            let certificates = Certificates::open(config.certificates)?;
+            let listener = TcpListener::bind(listen).await?;
+            ready["https"] = listener.local_addr()?.to_string().into();
+            https = Some((listener, certificates.acceptor()?));
+            renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
+        }
+        let monitor = match config.monitor {
+            Some(watch) => Some(Monitor {
+                client: client.clone(),
+                key: AccountKey::load(&watch.key).map_err(client::Error::from)?,
+                patience_ms: watch.patience_ms,
+            }),
+            None => None,
+        };
+        let pages = match config.metrics {
+            Some(listen) => Some(Pages::open(listen).await?),
+            None => None,
+        };
+        if let Some(pages) = &pages {
+            ready["metrics"] = pages.listens()?.to_string().into();
+        }
+        Ok(Self {
+            ready,
+            client,
+            overlay,
+            peers: config.peers,
+            settings: Settings {
+                http,
+                https,
+                domain: config.domain,
+                domains: config.domains,
+                dns: config.dns,
+                log: Log::open(config.log.as_deref())?,
+                pages,
+                monitor,
+                limits: Limits::default(),
+            },
+            _renewing: renewing,
+        })
+    }
+
+    /// Serves until it is told to stop, and lets end what is under way.
+    pub(crate) async fn serve(self, mut stop: Stop) {
+        let (routes, watched) = watch::channel(Arc::default());
+        let account = self.settings.monitor.as_ref().map(Monitor::account);
+        let following = follow::run(self.client, account, routes);
+        let _following = AbortOnDropHandle::new(tokio::spawn(following));
+        let dial = Ways {
+            overlay: self.overlay.clone(),
+            peers: self.peers,
+        };
+        serve(self.settings, watched, dial, stop.wait()).await;
+        self.overlay.close().await;
+    }
 }
 
 #[cfg(test)]

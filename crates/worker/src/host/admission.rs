@@ -6,21 +6,39 @@ use crate::{ArtifactHash, control::Reason};
 use std::{fs::File, io::Read as _, path::Path};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
-/// What a function may import, with the version of the interface it was built against cut off: the
-/// world `wasi:http/proxy` and the environment. `engine` links the same.
+/// What a function may import, with the version of the interface it was built against cut off: the worlds `wasi:http/proxy` and
+/// `wasi:cli/imports`, which the standard libraries of most languages import whole. `engine` links the same, `guest` leaves
+/// files and sockets empty.
 const IMPORTS: &[&str] = &[
     "wasi:cli/environment",
+    "wasi:cli/exit",
     "wasi:cli/stderr",
     "wasi:cli/stdin",
     "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
     "wasi:clocks/monotonic-clock",
     "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
     "wasi:http/outgoing-handler",
     "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
     "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
 ];
 
 /// Drafts that a function may import, in exactly this version.
@@ -158,7 +176,10 @@ mod tests {
     fn a_forbidden_import_is_named() {
         let (reason, detail) = reason(TRESPASSER);
         assert_eq!(reason, Reason::ForbiddenImport);
-        assert!(detail.contains("wasi:filesystem/"), "{detail}");
+        assert!(
+            detail.contains("marketplace:functions/unheard-of"),
+            "{detail}"
+        );
     }
 
     #[test]

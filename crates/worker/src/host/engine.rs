@@ -7,10 +7,6 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
     component::{Component, Linker},
 };
-use wasmtime_wasi::{
-    cli::{WasiCli, WasiCliView as _},
-    p2::bindings::cli::environment,
-};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// How often a running function pauses, so that others, and its limits, have their turn.
@@ -92,8 +88,8 @@ fn pool(limits: &Limits, requests: u32) -> InstanceAllocationStrategy {
 /// It imports something else, or an interface in a form that is not ours.
 pub(super) fn link(engine: &Engine, component: &Component) -> Result<ProxyPre<Guest>> {
     let mut linker = Linker::<Guest>::new(engine);
-    wasmtime_wasi_http::p2::add_to_linker_async(&mut linker)?;
-    environment::add_to_linker::<Guest, WasiCli>(&mut linker, Guest::cli)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config)?;
     keyvalue::add_to_linker(&mut linker, Guest::keyvalue)?;
     ProxyPre::new(linker.instantiate_pre(component)?)

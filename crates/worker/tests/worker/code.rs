@@ -1,11 +1,12 @@
 //! How artifacts become code, and where that is kept.
 
 use crate::support::{Folder, start};
-use functions::HELLO;
+use functions::{HELLO, hostile};
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 use worker::{Config, control::Reason, supervisor::Error};
 
@@ -79,5 +80,18 @@ async fn a_compiler_that_needs_more_than_its_memory_ends_alone() {
     let (reason, detail) = run(&folder, &config).await.expect_err("a refusal");
     assert_eq!(reason, Reason::BeyondLimits);
     assert!(detail.contains("more than its limits"), "{detail}");
+    assert!(files(&config.cache).is_empty());
+}
+
+/// (W4)
+#[tokio::test]
+async fn a_function_that_keeps_the_compiler_busy_is_refused_in_time() {
+    let folder = Folder::new("busy");
+    let mut config = folder.config(hostile::COMPILE_BOMB);
+    config.limits.compile_seconds = 2;
+    let begin = Instant::now();
+    let (reason, detail) = run(&folder, &config).await.expect_err("a refusal");
+    assert_eq!(reason, Reason::CompileTimeout, "{detail}");
+    assert!(begin.elapsed() < Duration::from_secs(30));
     assert!(files(&config.cache).is_empty());
 }

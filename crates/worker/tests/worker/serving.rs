@@ -147,6 +147,12 @@ async fn a_function_that_fails_takes_nothing_with_it() {
         ("silent", hostile::SILENT, "without an answer"),
         ("error", hostile::ERROR_ANSWER, "the error"),
         ("interim", hostile::INTERIM, "below 200"),
+        (
+            "headers",
+            hostile::HEADERS,
+            "total size of fields exceeds limit",
+        ),
+        ("hoarder", hostile::HOARDER, "table has no free keys"),
     ] {
         let folder = Folder::new(name);
         let mut worker = start(&folder, &folder.config(function))
@@ -301,6 +307,16 @@ async fn a_function_reaches_nobody() {
     assert_eq!(worker.get("/").await.body, "denied\n");
     let log = worker.log().await;
     assert!(log.contains("is denied: not in the plan"), "{log}");
+}
+
+/// (W2, W7)
+#[tokio::test]
+async fn a_function_that_imports_files_and_sockets_runs_and_finds_none() {
+    let folder = Folder::new("explorer");
+    let worker = start(&folder, &folder.config(hostile::EXPLORER))
+        .await
+        .expect("started");
+    assert_eq!(worker.get("/").await.body, "nothing\n");
 }
 
 /// (W19)

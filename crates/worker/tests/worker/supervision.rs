@@ -47,7 +47,10 @@ async fn an_artifact_that_may_not_run_is_refused_with_a_reason() {
 
     let (reason, detail) = refusal(&folder, &folder.config(hostile::TRESPASSER)).await;
     assert_eq!(reason, Reason::ForbiddenImport);
-    assert!(detail.contains("wasi:filesystem/"), "{detail}");
+    assert!(
+        detail.contains("marketplace:functions/unheard-of"),
+        "{detail}"
+    );
 
     let invalid = b"\0asm\x0d\0\x01\0\x0b\x25\0";
     assert_eq!(

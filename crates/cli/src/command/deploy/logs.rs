@@ -64,7 +64,7 @@ struct Reader<'a> {
     permit: [u8; client::permit::PERMIT_BYTES],
     /// The next line of each worker.
     next: BTreeMap<WorkerId, u64>,
-    /// Workers whose peer did not answer, so that it is said once.
+    /// Workers that have written nothing or whose peer did not answer, so that it is said once.
     silent: BTreeMap<WorkerId, String>,
     printer: &'a Printer,
 }
@@ -113,7 +113,11 @@ impl Reader<'_> {
         let members: Vec<_> = members.filter(wanted).collect();
         if members.is_empty() && self.next.is_empty() {
             let deal = self.deal;
-            self.say(WorkerId(0), format!("no such worker of deal {deal} runs"));
+            let what = match only {
+                Some(worker) => format!("worker {worker} of deal {deal} does not run"),
+                None => format!("no worker of deal {deal} runs"),
+            };
+            self.say(WorkerId(only.unwrap_or_default()), what);
         }
         for member in members {
             let worker = WorkerId(member.worker);
@@ -127,6 +131,9 @@ impl Reader<'_> {
                 address,
             };
             match self.read(&route).await {
+                Ok(()) if self.next.get(&worker) == Some(&0) => {
+                    self.say(worker, format!("worker {worker} has written nothing yet"));
+                }
                 Ok(()) => _ = self.silent.remove(&worker),
                 Err(error) => self.say(worker, format!("worker {worker}: {error}")),
             }

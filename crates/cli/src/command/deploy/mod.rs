@@ -1,13 +1,17 @@
 //! `mp deploy`: what a developer does.
 
+mod alternatives;
 pub(crate) mod apply;
 mod change;
+mod domain;
 mod evict;
+mod expected;
 mod explain;
 mod invoke;
 mod logs;
 mod plan;
 mod remove;
+mod schema;
 mod status;
 mod update;
 
@@ -22,6 +26,7 @@ use client::marketplace::units::{DealId, Usdc};
 use client::marketplace::{Call, deal, units};
 use client::sol::IDeal::DealEnded;
 use client::{AccountKey, Client};
+use domain::Attach;
 use invoke::Invoke;
 use logs::Logs;
 use serde::Serialize;
@@ -44,11 +49,15 @@ enum Command {
         /// The plan.
         file: PathBuf,
     },
+    /// Print the JSON schema of plans, by which editors complete and check them.
+    Schema,
     /// Post exactly that plan, pay its funds in, and stay until the function answers. If a deal of yours runs the same
     /// plan, goes on with that one.
     Apply(Apply),
     /// Send a request to a deal's function.
     Invoke(Invoke),
+    /// Serve a deal at a domain of yours: prints the DNS records to set, and with --check whether it is served yet.
+    Domain(Attach),
     /// Show what a deal's functions log: the latest lines of each worker that runs, from its peer. For the deal's owner.
     Logs(Logs),
     /// Show a deal, or all of yours.
@@ -132,6 +141,8 @@ impl Deploy {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match &self.command {
             Command::Plan { file } => chain::wait(plan::show(chain, printer, file)),
+            Command::Schema => schema::show(printer),
+            Command::Domain(attach) => chain::wait(domain::run(chain, printer, attach)),
             Command::Apply(apply) => chain::wait(apply::run(chain, printer, apply)),
             Command::Invoke(invoke) => chain::wait(invoke.run(printer)),
             Command::Logs(logs) => chain::wait(logs::run(chain, printer, logs)),

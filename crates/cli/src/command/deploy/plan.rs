@@ -1,7 +1,11 @@
 //! `mp deploy plan`.
 
-use super::explain;
+use super::{
+    alternatives::{self, Alternative},
+    expected, explain,
+};
 use crate::amount::{counted, usdc};
+use crate::availability::Availability;
 use crate::chain::Chain;
 use crate::clock::{on_the_wall, span};
 use crate::plan::{self, Function, Plan};
@@ -70,6 +74,10 @@ struct Market {
     explanation: Explanation,
     #[serde(flatten)]
     cost: Option<Cost>,
+    /// What can be expected of the workers that it would place; null: it would place none.
+    availability: Option<Availability>,
+    /// The plan, and what else the market could place now.
+    alternatives: Vec<Alternative>,
 }
 
 /// What a node says of a plan.
@@ -77,6 +85,7 @@ struct Answer {
     now: Time,
     checked: bool,
     explanation: Explanation,
+    alternatives: Vec<Alternative>,
 }
 
 pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
@@ -114,10 +123,13 @@ async fn ask(client: &Client, account: Option<Address>, plan: &Plan) -> Result<A
     // Without an account as one that no offer names.
     let owner = account.unwrap_or_default();
     let question = Question::draft(owner, plan.terms.clone(), plan.funds);
+    let now = client.time().await?;
+    let explanation = client.explain(&question).await?;
     Ok(Answer {
-        now: client.time().await?,
+        alternatives: alternatives::ask(client, owner, &plan.terms, &explanation, &now).await?,
+        now,
         checked: account.is_some(),
-        explanation: client.explain(&question).await?,
+        explanation,
     })
 }
 
@@ -156,14 +168,10 @@ impl Cost {
         let lasts = funds
             .map_or(u64::MAX, |lasts| lasts.0)
             .min(duration.map_or(u64::MAX, |duration| duration.0));
-        let cost = |span| {
-            rate.over(Seconds(span))
-                .map_or(u128::MAX, |cost: Exact| cost.floor(epoch).0)
-        };
         let paid_until = now.time.saturating_add(lasts);
         Self {
-            cost_per_day: cost(DAY),
-            cost_per_month: cost(MONTH),
+            cost_per_day: per_day(rate, now),
+            cost_per_month: over(rate, MONTH, now),
             lasts,
             paid_until,
             paid_until_wall_ms: now.wall_ms_at(paid_until),
@@ -196,6 +204,8 @@ impl Shown {
             checked: answer.checked,
             market: Some(Market {
                 cost: placed.then(|| Cost::new(rate, plan, &answer.now)),
+                availability: answer.alternatives.first().map(|plan| plan.availability),
+                alternatives: answer.alternatives,
                 explanation,
             }),
             ..self
@@ -240,6 +250,10 @@ impl Shown {
                 let (by_time, lasting) = (cost.by_time(), cost.lasting(now));
                 text += &format!("  {by_time}; the funds last {lasting}\n");
             }
+            if let Some(availability) = &market.availability {
+                text += &expected::text(*availability, terms.min_workers);
+            }
+            text += &alternatives::text(&market.alternatives, terms);
         }
         text
     }
@@ -255,6 +269,18 @@ impl Cost {
         let until = on_the_wall(now, self.paid_until);
         format!("{}: paid until {until}", span(self.lasts))
     }
+}
+
+/// What so much per epoch comes to in a day.
+pub(super) fn per_day(rate: Rate, now: &Time) -> u128 {
+    over(rate, DAY, now)
+}
+
+fn over(rate: Rate, span: u64, now: &Time) -> u128 {
+    let cost = rate.over(Seconds(span));
+    cost.map_or(u128::MAX, |cost: Exact| {
+        cost.floor(Seconds(now.epoch_seconds)).0
+    })
 }
 
 /// The most that a plan can cost: all workers at the limit price.

@@ -1,7 +1,8 @@
 //! `mp deploy status`.
 
-use super::explain;
+use super::{expected, explain};
 use crate::amount::usdc;
+use crate::availability::Availability;
 use crate::chain::{Chain, all};
 use crate::clock::on_the_wall;
 use crate::printer::Printer;
@@ -24,6 +25,9 @@ struct Shown {
     /// What clearing would do, of a demand that is looked at alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     market: Option<Explanation>,
+    /// What can be expected of its workers, of a deal that is looked at alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability: Option<Availability>,
 }
 
 pub(super) async fn run(
@@ -41,6 +45,11 @@ pub(super) async fn run(
             let market = client.explain(&Question::posted(id)).await?;
             text += &explain::text(&market, &shown.deal.terms, shown.deal.free);
             shown.market = Some(market);
+        }
+        if let Some(availability) = expected::of_deal(&client, &shown.deal, &now).await? {
+            let min_workers = shown.deal.terms.min_workers;
+            text += &format!("  {}", expected::text(availability, min_workers));
+            shown.availability = Some(availability);
         }
         printer.result(&shown, &text);
         return Ok(());
@@ -66,6 +75,7 @@ impl Shown {
             ends_wall_ms: wall(deal.ends),
             deal,
             market: None,
+            availability: None,
         }
     }
 }

@@ -364,6 +364,7 @@ impl World {
                 oversubscribe: false,
                 prove: peer::daemon::Prove::Light,
                 metrics: None,
+                gateway: None,
                 orphan_seconds: 10,
                 outbound: worker::config::Outbound::default(),
                 state: true,

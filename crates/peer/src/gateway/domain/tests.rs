@@ -1,6 +1,9 @@
 //! A DNS server of the test's own, on loopback.
 
-use super::{Dns, Domains, REMEMBERED, may_be_proven, proof};
+#[path = "../../../../../tests/dns.rs"]
+mod dns;
+
+use super::{Dns, Domain, Domains, NoDomain, REMEMBERED, may_be_proven, proof};
 use marketplace::units::DealId;
 use std::{
     net::SocketAddr,
@@ -23,33 +26,11 @@ async fn server(record: fn(&str) -> Option<&'static str>) -> (SocketAddr, Arc<At
         let mut question = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut question).await {
             count.fetch_add(1, Ordering::SeqCst);
-            let answer = answer(&question[..length], record);
+            let answer = dns::answer(&question[..length], record);
             socket.send_to(&answer, from).await.expect("sent");
         }
     });
     (address, asked)
-}
-
-/// The question with its answer after it, or with the word that there is no such name.
-fn answer(question: &[u8], record: fn(&str) -> Option<&'static str>) -> Vec<u8> {
-    let mut name = Vec::new();
-    let mut at = 12;
-    while question[at] != 0 {
-        let end = at + 1 + usize::from(question[at]);
-        name.push(String::from_utf8_lossy(&question[at + 1..end]).into_owned());
-        at = end;
-    }
-    let text = record(&name.join("."));
-    let (count, status) = if text.is_some() { (1, 0x80) } else { (0, 0x83) };
-    let mut answer = question[..2].to_vec();
-    answer.extend([0x81, status, 0, 1, 0, count, 0, 0, 0, 0]);
-    answer.extend(&question[12..at + 5]);
-    if let Some(text) = text {
-        let length = text.len() as u8;
-        answer.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 1, 0, length + 1, length]);
-        answer.extend(text.as_bytes());
-    }
-    answer
 }
 
 fn domains(address: SocketAddr) -> Domains {
@@ -150,4 +131,26 @@ fn a_configuration_names_a_server_or_the_system() {
     let server = "127.0.0.1:53".parse().expect("an address");
     assert_eq!(read("dns = \"127.0.0.1:53\""), Ok(Dns::Server(server)));
     assert!(read("dns = \"elsewhere\"").is_err());
+}
+
+/// (G14)
+#[tokio::test]
+async fn who_has_a_domain_is_told_what_to_say_and_hears_what_is_said() {
+    let (address, _) = server(|name| match name {
+        "_marketplace.api.example.com" => Some("1337/7"),
+        _ => None,
+    })
+    .await;
+    let domain: Domain = "API.example.com.".parse().expect("a domain");
+    assert_eq!(domain.to_string(), "api.example.com");
+    assert_eq!(domain.record(), "_marketplace.api.example.com");
+    assert_eq!(
+        proof(&Domain::proof(CHAIN, DealId(7)), CHAIN),
+        Some(DealId(7))
+    );
+    let dns = Dns::Server(address);
+    assert_eq!(domain.look_up(dns).await, Ok(vec!["1337/7".to_owned()]));
+    let other: Domain = "other.example.com".parse().expect("a domain");
+    assert!(other.look_up(dns).await.is_err());
+    assert_eq!("localhost".parse::<Domain>(), Err(NoDomain));
 }
