@@ -64,6 +64,7 @@ mod tests {
     #[test]
     fn a_function_that_would_run_nowhere_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("words.wasm"), functions::HELLO).unwrap();
         let refusal = |function: &[u8]| {
             fs::write(folder.path().join("hello.wasm"), function).unwrap();
             let mut plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
