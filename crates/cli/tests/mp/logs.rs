@@ -71,7 +71,7 @@ fn the_owner_of_a_deal_reads_and_follows_the_logs_of_its_workers() {
     let nothing = format!("worker {silent} has written nothing yet\n");
     assert_eq!(said(&silent), nothing);
     assert_eq!(said("99"), "worker 99 of deal 1 does not run\n");
-    // (P14)
+    // (P18)
     let serves = |what: &str| status["availability"][what].as_u64().expect("a share");
     assert_eq!(serves("oneServesPpb"), serves("minServePpb"));
     assert!(serves("oneServesPpb") > 999_000_000, "{status}");
