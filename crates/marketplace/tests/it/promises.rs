@@ -40,7 +40,16 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
         "K",
         &["client/tests", "client/src", "cli/tests/mp"],
     ),
-    ("plan", "P", &["cli/tests/mp", "cli/src", "cli/src/plan"]),
+    (
+        "plan",
+        "P",
+        &[
+            "cli/tests/mp",
+            "cli/src",
+            "cli/src/plan",
+            "cli/src/plan/schema/published",
+        ],
+    ),
     ("capacity", "E", &["capacity/tests", "capacity/src"]),
     ("peer", "P", &["peer/src/planner"]),
     ("peer", "O", &["peer/src/overlay", "peer/src/overlay/tests"]),

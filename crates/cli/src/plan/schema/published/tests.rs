@@ -8,6 +8,7 @@ use std::{env, fs, path::Path};
 
 const SNAPSHOT: &str = "docs/reference/plan.schema.json";
 
+/// (P16)
 #[test]
 fn the_published_schema_is_that_of_the_fields() {
     let found = serde_json::to_string_pretty(&published()).unwrap() + "\n";
