@@ -68,7 +68,7 @@ impl Hostile {
 /// What serves, and fails when it is asked.
 const SERVES: [Hostile; 12] = [
     Hostile::new("spin", hostile::SPIN, "processor time"),
-    Hostile::new("memory_bomb", hostile::MEMORY_BOMB, "memory"),
+    Hostile::new("memory_bomb", hostile::MEMORY_BOMB, "unreachable"),
     Hostile::new("stack_bomb", hostile::RECURSION, "call stack exhausted"),
     Hostile::new("huge_logs", hostile::CHATTER, "dropped"),
     Hostile::new("huge_headers", hostile::HEADERS, "exceeds limit"),
