@@ -11,6 +11,9 @@ use wit_parser::Resolve;
 /// Where a source takes the text that all answering functions share.
 const INCLUDE: &str = "  ;; include answer\n";
 
+/// What sources of asynchronous functions have in common.
+const ASYNCHRONOUS: &str = "wasi:http/handler@0.3.0";
+
 /// Where one takes what keeps a compiler busy, and how much of it.
 const BOMB: &str = "    ;; include bomb\n";
 const VARIABLES: usize = 5_000;
@@ -49,11 +52,13 @@ fn sources() -> Result<Vec<PathBuf>> {
 fn component(source: &Path, answer: &str) -> Result<Vec<u8>> {
     let text = fs::read_to_string(source)?.replace(INCLUDE, answer);
     let text = text.replace(BOMB, &bomb());
-    let mut module = wat::parse_str(text)?;
+    let mut module = wat::parse_str(&text)?;
     let mut interfaces = Resolve::default();
     let (package, _) = interfaces.push_dir("wit")?;
     let world = if source.ends_with("trespasser.wat") {
         "trespasser"
+    } else if text.contains(ASYNCHRONOUS) {
+        "service"
     } else {
         "function"
     };

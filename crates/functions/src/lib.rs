@@ -38,6 +38,10 @@ pub const RELAY: &[u8] = component!("relay");
 /// `/leak`, `/trap`.
 pub const VISITS: &[u8] = component!("visits");
 
+/// An asynchronous function, of WASI 0.3: answers with one line of text that names the path of the request, and does what
+/// the path says: `/body`, `/slow`, `/log`, `/fetch/HOST`, `/trap`, `/late`, `/spin`, `/grow`, `/many`.
+pub const SERVICE: &[u8] = component!("service");
+
 macro_rules! interfaces {
     ($($name:literal)*) => {
         [$(($name, include_str!(concat!("../wit/deps/", $name, ".wit")))),*]

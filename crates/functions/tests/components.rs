@@ -3,7 +3,7 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 25] = [
+const ALL: [&[u8]; 26] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
@@ -12,6 +12,7 @@ const ALL: [&[u8]; 25] = [
     COUNTER,
     RELAY,
     VISITS,
+    SERVICE,
     SPIN,
     TRAP,
     SILENT,

@@ -7,8 +7,10 @@
 //! Secrets are not in it. The artifact names the hash of a document of [`Secrets`], which only the deal's peers get.
 
 mod origin;
+mod wasi;
 
 pub use origin::{NotAnOrigin, Origin};
+pub use wasi::Wasi;
 
 use crate::{ArtifactHash, section};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -59,6 +61,9 @@ pub struct Settings {
     /// Requests that one instance serves, one after the other; without it, one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reuse: Option<u32>,
+    /// The newest version of WASI that they may be built for.
+    #[serde(skip_serializing_if = "Wasi::is_default")]
+    pub wasi: Wasi,
     /// Its secrets, which only the deal's peers get.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Sealed>,

@@ -57,14 +57,15 @@ impl Function {
 
 /// The components of a plan.
 fn bundle(plan: &Plan, folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let wasi = plan.settings.wasi;
     let component = |path: &Path| {
         let path = folder.join(path);
         let failed = || format!("the function {} cannot be read", path.display());
         let component = read(&path, MAX_ARTIFACT).with_context(failed)?;
-        if let Err(why) = worker::host::interfaces(&component) {
+        if let Err(why) = worker::host::interfaces(&component, wasi) {
             anyhow::bail!(
-                "the function {} would run nowhere: {why}\nhint: a function is a component of `wasi:http` 0.2 that imports only what \
-                 docs/guides/functions.md names",
+                "the function {} would run nowhere: {why}\nhint: a function is a component of `wasi:http` 0.2, or of 0.3 if the plan \
+                 says so, that imports only what docs/guides/functions.md names",
                 path.display()
             );
         }

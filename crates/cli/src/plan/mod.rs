@@ -38,6 +38,7 @@ mod tests {
     use super::{Function, read};
     use client::view::demand::Demand;
     use std::{fmt::Write as _, fs, path::Path};
+    use worker::settings::Wasi;
 
     #[test]
     fn a_good_plan_is_read_as_it_stands() {
@@ -65,16 +66,24 @@ mod tests {
     fn a_function_that_would_run_nowhere_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("words.wasm"), functions::HELLO).unwrap();
-        let refusal = |function: &[u8]| {
+        let refusal_of = |function: &[u8], wasi| {
             fs::write(folder.path().join("hello.wasm"), function).unwrap();
             let mut plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
+            plan.settings.wasi = wasi;
             plan.secrets.clear();
             match Function::build(&mut plan, folder.path(), None) {
                 Ok(_) => String::new(),
                 Err(error) => error.to_string(),
             }
         };
+        let refusal = |function| refusal_of(function, Wasi::V0_2);
         assert_eq!(refusal(functions::HELLO), "");
+        assert_eq!(refusal_of(functions::SERVICE, Wasi::V0_3), "");
+        let newer = refusal(functions::SERVICE);
+        assert!(
+            newer.contains("add `wasi = \"0.3\"` to the plan"),
+            "{newer}"
+        );
         let forbidden = refusal(functions::hostile::TRESPASSER);
         assert!(
             forbidden.contains("imports \"marketplace:functions/"),

@@ -16,7 +16,7 @@ use toml::de::DeValue;
 use worker::{
     Settings,
     bundle::Name,
-    settings::{NotAnOrigin, Origin, Values},
+    settings::{NotAnOrigin, Origin, Values, Wasi},
 };
 
 /// The protocol version that functions are written for now.
@@ -55,6 +55,7 @@ pub(crate) struct Draft {
     pub(crate) effectors: Option<Located<Vec<String>>>,
     pub(crate) outbound: Option<Located<Vec<Origin>>>,
     pub(crate) reuse: Option<Located<u32>>,
+    pub(crate) wasi: Option<Located<Wasi>>,
     pub(crate) protocol_version: Option<Located<u32>>,
     pub(crate) monitor: Option<Located<Address>>,
     pub(crate) path: Option<Located<String>>,
@@ -94,6 +95,7 @@ impl Draft {
             effectors: plan.may(f, "effectors", texts),
             outbound: plan.may(f, "outbound", origins),
             reuse: plan.may(f, "reuse", number),
+            wasi: plan.may(f, "wasi", wasi),
             protocol_version: plan.may(f, "protocol_version", number),
             monitor: plan.may(f, "monitor", hex),
             ..Self::default()
@@ -172,6 +174,7 @@ impl Draft {
                 .outbound
                 .map_or_else(Vec::new, |outbound| outbound.value),
             reuse: self.reuse.map(|reuse| reuse.value),
+            wasi: self.wasi.map(|wasi| wasi.value).unwrap_or_default(),
             secrets: None,
         };
         let file = |(name, path): (String, String)| (name, path.into());
@@ -350,6 +353,11 @@ fn origins(value: &DeValue<'_>) -> Result<Vec<Origin>, String> {
         .map_err(|_| "write a list of servers, like [\"https://api.example.com\"]".to_owned())?;
     let origin = |text: String| text.parse().map_err(|error: NotAnOrigin| error.to_string());
     texts.into_iter().map(origin).collect()
+}
+
+fn wasi(value: &DeValue<'_>) -> Result<Wasi, String> {
+    let wasi = value.as_str().and_then(Wasi::named);
+    wasi.ok_or_else(|| "write \"0.2\" or \"0.3\"".into())
 }
 
 fn ids(value: &DeValue<'_>) -> Result<Vec<ProviderId>, String> {

@@ -2,7 +2,7 @@
 //! worker gives.
 
 use super::Refusal;
-use crate::{ArtifactHash, control::Reason};
+use crate::{ArtifactHash, control::Reason, settings::Wasi};
 use std::{fs::File, io::Read as _, path::Path};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
@@ -41,6 +41,33 @@ const IMPORTS: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
+/// The same worlds of 0.3.
+const IMPORTS_0_3: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/types",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/system-clock",
+    "wasi:clocks/types",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/client",
+    "wasi:http/types",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/types",
+];
+
 /// Drafts that a function may import, in exactly this version.
 const DRAFTS: &[&str] = &[
     "wasi:config/store@0.2.0-rc.1",
@@ -52,8 +79,9 @@ const DRAFTS: &[&str] = &[
 /// What a function that keeps state imports.
 const STATE: &str = "wasi:keyvalue/";
 
-/// What a function must export.
+/// What a function must export, one of the two.
 const EXPORT: &str = "wasi:http/incoming-handler";
+const EXPORT_0_3: &str = "wasi:http/handler";
 
 /// What a component needs that not every machine has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,12 +120,13 @@ fn read(path: &Path, most_bytes: u64) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-/// Checks what a component imports and exports, and says what it needs. Code inside is validated by the compiler; what is
+/// Checks what a component imports and exports, where `wasi` is the newest version that it may be built for, and says what
+/// it needs. Code inside is validated by the compiler; what is
 /// not linked cannot be reached in any case: this is for a clear answer before any work is done.
 ///
 /// # Errors
 /// It is no component, imports something else, or does not serve HTTP.
-pub fn interfaces(bytes: &[u8]) -> Result<Needs, Refusal> {
+pub fn interfaces(bytes: &[u8], wasi: Wasi) -> Result<Needs, Refusal> {
     let bad = |detail: String| Refusal::new(Reason::BadComponent, detail);
     let mut depth = 0_u32;
     let mut serves = false;
@@ -116,7 +145,7 @@ pub fn interfaces(bytes: &[u8]) -> Result<Needs, Refusal> {
                 for import in imports {
                     let import = import.map_err(|error| bad(error.to_string()))?;
                     let is_interface = matches!(import.ty, ComponentTypeRef::Instance(_));
-                    allowed(import.name.name, is_interface)?;
+                    allowed(import.name.name, is_interface, wasi)?;
                     needs.state |= import.name.name.starts_with(STATE);
                 }
             }
@@ -124,7 +153,7 @@ pub fn interfaces(bytes: &[u8]) -> Result<Needs, Refusal> {
                 for export in exports {
                     let export = export.map_err(|error| bad(error.to_string()))?;
                     serves |= export.kind == ComponentExternalKind::Instance
-                        && interface(export.name.name) == Some(EXPORT);
+                        && is_handler(export.name.name, wasi)?;
                 }
             }
             _ => {}
@@ -133,24 +162,48 @@ pub fn interfaces(bytes: &[u8]) -> Result<Needs, Refusal> {
     if serves {
         Ok(needs)
     } else {
-        Err(bad(format!("the component does not export {EXPORT}@0.2")))
+        Err(bad(format!(
+            "the component exports neither {EXPORT}@0.2 nor {EXPORT_0_3}@0.3"
+        )))
     }
 }
 
-fn allowed(name: &str, is_interface: bool) -> Result<(), Refusal> {
-    let is_stable = interface(name).is_some_and(|interface| IMPORTS.contains(&interface));
-    let known = is_stable || DRAFTS.contains(&name);
-    if known && is_interface {
+fn allowed(name: &str, is_interface: bool, wasi: Wasi) -> Result<(), Refusal> {
+    let is_in = |version, list: &[&str]| {
+        interface(name, version).is_some_and(|interface| list.contains(&interface))
+    };
+    let is_old = is_in(Wasi::V0_2, IMPORTS) || DRAFTS.contains(&name);
+    let is_new = is_in(Wasi::V0_3, IMPORTS_0_3);
+    if !is_interface || !(is_old || is_new) {
+        let detail = format!("the component imports {name:?}, which no worker gives");
+        return Err(Refusal::new(Reason::ForbiddenImport, detail));
+    }
+    if is_new { asked(name, wasi) } else { Ok(()) }
+}
+
+/// Whether an export is what a worker calls.
+fn is_handler(name: &str, wasi: Wasi) -> Result<bool, Refusal> {
+    if interface(name, Wasi::V0_3) == Some(EXPORT_0_3) {
+        return asked(name, wasi).map(|()| true);
+    }
+    Ok(interface(name, Wasi::V0_2) == Some(EXPORT))
+}
+
+/// Makes sure that the plan asks for what is newer than most functions need.
+fn asked(name: &str, wasi: Wasi) -> Result<(), Refusal> {
+    if wasi >= Wasi::V0_3 {
         return Ok(());
     }
-    let detail = format!("the component imports {name:?}, which no worker gives");
+    let detail = format!(
+        "the component is built for WASI 0.3 ({name:?}), which its plan does not ask for: add `wasi = \"0.3\"` to the plan"
+    );
     Err(Refusal::new(Reason::ForbiddenImport, detail))
 }
 
-/// `namespace:package/interface` of a name with version 0.2, stable releases only.
-fn interface(name: &str) -> Option<&str> {
+/// `namespace:package/interface` of a name with that version, stable releases only.
+fn interface(name: &str, wasi: Wasi) -> Option<&str> {
     let (interface, version) = name.split_once('@')?;
-    let patch = version.strip_prefix("0.2.")?;
+    let patch = version.strip_prefix(wasi.name())?.strip_prefix('.')?;
     let is_number = !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(interface)
 }
@@ -158,18 +211,20 @@ fn interface(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{admit, interface, interfaces};
-    use crate::{ArtifactHash, control::Reason};
-    use functions::{COUNTER, HELLO, hostile::TRESPASSER};
+    use crate::{ArtifactHash, control::Reason, settings::Wasi};
+    use functions::{COUNTER, HELLO, SERVICE, hostile::TRESPASSER};
 
     fn reason(bytes: &[u8]) -> (Reason, String) {
-        let refusal = interfaces(bytes).expect_err("a refusal");
+        let refusal = interfaces(bytes, Wasi::V0_2).expect_err("a refusal");
         (refusal.reason, refusal.detail)
     }
 
     #[test]
     fn a_function_that_asks_for_little_is_admitted() {
-        assert!(!interfaces(HELLO).expect("admitted").state);
-        assert!(interfaces(COUNTER).expect("admitted").state);
+        for wasi in Wasi::ALL {
+            assert!(!interfaces(HELLO, wasi).expect("admitted").state);
+            assert!(interfaces(COUNTER, wasi).expect("admitted").state);
+        }
     }
 
     #[test]
@@ -178,6 +233,18 @@ mod tests {
         assert_eq!(reason, Reason::ForbiddenImport);
         assert!(
             detail.contains("marketplace:functions/unheard-of"),
+            "{detail}"
+        );
+    }
+
+    /// (W29)
+    #[test]
+    fn an_asynchronous_component_is_admitted_if_the_plan_asks_for_it() {
+        assert!(interfaces(SERVICE, Wasi::V0_3).is_ok());
+        let (reason, detail) = reason(SERVICE);
+        assert_eq!(reason, Reason::ForbiddenImport);
+        assert!(
+            detail.contains("add `wasi = \"0.3\"` to the plan"),
             "{detail}"
         );
     }
@@ -199,6 +266,7 @@ mod tests {
 
     #[test]
     fn only_stable_versions_of_the_interfaces_are_known() {
+        let interface = |name| interface(name, Wasi::V0_2);
         assert_eq!(interface("wasi:io/poll@0.2.12"), Some("wasi:io/poll"));
         for name in [
             "wasi:io/poll",

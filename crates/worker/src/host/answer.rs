@@ -17,16 +17,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::task::{JoinError, JoinHandle};
-use wasmtime_wasi_http::{
-    Error,
-    p2::{bindings::http::types::ErrorCode, body::HyperOutgoingBody},
-};
+use wasmtime_wasi_http::{Error, p2::body::HyperOutgoingBody};
 
 /// The body of an answer.
 pub(super) type Body = UnsyncBoxBody<Bytes, Error>;
 
-/// What the function says to a request.
-pub(super) type Said = Result<Response<HyperOutgoingBody>, ErrorCode>;
+/// What the function says to a request: a response, or an error in the words of its interface.
+pub(super) type Said = Result<Response<HyperOutgoingBody>, String>;
 
 /// On an answer of a worker whose function has not begun: the request may be sent elsewhere.
 const NOT_STARTED: HeaderName = HeaderName::from_static("mp-not-started");
@@ -45,7 +42,7 @@ pub(super) fn acceptable(said: Said) -> Result<Response<HyperOutgoingBody>, Stri
             response.status()
         )),
         Ok(response) => Ok(response),
-        Err(code) => Err(format!("it answered with the error {code:?}")),
+        Err(code) => Err(format!("it answered with the error {code}")),
     }
 }
 

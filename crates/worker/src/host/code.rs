@@ -6,7 +6,7 @@
 //! taken from anywhere else.
 
 use super::{Refusal, compiler, load, process};
-use crate::{config::Limits, control::Reason};
+use crate::{config::Limits, control::Reason, settings::Wasi};
 use std::{
     fs::{self, OpenOptions},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -27,6 +27,7 @@ pub(super) fn component(
     engine: &Engine,
     folder: &Path,
     component: &[u8],
+    wasi: Wasi,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Component, Refusal> {
@@ -37,7 +38,7 @@ pub(super) fn component(
     {
         return Ok(component);
     }
-    let code = compiler::compile(component, limits, deadline)?;
+    let code = compiler::compile(component, wasi, limits, deadline)?;
     keep(&file, &code)
         .map_err(|error| Refusal::host(&format!("cannot write {}", file.display()), &error))?;
     // Valid code that does not load asks for more than a slot of the pool has.

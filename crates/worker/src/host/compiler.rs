@@ -7,7 +7,7 @@
 //! component, whatever it was led to.
 
 use super::{Refusal, engine, filter, process};
-use crate::{config::Limits, control::Reason};
+use crate::{config::Limits, control::Reason, settings::Wasi};
 use std::{
     env,
     io::{self, Read, Write as _},
@@ -17,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-/// Says that a process is to compile.
+/// Says that a process is to compile, for which version of WASI.
 const ROLE: &str = "MP_WORKER_COMPILES";
 
 /// The first byte of its answer.
@@ -47,7 +47,10 @@ pub(super) fn serve(limits: &Limits) -> Result<(), Refusal> {
     };
     process::confine()?;
     process::confine_compiler(limits)?;
-    let engine = engine::compiler().map_err(|error| Refusal::host("cannot compile", &error))?;
+    let wasi = env::var(ROLE).ok().and_then(|name| Wasi::named(&name));
+    let wasi =
+        wasi.ok_or_else(|| Refusal::host("cannot compile", &"the version of WASI is unknown"))?;
+    let engine = engine::compiler(wasi).map_err(|error| Refusal::host("cannot compile", &error))?;
     filter::compiler()?;
     let mut component = Vec::new();
     let input = io::stdin().take(limits.artifact_bytes);
@@ -73,10 +76,12 @@ pub(super) fn serve(limits: &Limits) -> Result<(), Refusal> {
 /// The component is not valid, or needs more than the limits.
 pub(super) fn compile(
     component: &[u8],
+    wasi: Wasi,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Vec<u8>, Refusal> {
-    let mut child = start().map_err(|error| Refusal::host("cannot start a compiler", &error))?;
+    let mut child =
+        start(wasi).map_err(|error| Refusal::host("cannot start a compiler", &error))?;
     let answer = exchange(&mut child, component, limits, deadline);
     // It has ended, or is not waited for any more.
     let _ = child.kill();
@@ -100,11 +105,11 @@ pub(super) fn compile(
 }
 
 /// This program again, whatever lies at its path by now, with the same arguments.
-fn start() -> io::Result<Child> {
+fn start(wasi: Wasi) -> io::Result<Child> {
     Command::new("/proc/self/exe")
         .args(env::args_os().skip(1))
         .env_clear()
-        .env(ROLE, "1")
+        .env(ROLE, wasi.name())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

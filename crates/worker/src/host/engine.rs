@@ -1,13 +1,13 @@
 //! How WebAssembly is compiled and run, and what a function is linked with.
 
 use super::{guest::Guest, keyvalue};
-use crate::config::Limits;
+use crate::{config::Limits, settings::Wasi};
 use std::{thread, time::Duration};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
     component::{Component, Linker},
 };
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 /// How often a running function pauses, so that others, and its limits, have their turn.
 const TICK: Duration = Duration::from_millis(10);
@@ -24,15 +24,23 @@ pub(super) const TABLE_ENTRIES: usize = 100_000;
 /// of its pages were touched; about what a small function needs.
 const KEEP_BYTES: usize = 2 << 20;
 
+/// A component that is ready to be instantiated.
+pub(super) enum Linked {
+    /// Of WASI 0.2.
+    Proxy(ProxyPre<Guest>),
+    /// Of WASI 0.3: asynchronous.
+    Service(ServicePre<Guest>),
+}
+
 /// An engine with room for `requests` at once, and the thread that makes its functions pause.
 ///
 /// # Errors
 /// This machine cannot run it.
-pub(super) fn engine(limits: &Limits, requests: u32) -> Result<Engine> {
-    let pooled = || Engine::new(config().allocation_strategy(pool(limits, requests)));
+pub(super) fn engine(limits: &Limits, requests: u32, wasi: Wasi) -> Result<Engine> {
+    let pooled = || Engine::new(config(wasi).allocation_strategy(pool(limits, requests)));
     // A pool reserves address space far beyond its memory. Where that is forbidden, slower
     // allocation on demand still works.
-    let engine = pooled().or_else(|_| Engine::new(&config()))?;
+    let engine = pooled().or_else(|_| Engine::new(&config(wasi)))?;
     let weak = engine.weak();
     thread::Builder::new()
         .name("ticker".into())
@@ -50,14 +58,16 @@ pub(super) fn engine(limits: &Limits, requests: u32) -> Result<Engine> {
 ///
 /// # Errors
 /// This machine cannot compile.
-pub(super) fn compiler() -> Result<Engine> {
-    Engine::new(&config())
+pub(super) fn compiler(wasi: Wasi) -> Result<Engine> {
+    Engine::new(&config(wasi))
 }
 
-/// Threads, garbage collection and asynchronous components are not even compiled in.
-fn config() -> Config {
+/// Threads and garbage collection are not even compiled in. Asynchronous components are refused, and nothing is done for
+/// them, unless the plan asks for them.
+fn config(wasi: Wasi) -> Config {
     let mut config = Config::new();
     config
+        .concurrency_support(wasi >= Wasi::V0_3)
         .epoch_interruption(true)
         .wasm_memory64(false)
         .wasm_relaxed_simd(false);
@@ -86,11 +96,21 @@ fn pool(limits: &Limits, requests: u32) -> InstanceAllocationStrategy {
 ///
 /// # Errors
 /// It imports something else, or an interface in a form that is not ours.
-pub(super) fn link(engine: &Engine, component: &Component) -> Result<ProxyPre<Guest>> {
+pub(super) fn link(engine: &Engine, component: &Component, wasi: Wasi) -> Result<Linked> {
     let mut linker = Linker::<Guest>::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config)?;
     keyvalue::add_to_linker(&mut linker, Guest::keyvalue)?;
-    ProxyPre::new(linker.instantiate_pre(component)?)
+    if wasi < Wasi::V0_3 {
+        let component = linker.instantiate_pre(component)?;
+        return ProxyPre::new(component).map(Linked::Proxy);
+    }
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    let component = linker.instantiate_pre(component)?;
+    match ServicePre::new(component.clone()) {
+        Ok(service) => Ok(Linked::Service(service)),
+        Err(_) => ProxyPre::new(component).map(Linked::Proxy),
+    }
 }

@@ -4,7 +4,8 @@ use super::{
     Refusal,
     admission::{self, Needs},
     allowance::Allowance,
-    code, engine,
+    code,
+    engine::{self, Linked},
     given::{self, Given},
     guest::Guest,
     kept::Kept,
@@ -14,7 +15,7 @@ use super::{
     request::Call,
     state::State,
 };
-use crate::{Bundle, Config, bundle::Name, config::Limits, control::Reason};
+use crate::{Bundle, Config, bundle::Name, config::Limits, control::Reason, settings::Wasi};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -24,7 +25,6 @@ use std::{
     time::{Duration, Instant},
 };
 use wasmtime::Engine;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// What all requests of a worker share.
 pub(super) struct Functions {
@@ -44,7 +44,7 @@ pub(super) struct Functions {
 
 /// One of them.
 pub(super) struct Function {
-    pub(super) component: ProxyPre<Guest>,
+    pub(super) component: Linked,
     pub(super) log: Logger,
 }
 
@@ -60,12 +60,13 @@ impl Functions {
         let (functions, given) = given::split(&artifact, config.secrets.as_deref())?;
         let bundle = Bundle::split(functions)
             .map_err(|error| Refusal::new(Reason::BadComponent, error.to_string()))?;
-        let needs = needs(&bundle)?;
-        let engine = engine::engine(limits, places(config, &bundle, &given))
+        let needs = needs(&bundle, given.wasi)?;
+        let engine = engine::engine(limits, places(config, &bundle, &given), given.wasi)
             .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
         let loader = Loader {
             config,
             engine: &engine,
+            wasi: given.wasi,
             log: Arc::new(Log::new(limits.log_lines_per_second)),
             deadline: Instant::now() + Duration::from_secs(limits.compile_seconds),
         };
@@ -129,8 +130,13 @@ impl Functions {
 async fn probe(call: &Call) -> Result<(), Refusal> {
     let refusal = |why: String| Refusal::new(Reason::BeyondLimits, why);
     let mut store = Guest::store(call);
-    let instance = call.function.component.instantiate_async(&mut store);
-    match call.allowance.limited(instance).await {
+    let begun = async {
+        match &call.function.component {
+            Linked::Proxy(proxy) => proxy.instantiate_async(&mut store).await.map(drop),
+            Linked::Service(service) => service.instantiate_async(&mut store).await.map(drop),
+        }
+    };
+    match call.allowance.limited(begun).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(refusal(format!("the component does not start: {error:#}"))),
         Err(_) => Err(refusal("the component takes too long to start".into())),
@@ -138,10 +144,10 @@ async fn probe(call: &Call) -> Result<(), Refusal> {
 }
 
 /// What all functions together need.
-fn needs(bundle: &Bundle<'_>) -> Result<Needs, Refusal> {
-    let mut needs = admission::interfaces(bundle.main)?;
+fn needs(bundle: &Bundle<'_>, wasi: Wasi) -> Result<Needs, Refusal> {
+    let mut needs = admission::interfaces(bundle.main, wasi)?;
     for (name, component) in &bundle.others {
-        let more = admission::interfaces(component);
+        let more = admission::interfaces(component, wasi);
         let more = more.map_err(|refusal| refusal.of(&Some(name.clone())))?;
         needs.state |= more.state;
     }
@@ -171,6 +177,7 @@ fn places(config: &Config, bundle: &Bundle<'_>, given: &Given) -> u32 {
 struct Loader<'a> {
     config: &'a Config,
     engine: &'a Engine,
+    wasi: Wasi,
     log: Arc<Log>,
     /// All are compiled by then.
     deadline: Instant,
@@ -179,10 +186,11 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn function(&self, name: Option<&Name>, component: &[u8]) -> Result<Arc<Function>, Refusal> {
         let Config { cache, limits, .. } = self.config;
+        let (engine, wasi, deadline) = (self.engine, self.wasi, self.deadline);
         let name = name.cloned();
-        let component = code::component(self.engine, cache, component, limits, self.deadline)
+        let component = code::component(engine, cache, component, wasi, limits, deadline)
             .and_then(|component| {
-                engine::link(self.engine, &component)
+                engine::link(engine, &component, wasi)
                     .map_err(|error| Refusal::new(Reason::BadComponent, format!("{error:#}")))
             })
             .map_err(|refusal| refusal.of(&name))?;

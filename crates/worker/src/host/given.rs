@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::{
     ArtifactHash, Settings,
     control::Reason,
-    settings::{Error, MAX_BYTES, Origin, Sealed, Secrets},
+    settings::{Error, MAX_BYTES, Origin, Sealed, Secrets, Wasi},
 };
 use std::{fs::File, io::Read as _, path::Path};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -17,6 +17,8 @@ pub(super) struct Given {
     pub(super) outbound: Vec<Origin>,
     /// Requests that one instance may serve.
     pub(super) reuse: u32,
+    /// What they may be built for.
+    pub(super) wasi: Wasi,
 }
 
 /// The functions of an artifact, and what is given to them.
@@ -37,6 +39,7 @@ pub(super) fn split<'a>(
         config: settings.config.into_iter().collect(),
         outbound: settings.outbound,
         reuse: settings.reuse.unwrap_or(1),
+        wasi: settings.wasi,
     };
     Ok((functions, given))
 }

@@ -7,7 +7,7 @@ use super::{functions::Function, guest::Guest, request::Call};
 use std::sync::Arc;
 use wasmtime::{Result, Store, component::Resource};
 use wasmtime_wasi_http::p2::{
-    bindings::Proxy,
+    bindings::{Proxy, ProxyPre},
     types::{HostIncomingRequest, HostResponseOutparam},
 };
 
@@ -15,7 +15,7 @@ use wasmtime_wasi_http::p2::{
 pub(super) struct Instance {
     pub(super) store: Store<Guest>,
     function: Arc<Function>,
-    /// None before its first request.
+    /// None before its first request. Asynchronous ones have only one.
     proxy: Option<Proxy>,
     served: u32,
 }
@@ -38,19 +38,19 @@ impl Instance {
         instance.store.data_mut().begin(call).then_some(instance)
     }
 
-    /// Has the function answer.
+    /// Has a function of WASI 0.2 answer.
     ///
     /// # Errors
     /// It traps, or there is no room for it.
     pub(super) async fn handle(
         &mut self,
+        component: &ProxyPre<Guest>,
         request: Resource<HostIncomingRequest>,
         out: Resource<HostResponseOutparam>,
     ) -> Result<()> {
         let proxy = match &self.proxy {
             Some(proxy) => proxy,
             None => {
-                let component = &self.function.component;
                 let proxy = component.instantiate_async(&mut self.store).await?;
                 self.proxy.insert(proxy)
             }
@@ -64,6 +64,7 @@ impl Instance {
         self.served += 1;
         let functions = &call.functions;
         self.served < functions.given.reuse
+            && self.proxy.is_some()
             && self.store.data_mut().rest()
             && self.memory_bytes() <= functions.limits.memory_bytes / 2
     }

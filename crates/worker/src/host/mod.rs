@@ -28,6 +28,7 @@ mod outbound;
 mod process;
 mod request;
 mod reserved;
+mod service;
 mod state;
 mod stdio;
 mod unit;

@@ -3,11 +3,12 @@
 use super::{
     allowance::{Allowance, Over, Place},
     answer::{self, Body, End, Fate, Said, Watched, busy, text},
+    engine::Linked,
     functions::{Function, Functions},
     instance::Instance,
     kept::Kept,
     meter::{Bill, Outcome},
-    outbound,
+    outbound, service,
 };
 use crate::{config::Limits, control::Source};
 use bytes::Bytes;
@@ -227,17 +228,27 @@ async fn enter<B>(
 where
     B: HttpBody<Data = Bytes, Error: Into<Fault>> + Send + 'static,
 {
-    let mut http = instance.store.data_mut().http();
     let request = limited(request, &call.functions.limits);
-    let request = http.new_incoming_request(Scheme::Http, request)?;
-    let out = http.new_response_outparam_from_callback(move |said| {
+    let say = move |said: Said| {
         if answer::is_answer(&said) {
             fate.has_answer();
         }
         // Nobody listens if the client has left.
         let _ = say.send(said);
-    })?;
-    instance.handle(request, out).await
+    };
+    match &call.function.component {
+        Linked::Proxy(component) => {
+            let mut http = instance.store.data_mut().http();
+            let request = http.new_incoming_request(Scheme::Http, request)?;
+            let out = http.new_response_outparam_from_callback(move |said| {
+                say(said.map_err(|code| format!("{code:?}")));
+            })?;
+            instance.handle(component, request, out).await
+        }
+        Linked::Service(component) => {
+            service::answer(component, &mut instance.store, request, say).await
+        }
+    }
 }
 
 /// What reading a body may end with.

@@ -1,6 +1,6 @@
 //! What settings survive, and what strangers may put in their place.
 
-use super::{Error, MAX_BYTES, SECTION, Sealed, Secrets, Settings, Values};
+use super::{Error, MAX_BYTES, SECTION, Sealed, Secrets, Settings, Values, Wasi};
 use crate::{ArtifactHash, section};
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -16,6 +16,7 @@ fn settings() -> Settings {
         config: values(&["greeting.text"]),
         outbound: vec!["https://example.com".parse().expect("a server")],
         reuse: Some(100),
+        wasi: Wasi::V0_3,
         secrets: Some(Sealed {
             hash: ArtifactHash([7; 32]),
             size: 100,

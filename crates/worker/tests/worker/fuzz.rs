@@ -3,7 +3,7 @@
 use crate::dice::Fuzz;
 use worker::{
     Bundle, control, host,
-    settings::{Secrets, Settings},
+    settings::{Secrets, Settings, Wasi},
 };
 
 /// A control message from anybody: understood the same way twice, or refused.
@@ -23,8 +23,10 @@ fn control_message(bytes: &[u8]) {
 
 /// An artifact from anybody: admitted or refused in words of bounded length.
 fn artifact(bytes: &[u8]) {
-    if let Err(refusal) = host::interfaces(bytes) {
-        assert!(refusal.detail.len() < 10_000);
+    for wasi in Wasi::ALL {
+        if let Err(refusal) = host::interfaces(bytes, wasi) {
+            assert!(refusal.detail.len() < 10_000);
+        }
     }
 }
 
@@ -81,6 +83,7 @@ fn artifacts_of_any_shape_are_admitted_or_refused() {
     let corpus: Vec<Vec<u8>> = [
         functions::HELLO,
         functions::ECHO,
+        functions::SERVICE,
         functions::hostile::TRESPASSER,
     ]
     .iter()

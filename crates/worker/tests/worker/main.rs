@@ -1,4 +1,4 @@
-//! Workers as processes of their own, from outside. W1 to W28 are the promises of `docs/spec/worker.md`.
+//! Workers as processes of their own, from outside. W1 to W29 are the promises of `docs/spec/worker.md`.
 
 mod chains;
 mod code;
@@ -9,6 +9,7 @@ mod given;
 mod inside;
 mod outbound;
 mod reuse;
+mod service;
 mod serving;
 mod state;
 mod supervision;

@@ -4,7 +4,7 @@ use super::{COMPARISONS, Comparison, Draft, Given};
 use crate::document::{Field, Findings, Shape, list, one_of, pattern, schema};
 use client::marketplace::attribute::Subject;
 use serde_json::{Value as Json, json};
-use worker::settings::Origin;
+use worker::settings::{Origin, Wasi};
 
 /// A plan that has every field.
 const FIELDS: &str = include_str!("../fields.toml");
@@ -27,6 +27,12 @@ pub(crate) fn published() -> Json {
 impl Shape for Vec<Origin> {
     fn shape() -> Json {
         list(&pattern("^https?://"))
+    }
+}
+
+impl Shape for Wasi {
+    fn shape() -> Json {
+        one_of(&Self::ALL.map(Self::name))
     }
 }
 
