@@ -52,6 +52,16 @@ pub(crate) fn quick() -> Result<Tally> {
     suite::guests(&built(|name| name == "c")?, None)
 }
 
+/// The component of an example in Rust, built.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
+    let has_target = has_target()?;
+    install(&["rust"], has_target)?;
+    let guest = tools::target().join("guests").join(name);
+    copy(&root().join("examples").join(name), &guest)?;
+    build(&guest, &bin()?, has_target)?;
+    Ok(guest.join(format!("target/{TARGET}/release/{name}.wasm")))
+}
+
 /// Builds those that are chosen; gives their folders. Fails without their tools where those cannot be installed.
 fn built(chosen: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let is_built = succeeds(cargo(&["test", "--workspace", "--test=mp", "--no-run"]))?;

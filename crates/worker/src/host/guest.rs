@@ -162,14 +162,14 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.allowance.memory_bytes.give_back(self.memory_bytes);
+        self.allowance.give_back_memory(self.memory_bytes);
     }
 }
 
 impl ResourceLimiter for Reserved {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let more = desired.saturating_sub(current) as u64;
-        let is_left = self.allowance.memory_bytes.take(more);
+        let is_left = self.allowance.take_memory(more);
         if is_left {
             self.memory_bytes += more;
         }

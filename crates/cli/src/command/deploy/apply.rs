@@ -1,6 +1,6 @@
 //! `mp deploy apply`: posts a plan, gives the function's bytes to the deal's peers, and watches until it answers.
 
-use super::plan::{load, post};
+use super::plan::{PlanFile, load, post};
 use crate::amount::usdc;
 use crate::chain::{Chain, all};
 use crate::http::{self, Message};
@@ -19,7 +19,6 @@ use peer::source::Source;
 use serde::Serialize;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -29,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How a plan is applied.
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// The plan.
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: PlanFile,
     /// Post it although a deal of yours already runs the same.
     #[arg(long)]
     pub(crate) another: bool,
@@ -121,7 +120,7 @@ pub(crate) async fn apply(
     apply: &Apply,
 ) -> anyhow::Result<Applied> {
     let began = Instant::now();
-    let (mut plan, function) = load(&apply.file, Some(account))?;
+    let (mut plan, function) = load(&apply.source, Some(account))?;
     anyhow::ensure!(
         !apply.detach || !plan.terms.artifact.sources.is_empty(),
         "nobody would give the function to the peers\nhint: stay until it runs (without --detach), or name [[function.sources]] in the plan"

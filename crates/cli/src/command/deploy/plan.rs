@@ -12,6 +12,7 @@ use crate::plan::{self, Function, Plan};
 use crate::printer::Printer;
 use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
+use clap::Args;
 use client::marketplace::units::{Exact, Rate, Seconds};
 use client::marketplace::{Call, demand};
 use client::view::{
@@ -21,11 +22,25 @@ use client::view::{
 };
 use client::{AccountKey, Client, Error};
 use serde::Serialize;
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 use worker::Settings;
 
 const DAY: u64 = 86_400;
 const MONTH: u64 = 30 * DAY;
+
+/// The plan that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct PlanFile {
+    /// The plan.
+    pub(crate) file: PathBuf,
+    /// Do not compile the function here first, as workers will. One that they cannot compile is found out when it is paid for.
+    #[arg(long)]
+    pub(crate) skip_compile: bool,
+}
 
 /// What a plan would do. Costs are the most it can be: all workers at the limit price.
 #[derive(Serialize)]
@@ -88,9 +103,13 @@ struct Answer {
     alternatives: Vec<Alternative>,
 }
 
-pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
+pub(super) async fn show(
+    chain: &Chain,
+    printer: &Printer,
+    source: &PlanFile,
+) -> anyhow::Result<()> {
     let account = chain.maybe_account()?;
-    let (plan, _) = load(file, account.as_ref())?;
+    let (plan, _) = load(source, account.as_ref())?;
     if account.is_none() && !plan.secrets.is_empty() {
         printer.note("note: when it is applied, the function has another hash: with secrets it follows from the account\nhint: name your account with --key");
     }
@@ -134,7 +153,11 @@ async fn ask(client: &Client, account: Option<Address>, plan: &Plan) -> Result<A
 }
 
 /// Reads a plan and the files that it names.
-pub(super) fn load(file: &Path, account: Option<&AccountKey>) -> anyhow::Result<(Plan, Function)> {
+pub(super) fn load(
+    source: &PlanFile,
+    account: Option<&AccountKey>,
+) -> anyhow::Result<(Plan, Function)> {
+    let file = &source.file;
     let text =
         fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut plan = plan::read(&text).map_err(|findings| {
@@ -150,6 +173,9 @@ pub(super) fn load(file: &Path, account: Option<&AccountKey>) -> anyhow::Result<
     })?;
     let folder = file.parent().unwrap_or(Path::new("."));
     let function = Function::build(&mut plan, folder, account)?;
+    if !source.skip_compile {
+        function.check_compiles()?;
+    }
     Ok((plan, function))
 }
 
