@@ -15,7 +15,7 @@ mod secrets;
 mod state;
 mod units;
 
-pub(crate) use chain::members;
+pub(crate) use chain::{artifacts, members};
 pub(crate) use keeper::served;
 pub use machine::Machine;
 pub use prover::{Chains, Doing, Figures, Prove};

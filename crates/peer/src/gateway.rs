@@ -14,6 +14,7 @@ mod figures;
 mod follow;
 mod headers;
 mod health;
+mod hold;
 mod local;
 mod monitor;
 mod place;
@@ -29,6 +30,7 @@ mod visit;
 
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::{Dns, Domain, NoDomain};
+pub use hold::Holds;
 pub use monitor::Watch;
 pub(crate) use process::Listening;
 pub use process::{Config, run};
@@ -39,6 +41,7 @@ use crate::{
 };
 use domain::Domains;
 use door::Door;
+use hold::Held;
 use marketplace::units::{Address, DealId};
 use monitor::Monitor;
 use proxy::{Gateway, Names};
@@ -60,6 +63,8 @@ struct Routes {
     chain: u64,
     /// The deals that are served.
     deals: BTreeMap<DealId, Served>,
+    /// The deals whose functions are held here.
+    held: BTreeMap<DealId, Held>,
 }
 
 /// A deal that is served.

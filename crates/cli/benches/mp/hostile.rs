@@ -76,8 +76,8 @@ const SERVES: [Hostile; 12] = [
     Hostile::new("stack_bomb", hostile::RECURSION, "call stack exhausted"),
     Hostile::new("huge_logs", hostile::CHATTER, "dropped"),
     Hostile::new("huge_headers", hostile::HEADERS, "exceeds limit"),
-    Hostile::new("endless_body", hostile::FLOOD, "time"),
-    Hostile::new("slow_body", hostile::SLOW_BODY, "time"),
+    Hostile::new("endless_body", hostile::FLOOD, "too long"),
+    Hostile::new("slow_body", hostile::SLOW_BODY, "too long"),
     Hostile::new("resources", hostile::HOARDER, "table has no free keys"),
     Hostile::new("trap", hostile::TRAP, "unreachable"),
     Hostile::new("loopback", FETCH, "127.0.0.1")

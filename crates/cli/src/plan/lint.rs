@@ -97,10 +97,6 @@ fn settings(draft: &Draft, findings: &mut Findings<'_>) {
             "a secret is environment variable and configuration by itself",
         );
     }
-    if !draft.sources.is_empty() && !value.is_empty() {
-        let what = "secrets are given to peers by this machine, and the plan names other sources";
-        findings.add(*line, what, "leave out [[function.sources]]");
-    }
 }
 
 fn limits(key: &str, line: usize, settings: &Settings, findings: &mut Findings<'_>) {
@@ -214,7 +210,8 @@ fn lengths(draft: &Draft, findings: &mut Findings<'_>) {
         );
     }
     if let Some(last) = draft.sources.last() {
-        long("sources", last.line, draft.sources.len(), MAX_ENDPOINTS);
+        // One more is this machine.
+        long("sources", last.line, draft.sources.len(), MAX_ENDPOINTS - 1);
     }
     if let Some(effectors) = &draft.effectors {
         long(

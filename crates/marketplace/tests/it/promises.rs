@@ -61,6 +61,7 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
             "peer/src/gateway/balance",
             "peer/src/gateway/domain",
             "peer/src/gateway/tests",
+            "cli/tests/mp",
         ],
     ),
     (

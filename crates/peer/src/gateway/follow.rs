@@ -1,9 +1,12 @@
 //! Keeps the routes as the chain says.
 
-use super::{Routes, Served};
+use super::{
+    Routes, Served,
+    hold::{Held, Wants},
+};
 use crate::{
-    daemon::members,
-    observer::Member,
+    daemon::{artifacts, members},
+    observer::{Member, Subnet},
     overlay::{Address, Route},
 };
 use client::{
@@ -33,10 +36,12 @@ const MOVES: Duration = Duration::from_secs(5);
 pub(super) async fn run(
     client: Client,
     account: Option<Account>,
+    wants: Option<Wants>,
     routes: watch::Sender<Arc<Routes>>,
 ) {
     let mut follower = Follower {
         account,
+        wants,
         ..Follower::default()
     };
     loop {
@@ -61,6 +66,7 @@ pub(super) async fn run(
 #[derive(Default)]
 struct Follower {
     account: Option<Account>,
+    wants: Option<Wants>,
     /// The last block.
     height: Option<u64>,
     known: BTreeMap<DealId, Known>,
@@ -83,6 +89,7 @@ impl Follower {
         let mut routes = Routes {
             chain: client.chain_id().await?,
             deals: BTreeMap::new(),
+            held: BTreeMap::new(),
         };
         let mut after = None;
         loop {
@@ -90,14 +97,21 @@ impl Follower {
             let Some(end) = page.last().map(|deal| DealId(deal.id)) else {
                 break;
             };
-            for deal in page.into_iter().filter(is_served) {
+            for deal in page {
                 let id = DealId(deal.id);
-                let served = self.served(client, deal).await?;
-                routes.deals.insert(id, served);
+                if let Some(held) = self.held(client, &deal).await? {
+                    routes.held.insert(id, held);
+                }
+                if is_served(&deal) {
+                    let served = self.served(client, deal).await?;
+                    routes.deals.insert(id, served);
+                }
             }
             after = Some(end);
         }
-        self.known.retain(|deal, _| routes.deals.contains_key(deal));
+        let Routes { deals, held, .. } = &routes;
+        let is_known = |deal: &DealId| deals.contains_key(deal) || held.contains_key(deal);
+        self.known.retain(|deal, _| is_known(deal));
         self.height = Some(height);
         Ok(Some(routes))
     }
@@ -117,6 +131,28 @@ impl Follower {
             workers: running.into_iter().map(route).collect(),
             placed: placed.into_iter().filter(|_| is_ours).map(route).collect(),
         })
+    }
+
+    /// What is held for its peers, if anything is.
+    async fn held(&mut self, client: &Client, deal: &Deal) -> Result<Option<Held>, client::Error> {
+        let lives = is_served(deal) || [Status::Matching, Status::Paused].contains(&deal.status);
+        let Some(wants) = self.wants.as_ref().filter(|_| lives) else {
+            return Ok(None);
+        };
+        let artifacts = wants.of(deal.owner, artifacts(deal).collect());
+        if artifacts.is_empty() {
+            return Ok(None);
+        }
+        let sources = artifacts.iter().flat_map(|artifact| &artifact.sources);
+        let subnet = Subnet {
+            deal: DealId(deal.id),
+            // There are no workers here whose logs the owner might read.
+            owner: Account::default(),
+            artifacts: artifacts.iter().map(|artifact| artifact.hash).collect(),
+            sources: sources.map(|source| source.key).collect(),
+            members: self.members(client, deal.clone()).await?,
+        };
+        Ok(Some(Held { subnet, artifacts }))
     }
 
     /// Its peers.

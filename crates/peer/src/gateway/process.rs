@@ -4,6 +4,7 @@ use super::{
     Dns, Limits, Settings,
     certificate::{Certificates, Files},
     follow,
+    hold::{Holder, Holds, Wants},
     local::Ways,
     monitor::{Monitor, Watch},
     record::Log,
@@ -14,7 +15,7 @@ use crate::{
     overlay::{self, Overlay, Store},
     pages::Pages,
 };
-use client::{AccountKey, Client};
+use client::{AccountKey, Client, PeerKey};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
@@ -50,6 +51,9 @@ pub struct Config {
     /// Ends workers that are away, of deals whose monitor this gateway's account is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Watch>,
+    /// Whose functions it holds for peers; nobody's if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
     /// Where a line of JSON for each request goes: a file, or `-` for standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -76,6 +80,7 @@ impl Config {
             dns: None,
             peers: Vec::new(),
             monitor: None,
+            holds: None,
             log: None,
             metrics: None,
             domains: BTreeMap::new(),
@@ -87,8 +92,8 @@ fn domain() -> String {
     "localhost".into()
 }
 
-/// Runs a gateway until SIGTERM or SIGINT. Its overlay key is a new one each time: anybody may send
-/// requests. Prints one line of JSON when it serves.
+/// Runs a gateway until SIGTERM or SIGINT. Unless it holds functions, its overlay key is a new one each time: anybody may
+/// send requests. Prints one line of JSON when it serves.
 ///
 /// # Errors
 /// It cannot begin; later trouble is the world's, and is waited out.
@@ -105,6 +110,7 @@ pub(crate) struct Listening {
     /// What it says when it serves.
     pub(crate) ready: serde_json::Value,
     client: Client,
+    holds: Option<(Wants, Holder)>,
     overlay: Overlay,
     peers: Vec<PathBuf>,
     settings: Settings,
@@ -117,10 +123,12 @@ impl Listening {
     pub(crate) async fn open(config: Config) -> Result<Self, Error> {
         let client = Client::new(&config.rpc)?;
         let store = Store::open(&config.data.join("artifacts"))?;
-        let (_nothing, served) = watch::channel(Arc::default());
+        let (directory, served) = watch::channel(Arc::default());
         let limits = overlay::Limits::default();
-        let seed = rand::random();
-        let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
+        let key = config.holds.as_ref().map(|holds| PeerKey::load(&holds.key));
+        let key = key.transpose().map_err(client::Error::from)?;
+        let seed = key.map_or_else(rand::random, |key| key.overlay_seed());
+        let overlay = Overlay::open(seed, config.listen, limits, store.clone(), served).await?;
         let http = TcpListener::bind(config.http).await?;
         let mut ready = serde_json::json!({
             "ready": "gateway",
@@ -151,9 +159,20 @@ impl Listening {
         if let Some(pages) = &pages {
             ready["metrics"] = pages.listens()?.to_string().into();
         }
+        let holds = config.holds.map(|holds| {
+            let (key, owners) = (overlay.id(), holds.owners);
+            let holder = Holder {
+                overlay: overlay.clone(),
+                store,
+                directory,
+                most: holds.most,
+            };
+            (Wants { key, owners }, holder)
+        });
         Ok(Self {
             ready,
             client,
+            holds,
             overlay,
             peers: config.peers,
             settings: Settings {
@@ -175,8 +194,11 @@ impl Listening {
     pub(crate) async fn serve(self, mut stop: Stop) {
         let (routes, watched) = watch::channel(Arc::default());
         let account = self.settings.monitor.as_ref().map(Monitor::account);
-        let following = follow::run(self.client, account, routes);
+        let (wants, holder) = self.holds.unzip();
+        let following = follow::run(self.client, account, wants, routes);
         let _following = AbortOnDropHandle::new(tokio::spawn(following));
+        let holding = holder.map(|holder| tokio::spawn(holder.run(watched.clone())));
+        let _holding = holding.map(AbortOnDropHandle::new);
         let dial = Ways {
             overlay: self.overlay.clone(),
             peers: self.peers,
@@ -206,6 +228,7 @@ mod tests {
             "domains",
             "peers",
             "monitor",
+            "holds",
             "log",
             "metrics",
         ] {

@@ -62,6 +62,7 @@ pub(super) fn routes(deals: impl IntoIterator<Item = (DealId, Vec<Route>)>) -> R
     Routes {
         chain: 1337,
         deals: deals.into_iter().map(served).collect(),
+        held: BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `mp deploy update` and `rollback`: a deal becomes what a plan says, or runs again what it ran before.
 
-use super::apply::{Give, confide, give, is_over};
+use super::apply::{Give, confide, give, gives, is_over};
 use super::change::{call, describe, differences};
 use super::plan::{PlanFile, load};
 use super::status::rollout;
@@ -88,11 +88,7 @@ pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> an
     let mut changes = differences(&deal, &plan)?;
     let words: Vec<_> = changes.iter().map(|each| describe(&deal, each)).collect();
     let changes_function = deal.terms.artifact.0 != plan.terms.artifact.hash.0;
-    let gives = changes_function && plan.terms.artifact.sources.is_empty();
-    anyhow::ensure!(
-        !gives || !update.wait.detach || update.dry_run,
-        "nobody would give the function to the peers\nhint: stay until all run it (without --detach), or name [[function.sources]] in the plan"
-    );
+    let gives = changes_function && !update.dry_run && gives(update.wait.detach, &plan, &function)?;
     let mut updated = Updated {
         deal: deal.id,
         changes: words,
