@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Pairs of rounds.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(4);
 /// Clients of the neighbour, and the pause of each between two requests.
 const CLIENTS: usize = 4;

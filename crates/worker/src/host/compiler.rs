@@ -8,13 +8,15 @@
 
 use super::{Refusal, engine, filter, process};
 use crate::{Bundle, Settings, config::Limits, control::Reason};
+use rustix::process::Signal;
 use std::{
     env,
     io::{self, Read, Write as _},
+    os::unix::process::ExitStatusExt as _,
     process::{Child, Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// Says that a process is to compile, and within which limits.
@@ -55,7 +57,7 @@ pub fn compiles(artifact: &[u8], limits: &Limits) -> Result<(), Refusal> {
     let wrong = |why: String| Refusal::new(Reason::BadComponent, why);
     let (functions, _) = Settings::split(artifact).map_err(|error| wrong(error.to_string()))?;
     let bundle = Bundle::split(functions).map_err(|error| wrong(error.to_string()))?;
-    let deadline = Instant::now() + Duration::from_secs(limits.compile_seconds);
+    let deadline = Instant::now() + limits.compile_time();
     compile(bundle.main, limits, deadline)?;
     for (name, function) in bundle.others {
         compile(function, limits, deadline).map_err(|refusal| refusal.of(&Some(name)))?;
@@ -119,6 +121,12 @@ pub(super) fn compile(
         _ if ended.code() == Some(FAILED.into()) => {
             Err(Refusal::host("cannot run a compiler", &ended))
         }
+        _ if [Signal::KILL, Signal::XCPU]
+            .map(|signal| Some(signal.as_raw()))
+            .contains(&ended.signal()) =>
+        {
+            Err(too_long(limits))
+        }
         _ => {
             let detail = format!("the compiler needs more than its limits: {ended}");
             Err(Refusal::new(Reason::BeyondLimits, detail))
@@ -166,9 +174,11 @@ fn exchange(
     }))?;
     match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(answer) => answer.map_err(|error| Refusal::host("the compiler is lost", &error)),
-        Err(_) => {
-            let detail = format!("compiling takes more than {} s", limits.compile_seconds);
-            Err(Refusal::new(Reason::CompileTimeout, detail))
-        }
+        Err(_) => Err(too_long(limits)),
     }
+}
+
+fn too_long(limits: &Limits) -> Refusal {
+    let detail = format!("compiling takes more than {} s", limits.compile_seconds);
+    Refusal::new(Reason::CompileTimeout, detail)
 }

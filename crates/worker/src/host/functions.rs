@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 use wasmtime::Engine;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -66,7 +66,7 @@ impl Functions {
             config,
             engine: &engine,
             log: Arc::new(Log::new(limits.log_lines_per_second)),
-            deadline: Instant::now() + Duration::from_secs(limits.compile_seconds),
+            deadline: Instant::now() + limits.compile_time(),
         };
         let main = loader.function(None, bundle.main)?;
         let others = bundle.others.iter();
