@@ -50,6 +50,9 @@ struct Memory {
 /// Distance of looks at what deals left behind.
 const TIDY: Duration = Duration::from_secs(60);
 
+/// All sources of an artifact are asked once more if they brought so many bytes of it together.
+const STEP: u64 = 1 << 20;
+
 const MEMORY: &str = "process.json";
 
 pub(super) struct Executor {
@@ -187,8 +190,13 @@ impl Executor {
         Event::View(view)
     }
 
-    /// Deletes secrets and states of deals that are not here any more.
+    /// Deletes secrets and states of deals that are not here any more, and what came of artifacts that none of them has.
     fn forget(&self, seen: &Seen) -> io::Result<()> {
+        let workers = seen.view.workers.iter().map(|wanted| wanted.artifact.hash);
+        let subnets = seen.subnets.values().flat_map(|subnet| &subnet.artifacts);
+        let wanted: BTreeSet<Hash> = workers.chain(subnets.copied()).collect();
+        self.store
+            .keep_halves(|artifact| wanted.contains(&artifact))?;
         let is_here = |deal| {
             let is_kept = self.kept.values().any(|kept| kept.process.deal == deal);
             is_kept || seen.subnets.contains_key(&deal)
@@ -430,7 +438,7 @@ async fn fetch(
     secrets::fetch(overlay, store, deal, artifact.hash, holders).await
 }
 
-/// Asks one after the other.
+/// Asks one after the other, each to go on where the last one ended, as long as that brings the transfer further.
 async fn fetch_artifact(
     overlay: &Overlay,
     store: &Store,
@@ -441,17 +449,24 @@ async fn fetch_artifact(
     if artifact.size > Limits::default().artifact_bytes {
         return Err(Failure::Never(Obstacle::Unsupported));
     }
-    for holder in holders {
-        match overlay.fetch(deal, artifact, holder, store).await {
-            Ok(()) => return Ok(()),
-            Err(overlay::Error::Receive {
-                source: ReceiveError::Size,
-                ..
-            }) => return Err(Failure::Never(Obstacle::Invalid)),
-            Err(error) => tracing::info!(%error, artifact = %artifact.hash, "not from there"),
+    let mut begun = store.begun(artifact.hash);
+    loop {
+        for holder in holders {
+            match overlay.fetch(deal, artifact, holder, store).await {
+                Ok(()) => return Ok(()),
+                Err(overlay::Error::Receive {
+                    source: ReceiveError::Size,
+                    ..
+                }) => return Err(Failure::Never(Obstacle::Invalid)),
+                Err(error) => tracing::info!(%error, artifact = %artifact.hash, "not from there"),
+            }
         }
+        let now = store.begun(artifact.hash);
+        if now < begun.saturating_add(STEP) {
+            return Err(Failure::Trouble);
+        }
+        begun = now;
     }
-    Err(Failure::Trouble)
 }
 
 /// Makes a folder that only this user may enter.
