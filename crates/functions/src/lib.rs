@@ -33,6 +33,11 @@ pub const COUNTER: &[u8] = component!("counter");
 /// Sends the body of the request through the function `next` of its artifact, part by part, and answers with what comes
 /// back.
 pub const RELAY: &[u8] = component!("relay");
+
+/// Answers with how many requests its instance has had, and does what the path says: `/body`, `/print`, `/state`, `/grow`,
+/// `/leak`, `/trap`.
+pub const VISITS: &[u8] = component!("visits");
+
 macro_rules! interfaces {
     ($($name:literal)*) => {
         [$(($name, include_str!(concat!("../wit/deps/", $name, ".wit")))),*]

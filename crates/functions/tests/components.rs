@@ -3,7 +3,7 @@
 use functions::hostile::*;
 use functions::*;
 
-const ALL: [&[u8]; 24] = [
+const ALL: [&[u8]; 25] = [
     HELLO,
     ECHO,
     ENVIRONMENT,
@@ -11,6 +11,7 @@ const ALL: [&[u8]; 24] = [
     FETCH,
     COUNTER,
     RELAY,
+    VISITS,
     SPIN,
     TRAP,
     SILENT,

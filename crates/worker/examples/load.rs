@@ -1,8 +1,8 @@
 //! How fast a worker is: `cargo run --release -p worker --features host --example load`.
 //!
-//! Starts a worker of one unit twice, with an empty and with a filled cache, then keeps 16
+//! For each function, starts a worker of one unit twice, with an empty and with a filled cache, then keeps 16
 //! connections busy for some seconds and prints what came of it. The client runs on this thread,
-//! the worker in a process of its own.
+//! the worker in a process of its own. `visits` runs with a fresh instance for each request, and with `reuse`.
 
 use std::{
     env,
@@ -20,7 +20,7 @@ use tokio::{
     task::JoinSet,
 };
 use worker::{
-    ArtifactHash, Config, Identity,
+    ArtifactHash, Config, Identity, Settings,
     config::{Limits, Listen, Outbound},
     host,
     supervisor::{self, Control},
@@ -35,7 +35,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 fn main() -> ExitCode {
     let outcome = match env::args_os().nth(1) {
         Some(config) => be_worker(Path::new(&config)),
-        None => measure(),
+        None => measure_all(),
     };
     if let Err(error) = outcome {
         eprintln!("error: {error}");
@@ -49,10 +49,29 @@ fn be_worker(config: &Path) -> Result<()> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn measure() -> Result<()> {
+async fn measure_all() -> Result<()> {
+    let visits = |reuse| {
+        let settings = Settings {
+            reuse,
+            ..Settings::default()
+        };
+        settings.pack(functions::VISITS.into())
+    };
+    for (name, artifact) in [
+        ("hello", functions::HELLO.to_vec()),
+        ("visits", visits(None)?),
+        ("visits, reuse = 100", visits(Some(100))?),
+    ] {
+        println!("{name}");
+        measure(&artifact).await?;
+    }
+    Ok(())
+}
+
+async fn measure(artifact: &[u8]) -> Result<()> {
     let folder = env::temp_dir().join(format!("mp-load-{}", std::process::id()));
     fs::DirBuilder::new().mode(0o700).create(&folder)?;
-    let config = config(&folder)?;
+    let config = config(&folder, artifact)?;
 
     let (mut child, mut control, cold) = start(&config, &folder).await?;
     control.stop().await?;
@@ -98,14 +117,14 @@ async fn measure() -> Result<()> {
     Ok(())
 }
 
-fn config(folder: &Path) -> Result<Config> {
-    let artifact = folder.join("hello.wasm");
-    fs::write(&artifact, functions::HELLO)?;
+fn config(folder: &Path, bytes: &[u8]) -> Result<Config> {
+    let artifact = folder.join("function.wasm");
+    fs::write(&artifact, bytes)?;
     Ok(Config {
         identity: Identity {
             deal: 1,
             worker: 1,
-            artifact: ArtifactHash(*blake3::hash(functions::HELLO).as_bytes()),
+            artifact: ArtifactHash(*blake3::hash(bytes).as_bytes()),
         },
         artifact,
         control: folder.join("control.sock"),
@@ -113,7 +132,7 @@ fn config(folder: &Path) -> Result<Config> {
         cache: folder.join("cache"),
         units: vec![vec![0]],
         secrets: None,
-        state: None,
+        state: Some(folder.join("state").join("state.redb")),
         group: None,
         outbound: Outbound::default(),
         limits: Limits::default(),

@@ -37,6 +37,9 @@ const MAX_NAME_BYTES: usize = 128;
 /// Bytes of a value.
 const MAX_VALUE_BYTES: usize = 8 << 10;
 
+/// Requests that one instance may serve.
+const MAX_REUSE: u32 = 10_000;
+
 /// Values by name.
 pub type Values = BTreeMap<String, String>;
 
@@ -53,6 +56,9 @@ pub struct Settings {
     /// Whom it may ask over HTTP: nobody, if nobody is named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outbound: Vec<Origin>,
+    /// Requests that one instance serves, one after the other; without it, one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<u32>,
     /// Its secrets, which only the deal's peers get.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Sealed>,
@@ -106,6 +112,9 @@ pub enum Error {
     /// The name is there twice.
     #[error("{0} is both a secret and set in the open")]
     Twice(String),
+    /// An instance cannot serve so many requests.
+    #[error("{0} is no number of requests for one instance: 1 to {MAX_REUSE} are possible")]
+    Reuse(u32),
     /// The component has settings of its own.
     #[error("the function already carries settings: it is an artifact, not what was built")]
     Packed,
@@ -172,6 +181,11 @@ impl Settings {
         values(&self.config, is_key)?;
         if self.outbound.len() > MAX_NAMES {
             return Err(Error::TooMany(self.outbound.len()));
+        }
+        if let Some(reuse) = self.reuse
+            && !(1..=MAX_REUSE).contains(&reuse)
+        {
+            return Err(Error::Reuse(reuse));
         }
         match &self.secrets {
             Some(sealed) if sealed.size > MAX_BYTES as u64 => Err(Error::TooLong(

@@ -75,6 +75,10 @@ fn settings(draft: &Draft, findings: &mut Findings<'_>) {
             findings,
         );
     }
+    if let Some(Located { value, line }) = &draft.reuse {
+        let reuse = Some(*value);
+        limits("reuse", *line, &Settings { reuse, ..none() }, findings);
+    }
     let Some(Located { value, line }) = &draft.secrets else {
         return;
     };

@@ -54,6 +54,7 @@ pub(crate) struct Draft {
     pub(crate) hold: Option<Located<Seconds>>,
     pub(crate) effectors: Option<Located<Vec<String>>>,
     pub(crate) outbound: Option<Located<Vec<Origin>>>,
+    pub(crate) reuse: Option<Located<u32>>,
     pub(crate) protocol_version: Option<Located<u32>>,
     pub(crate) monitor: Option<Located<Address>>,
     pub(crate) path: Option<Located<String>>,
@@ -92,6 +93,7 @@ impl Draft {
             hold: plan.may(f, "hold", seconds),
             effectors: plan.may(f, "effectors", texts),
             outbound: plan.may(f, "outbound", origins),
+            reuse: plan.may(f, "reuse", number),
             protocol_version: plan.may(f, "protocol_version", number),
             monitor: plan.may(f, "monitor", hex),
             ..Self::default()
@@ -169,6 +171,7 @@ impl Draft {
             outbound: self
                 .outbound
                 .map_or_else(Vec::new, |outbound| outbound.value),
+            reuse: self.reuse.map(|reuse| reuse.value),
             secrets: None,
         };
         let file = |(name, path): (String, String)| (name, path.into());

@@ -20,7 +20,7 @@ pub(super) struct Allowance {
     cpu: Duration,
     spent_ns: AtomicU64,
     /// Bytes of memories.
-    memory_bytes: Left,
+    pub(super) memory_bytes: Left,
     memory_refused: AtomicBool,
     /// Operations with what the functions keep.
     pub(super) state_operations: Left,
@@ -80,18 +80,13 @@ impl Allowance {
         Duration::from_nanos(self.spent_ns.load(Relaxed))
     }
 
-    /// Takes bytes of memories, or nothing.
+    /// Takes bytes of memories, or nothing, which is remembered.
     pub(super) fn take_memory(&self, bytes: u64) -> bool {
         let is_left = self.memory_bytes.take(bytes);
         if !is_left {
             self.memory_refused.store(true, Relaxed);
         }
         is_left
-    }
-
-    /// Gives back what memories took.
-    pub(super) fn give_back_memory(&self, bytes: u64) {
-        self.memory_bytes.give_back(bytes);
     }
 
     /// Whether a function wanted more memory than was left.

@@ -7,6 +7,7 @@ use super::{
     code, engine,
     given::{self, Given},
     guest::Guest,
+    kept::Kept,
     log::{Log, Logger},
     meter::Meter,
     outbound::Outbound,
@@ -60,7 +61,7 @@ impl Functions {
         let bundle = Bundle::split(functions)
             .map_err(|error| Refusal::new(Reason::BadComponent, error.to_string()))?;
         let needs = needs(&bundle)?;
-        let engine = engine::engine(limits, places(config, &bundle))
+        let engine = engine::engine(limits, places(config, &bundle, &given))
             .map_err(|error| Refusal::host("cannot run WebAssembly", &error))?;
         let loader = Loader {
             config,
@@ -114,6 +115,7 @@ impl Functions {
                 functions: self.clone(),
                 function: function.clone(),
                 allowance: allowance.clone(),
+                kept: Arc::new(Kept::new(0, 0)),
                 asker: None,
             };
             probe(&call)
@@ -146,8 +148,9 @@ fn needs(bundle: &Bundle<'_>) -> Result<Needs, Refusal> {
     Ok(needs)
 }
 
-/// How many functions may be at work at once. Where they ask each other, each request of a client has places for that.
-fn places(config: &Config, bundle: &Bundle<'_>) -> u32 {
+/// How many instances there may be at once. Where functions ask each other, each request of a client has places for that;
+/// as many as clients' requests may wait for another one.
+fn places(config: &Config, bundle: &Bundle<'_>, given: &Given) -> u32 {
     let Limits {
         concurrency,
         calls_in_flight,
@@ -159,7 +162,9 @@ fn places(config: &Config, bundle: &Bundle<'_>) -> u32 {
     } else {
         calls_in_flight
     };
-    concurrency.saturating_mul(units).saturating_mul(1 + calls)
+    let waiting = u32::from(given.reuse > 1);
+    let each = 1 + calls + waiting;
+    concurrency.saturating_mul(units).saturating_mul(each)
 }
 
 /// What is needed to load functions.

@@ -15,6 +15,8 @@ pub(super) struct Given {
     pub(super) config: WasiConfigVariables,
     /// Whom it may ask.
     pub(super) outbound: Vec<Origin>,
+    /// Requests that one instance may serve.
+    pub(super) reuse: u32,
 }
 
 /// The functions of an artifact, and what is given to them.
@@ -34,6 +36,7 @@ pub(super) fn split<'a>(
         environment: settings.environment.into_iter().collect(),
         config: settings.config.into_iter().collect(),
         outbound: settings.outbound,
+        reuse: settings.reuse.unwrap_or(1),
     };
     Ok((functions, given))
 }

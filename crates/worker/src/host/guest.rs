@@ -1,18 +1,21 @@
-//! One request's own world: memory, resources and outputs that nobody else sees, thrown away after.
+//! One request's own world: memory, resources and outputs that nobody else sees, thrown away after. An instance that
+//! serves several has it for one after the other.
 
 use super::{
-    allowance::Allowance,
-    engine::{MEMORIES, MODULES, TABLE_ENTRIES, TABLES},
     given::Given,
-    keyvalue::{Access, View},
+    keyvalue::{Access, Bucket, View},
     outbound::{Sender, Sent},
     request::Call,
+    reserved::Reserved,
     stdio::Output,
 };
 use crate::control::Source;
-use std::sync::Arc;
-use wasmtime::{ResourceLimiter, Result, Store, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use std::{any::Any, sync::Arc};
+use wasmtime::{Store, component::ResourceTable};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxView, WasiView,
+    p2::{DynInputStream, DynOutputStream},
+};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -20,6 +23,9 @@ use wasmtime_wasi_http::{
 
 /// Host resources (streams, headers, bodies) that a request may hold at once.
 const RESOURCES: usize = 512;
+
+/// Those of them that an instance may hold from one request to the next.
+const HELD_RESOURCES: usize = 16;
 
 /// Bytes that a function may hand over in one call.
 const CALL_BYTES: usize = 4 << 20;
@@ -38,6 +44,7 @@ pub(super) struct Guest {
     sender: Sender,
     access: Access,
     given: Arc<Given>,
+    outputs: [Output; 2],
     reserved: Reserved,
 }
 
@@ -51,18 +58,16 @@ impl Guest {
             ..
         } = call;
         let given = &functions.given;
-        let output = |source| Output {
-            log: function.log.clone(),
-            source,
-        };
+        let output = |source| Output::new(function.log.clone(), source);
+        let [stdout, stderr] = [output(Source::Stdout), output(Source::Stderr)];
         let mut wasi = WasiCtx::builder();
         // Languages import files and sockets whether a function uses them or not. It is given none: no folder is open, no
         // socket is made, no name looked up.
         wasi.allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .stdout(output(Source::Stdout))
-            .stderr(output(Source::Stderr))
+            .stdout(stdout.clone())
+            .stderr(stderr.clone())
             .max_random_size(RANDOM_BYTES);
         for (name, value) in &given.environment {
             wasi.env(name, value);
@@ -78,6 +83,7 @@ impl Guest {
             sender: Sender::new(call.clone()),
             access: Access::new(functions.state.clone(), allowance.clone()),
             given: given.clone(),
+            outputs: [stdout, stderr],
             reserved: Reserved::new(allowance.clone()),
         };
         let mut store = Store::new(&functions.engine, guest);
@@ -90,6 +96,37 @@ impl Guest {
 }
 
 impl Guest {
+    /// Takes up another request. False if that has too little memory left for what the instance has already.
+    pub(super) fn begin(&mut self, call: &Call) -> bool {
+        let Call {
+            functions,
+            allowance,
+            ..
+        } = call;
+        self.sender = Sender::new(call.clone());
+        self.access = Access::new(functions.state.clone(), allowance.clone());
+        self.reserved.begin(allowance.clone())
+    }
+
+    /// Lets go of the request. Whether the function did so, too, and was refused neither memory nor tables.
+    pub(super) fn rest(&mut self) -> bool {
+        self.sender.end();
+        self.outputs.iter().for_each(Output::end);
+        self.reserved.end();
+        let mut held = self.table.iter_mut().map(|entry| may_be_held(entry));
+        !self.reserved.is_refused()
+            && held
+                .by_ref()
+                .take(HELD_RESOURCES)
+                .all(|may_be_held| may_be_held)
+            && held.next().is_none()
+    }
+
+    /// What all its memories have.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.reserved.memory_bytes()
+    }
+
     /// What `wasi:config/store` tells.
     pub(super) fn config(&mut self) -> WasiConfig<'_> {
         WasiConfig::from(&self.given.config)
@@ -107,6 +144,12 @@ impl Guest {
     pub(super) fn sender(&mut self) -> &mut Sender {
         &mut self.sender
     }
+}
+
+/// What libraries open once: outputs, the empty input, buckets. All else belongs to a request. A stream of a body counts
+/// as an output, but its body, which stays as long as it does, is not among these.
+fn may_be_held(entry: &(dyn Any + Send)) -> bool {
+    entry.is::<DynOutputStream>() || entry.is::<DynInputStream>() || entry.is::<Bucket>()
 }
 
 impl WasiView for Guest {
@@ -140,88 +183,5 @@ impl WasiHttpHooks for Sender {
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         BODY_CHUNK_BYTES
-    }
-}
-
-/// Counts what all memories and tables of a store have together. None of it is given back before the store goes.
-struct Reserved {
-    allowance: Arc<Allowance>,
-    memory_bytes: u64,
-    table_entries: usize,
-}
-
-impl Reserved {
-    fn new(allowance: Arc<Allowance>) -> Self {
-        Self {
-            allowance,
-            memory_bytes: 0,
-            table_entries: 0,
-        }
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.allowance.give_back_memory(self.memory_bytes);
-    }
-}
-
-impl ResourceLimiter for Reserved {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let more = desired.saturating_sub(current) as u64;
-        let is_left = self.allowance.take_memory(more);
-        if is_left {
-            self.memory_bytes += more;
-        }
-        Ok(is_left)
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let more = desired.saturating_sub(current);
-        let is_left = more <= TABLE_ENTRIES - self.table_entries;
-        if is_left {
-            self.table_entries += more;
-        }
-        Ok(is_left)
-    }
-
-    fn instances(&self) -> usize {
-        MODULES as usize
-    }
-
-    fn tables(&self) -> usize {
-        TABLES as usize
-    }
-
-    fn memories(&self) -> usize {
-        MEMORIES as usize
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Allowance, Reserved};
-    use crate::config::Limits;
-    use wasmtime::ResourceLimiter as _;
-
-    #[test]
-    fn all_memories_of_a_request_share_one_limit() {
-        let allowance = Allowance::new(&Limits {
-            memory_bytes: 100,
-            ..Limits::default()
-        });
-        let grow = |reserved: &mut Reserved, current, desired| {
-            let grown = reserved.memory_growing(current, desired, None);
-            grown.expect("an answer")
-        };
-        let mut first = Reserved::new(allowance.clone());
-        assert!(grow(&mut first, 0, 60));
-        assert!(!grow(&mut first, 0, 41));
-        let mut second = Reserved::new(allowance.clone());
-        assert!(!grow(&mut second, 0, 41), "the first one's count");
-        assert!(grow(&mut second, 0, 40));
-        drop(second);
-        assert!(grow(&mut first, 60, 100), "they are free again");
-        assert!(!grow(&mut first, 100, 101));
     }
 }

@@ -1,10 +1,11 @@
-//! One request: a fresh store, the function in it, its limits, its bill, its answer.
+//! One request: the function in its store, its limits, its bill, its answer.
 
 use super::{
     allowance::{Allowance, Over, Place},
     answer::{self, Body, End, Fate, Said, Watched, busy, text},
     functions::{Function, Functions},
-    guest::Guest,
+    instance::Instance,
+    kept::Kept,
     meter::{Bill, Outcome},
     outbound,
 };
@@ -16,9 +17,9 @@ use hyper::{
     body::{Body as HttpBody, Incoming},
     header::HOST,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio::sync::{Semaphore, oneshot, watch};
-use wasmtime::{PoolConcurrencyLimitError, Store, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, WasmBacktrace};
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _, p2::bindings::http::types::Scheme};
 
 /// Lines of a trace that are logged.
@@ -30,6 +31,8 @@ pub(super) struct Call {
     pub(super) functions: Arc<Functions>,
     pub(super) function: Arc<Function>,
     pub(super) allowance: Arc<Allowance>,
+    /// Instances that wait on this unit.
+    pub(super) kept: Arc<Kept<Instance>>,
     /// Closes when the function ends that asks this one; None if a client asks.
     pub(super) asker: Option<watch::Receiver<()>>,
 }
@@ -47,6 +50,7 @@ enum Failure {
 pub(super) async fn answer(
     functions: &Arc<Functions>,
     places: &Arc<Semaphore>,
+    kept: &Arc<Kept<Instance>>,
     request: Request<Incoming>,
 ) -> Response<Body> {
     if let Some(refusal) = refuse(&functions.limits, &request) {
@@ -60,6 +64,7 @@ pub(super) async fn answer(
         functions: functions.clone(),
         function: functions.main.clone(),
         allowance: Allowance::new(&functions.limits),
+        kept: kept.clone(),
         asker: None,
     };
     call.answer(place, request).await
@@ -204,11 +209,12 @@ where
     // Dropped in reverse order: the request is billed and its answer known to be broken before the
     // store lets go of the body, and the place is free only when the store has gone.
     let _place = place;
-    let mut store = Guest::store(&call);
+    let mut instance = Instance::of(&call);
     let mut end = End::new(fate.clone());
-    store.data_mut().sender().came_through(request.headers());
+    let sender = instance.store.data_mut().sender();
+    sender.came_through(request.headers());
     let mut bill = call.bill();
-    let entered = enter(&call, &mut store, request, say, fate);
+    let entered = enter(&call, &mut instance, request, say, fate);
     let result = match call.allowance.limited(entered).await {
         Err(over) => Err(Failure::Over(over)),
         Ok(Ok(())) => Ok(()),
@@ -225,14 +231,18 @@ where
     }
     if result.is_ok() {
         end.well();
+        if end.has_answer() && instance.rest(&call) {
+            let memory_bytes = instance.memory_bytes();
+            call.kept.give(instance, memory_bytes, Instant::now());
+        }
     }
     result.map_err(|failure| call.explain(&failure))
 }
 
-/// Enters the function in its fresh store.
+/// Enters the function in its store.
 async fn enter<B>(
     call: &Call,
-    store: &mut Store<Guest>,
+    instance: &mut Instance,
     request: Request<B>,
     say: oneshot::Sender<Said>,
     fate: Arc<Fate>,
@@ -240,7 +250,7 @@ async fn enter<B>(
 where
     B: HttpBody<Data = Bytes, Error: Into<Fault>> + Send + 'static,
 {
-    let mut http = store.data_mut().http();
+    let mut http = instance.store.data_mut().http();
     let request = limited(request, &call.functions.limits);
     let request = http.new_incoming_request(Scheme::Http, request)?;
     let out = http.new_response_outparam_from_callback(move |said| {
@@ -250,10 +260,7 @@ where
         // Nobody listens if the client has left.
         let _ = say.send(said);
     })?;
-    let component = &call.function.component;
-    let instance = component.instantiate_async(&mut *store).await?;
-    let handler = instance.wasi_http_incoming_handler();
-    handler.call_handle(store, request, out).await
+    instance.handle(request, out).await
 }
 
 /// What reading a body may end with.

@@ -5,6 +5,7 @@ use crate::control::Source;
 use std::{
     io,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 use tokio::io::AsyncWrite;
@@ -17,11 +18,13 @@ use wasmtime_wasi::{
 /// How much a function may write at once.
 const WRITE_BYTES: usize = 4096;
 
-/// One of the two outputs of one request.
+/// One of the two outputs of a function, which cuts what is written into lines.
 #[derive(Clone)]
 pub(super) struct Output {
-    pub(super) log: Logger,
-    pub(super) source: Source,
+    log: Logger,
+    source: Source,
+    /// The line that has not ended yet, as far as it will be kept.
+    line: Arc<Mutex<Vec<u8>>>,
 }
 
 impl IsTerminal for Output {
@@ -41,44 +44,47 @@ impl StdoutStream for Output {
 }
 
 impl Output {
-    fn lines(&self) -> Lines {
-        Lines {
-            output: self.clone(),
-            line: Vec::new(),
+    pub(super) fn new(log: Logger, source: Source) -> Self {
+        Self {
+            log,
+            source,
+            line: Arc::default(),
         }
     }
-}
 
-/// Cuts what is written into lines. The last one needs no end.
-struct Lines {
-    output: Output,
-    /// The line that has not ended yet, as far as it will be kept.
-    line: Vec<u8>,
-}
+    fn lines(&self) -> Lines {
+        Lines(self.clone())
+    }
 
-impl Lines {
-    fn take(&mut self, bytes: &[u8]) {
+    fn take(&self, bytes: &[u8]) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);
-            let room = LINE_BYTES - self.line.len();
-            self.line.extend_from_slice(&text[..text.len().min(room)]);
+            let room = LINE_BYTES - line.len();
+            line.extend_from_slice(&text[..text.len().min(room)]);
             if text.len() < part.len() {
-                self.end();
+                self.log.push(self.source, &line);
+                line.clear();
             }
         }
     }
 
-    fn end(&mut self) {
-        self.output.log.push(self.output.source, &self.line);
-        self.line.clear();
+    /// The last line of a request needs no end.
+    pub(super) fn end(&self) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if !line.is_empty() {
+            self.log.push(self.source, &line);
+            line.clear();
+        }
     }
 }
 
+/// A stream to an output.
+struct Lines(Output);
+
 impl Drop for Lines {
     fn drop(&mut self) {
-        if !self.line.is_empty() {
-            self.end();
-        }
+        self.0.end();
     }
 }
 
@@ -89,7 +95,7 @@ impl Pollable for Lines {
 
 impl OutputStream for Lines {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.take(&bytes);
+        self.0.take(&bytes);
         Ok(())
     }
 
@@ -104,11 +110,11 @@ impl OutputStream for Lines {
 
 impl AsyncWrite for Lines {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.take(bytes);
+        self.0.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -129,14 +135,11 @@ mod tests {
     #[test]
     fn lines_are_put_together_however_they_are_written() {
         let log = Arc::new(Log::new(u32::MAX));
-        let output = Output {
-            log: Logger {
-                log: log.clone(),
-                function: None,
-            },
-            source: Source::Stdout,
+        let logger = Logger {
+            log: log.clone(),
+            function: None,
         };
-        let mut lines = output.lines();
+        let output = Output::new(logger, Source::Stdout);
         for part in [
             &b"on"[..],
             b"e\ntw",
@@ -144,9 +147,9 @@ mod tests {
             &[b'x'; 3 * LINE_BYTES],
             b"\nlast",
         ] {
-            lines.take(part);
+            output.take(part);
         }
-        drop(lines);
+        output.end();
         let texts: Vec<String> = log
             .read(0)
             .lines

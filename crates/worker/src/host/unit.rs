@@ -3,6 +3,8 @@
 use super::{
     door::{Connection, Stream},
     functions::Functions,
+    instance::Instance,
+    kept::Kept,
     request,
 };
 use crate::control;
@@ -122,21 +124,28 @@ async fn serve(
     connections: mpsc::Receiver<Connection>,
     phase: watch::Receiver<Phase>,
 ) {
+    let concurrency = functions.limits.concurrency as usize;
+    let kept = Arc::new(Kept::new(concurrency, functions.limits.memory_bytes));
     let server = Server {
-        places: Arc::new(Semaphore::new(functions.limits.concurrency as usize)),
+        places: Arc::new(Semaphore::new(concurrency)),
         functions,
+        kept: kept.clone(),
         phase: phase.clone(),
     };
     tokio::select! {
         () = server.run(connections) => {}
         () = reached(phase, Phase::Stopped) => {}
+        () = kept.watch() => {}
     }
+    // They hold what holds them.
+    kept.clear();
 }
 
 #[derive(Clone)]
 struct Server {
     functions: Arc<Functions>,
     places: Arc<Semaphore>,
+    kept: Arc<Kept<Instance>>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -177,7 +186,13 @@ impl Server {
     /// it is left. What goes wrong on a connection is the client's business.
     async fn connection(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let answer = |request: hyper::Request<Incoming>| async {
-            let mut response = request::answer(&self.functions, &self.places, request).await;
+            let Self {
+                functions,
+                places,
+                kept,
+                ..
+            } = &self;
+            let mut response = request::answer(functions, places, kept, request).await;
             if *self.phase.borrow() >= Phase::Draining {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);

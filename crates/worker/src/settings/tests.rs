@@ -15,6 +15,7 @@ fn settings() -> Settings {
         environment: values(&["A", "B_2"]),
         config: values(&["greeting.text"]),
         outbound: vec!["https://example.com".parse().expect("a server")],
+        reuse: Some(100),
         secrets: Some(Sealed {
             hash: ArtifactHash([7; 32]),
             size: 100,

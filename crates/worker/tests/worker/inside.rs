@@ -18,7 +18,7 @@ pub(crate) fn config(folder: &Folder, main: &[u8], others: &[(&str, &[u8])]) -> 
     config_with(folder, main, others, &Settings::default())
 }
 
-fn config_with(
+pub(crate) fn config_with(
     folder: &Folder,
     main: &[u8],
     others: &[(&str, &[u8])],

@@ -1,4 +1,4 @@
-//! Workers as processes of their own, from outside. W1 to W27 are the promises of `docs/spec/worker.md`.
+//! Workers as processes of their own, from outside. W1 to W28 are the promises of `docs/spec/worker.md`.
 
 mod chains;
 mod code;
@@ -8,6 +8,7 @@ mod fuzz;
 mod given;
 mod inside;
 mod outbound;
+mod reuse;
 mod serving;
 mod state;
 mod supervision;

@@ -62,6 +62,12 @@ impl Sender {
         self.path.append(LOOP, HeaderValue::from_static(NAME));
     }
 
+    /// Ends what works for a function that has ended.
+    pub(in crate::host) fn end(&mut self) {
+        self.path.clear();
+        self.ends = None;
+    }
+
     /// Sends a request, or says why not.
     pub(in crate::host) fn send(
         &mut self,
