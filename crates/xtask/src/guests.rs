@@ -52,14 +52,14 @@ pub(crate) fn quick() -> Result<Tally> {
     suite::guests(&built(|name| name == "c")?, None)
 }
 
-/// The component of an example in Rust, built.
+/// The component of an example in Rust with one function, built.
 pub(crate) fn example(name: &str) -> Result<PathBuf> {
     let has_target = has_target()?;
     install(&["rust"], has_target)?;
     let guest = tools::target().join("guests").join(name);
     copy(&root().join("examples").join(name), &guest)?;
     build(&guest, &bin()?, has_target)?;
-    Ok(guest.join(format!("target/{TARGET}/release/{name}.wasm")))
+    Ok(guest.join(format!("target/{TARGET}/release/function.wasm")))
 }
 
 /// Builds those that are chosen; gives their folders. Fails without their tools where those cannot be installed.
