@@ -3,7 +3,7 @@
 use super::{
     Dns, Limits, Settings,
     certificate::{Certificates, Files},
-    follow,
+    follow::{self, Followed},
     local::Ways,
     monitor::{Monitor, Watch},
     record::Log,
@@ -175,7 +175,7 @@ impl Listening {
     pub(crate) async fn serve(self, mut stop: Stop) {
         let (routes, watched) = watch::channel(Arc::default());
         let account = self.settings.monitor.as_ref().map(Monitor::account);
-        let following = follow::run(self.client, account, routes);
+        let following = follow::run(self.client, Followed::All(account), routes);
         let _following = AbortOnDropHandle::new(tokio::spawn(following));
         let dial = Ways {
             overlay: self.overlay.clone(),
