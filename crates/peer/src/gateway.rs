@@ -2,10 +2,11 @@
 //!
 //! `target` and `domain` say which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each.
 //! `proxy` takes a request, `errand` carries it there and back over a connection of the `pool`, `probe` looks after
-//! peers that nobody asks for anything, `door` serves the connections of clients. What was done is in `record` and `figures`.
+//! peers that nobody asks for anything, `door` serves the connections of clients, `between` those of workers that ask other deals. What was done is in `record` and `figures`.
 
 mod answer;
 mod balance;
+mod between;
 mod certificate;
 mod domain;
 mod door;
@@ -28,6 +29,8 @@ mod target;
 mod tests;
 mod visit;
 
+pub use between::name as deal_name;
+pub(crate) use between::{Asker, Between, Name};
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::{Dns, Domain, NoDomain};
 pub use hold::Holds;

@@ -32,6 +32,9 @@ pub struct Config {
     pub control: PathBuf,
     /// Where it serves HTTP.
     pub listen: Listen,
+    /// Where its peer may wait to bring requests to other deals, a socket; without it there is no way there.
+    #[serde(default)]
+    pub deals: Option<PathBuf>,
     /// A folder of code that this machine compiled; workers share it.
     pub cache: PathBuf,
     /// One entry per compute unit: the logical processors that its thread is pinned to. An empty
@@ -289,6 +292,7 @@ impl Config {
             }
         }
         socket_path(&self.control)?;
+        self.deals.as_deref().map_or(Ok(()), socket_path)?;
         match &self.listen {
             Listen::Unix(path) => socket_path(path),
             Listen::Tcp(address) if address.ip().is_loopback() => Ok(()),
@@ -320,6 +324,7 @@ mod tests {
             artifact: "artifact.wasm".into(),
             control: "control.sock".into(),
             listen: Listen::Unix("http.sock".into()),
+            deals: Some("deals.sock".into()),
             cache: "cache".into(),
             units: vec![vec![0, 1]],
             secrets: Some("secrets".into()),

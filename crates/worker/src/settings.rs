@@ -8,7 +8,7 @@
 
 mod origin;
 
-pub use origin::{NotAnOrigin, Origin};
+pub use origin::{NotAnOrigin, Origin, inside};
 
 use crate::{ArtifactHash, section};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -5,13 +5,12 @@ use super::schema::Draft;
 use crate::document::{Findings, Located};
 use client::marketplace::attribute::{Predicate, Test};
 use client::marketplace::limits::{MAX_EFFECTORS, MAX_ENDPOINTS, MAX_REQUIREMENTS, MAX_UNITS};
+use peer::gateway::deal_name;
 use worker::{
     Settings,
     bundle::{MAX_FUNCTIONS, Name},
+    settings::{Origin, inside},
 };
-
-/// How hosts end that are functions.
-const INSIDE: &str = ".internal";
 
 /// Adds what is wrong.
 pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
@@ -45,8 +44,10 @@ fn functions(draft: &Draft, findings: &mut Findings<'_>) {
     let Some(Located { value, line }) = &draft.outbound else {
         return;
     };
-    for origin in value.iter().filter(|origin| origin.host.ends_with(INSIDE)) {
-        let hint = "a function is asked by the name that it has in [functions], without this line";
+    let is_deal = |origin: &Origin| origin.deal().and_then(deal_name).is_some();
+    let is_inside = |origin: &&Origin| inside(&origin.host).is_some() && !is_deal(origin);
+    for origin in value.iter().filter(is_inside) {
+        let hint = "a function is asked by its name in [functions], without this line; a deal as http://7.0x<its owner>.internal";
         findings.add(*line, format!("`outbound`: {origin} is no server"), hint);
     }
 }

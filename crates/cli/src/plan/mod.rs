@@ -39,6 +39,7 @@ mod tests {
     use client::view::demand::Demand;
     use std::{fmt::Write as _, fs, path::Path};
 
+    /// (P19)
     #[test]
     fn a_good_plan_is_read_as_it_stands() {
         let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
@@ -50,6 +51,7 @@ mod tests {
             ("words", Path::new("words.wasm"))
         );
         assert_eq!(plan.settings.environment["GREETING"], "hello");
+        assert_eq!(plan.settings.reuse, Some(100));
         assert_eq!(plan.settings.config["greeting.text"], "hi");
         assert_eq!(
             plan.settings.outbound[0].to_string(),

@@ -1,6 +1,7 @@
 //! `mp` as its users run it: real processes, real files, real sockets on loopback.
 
 mod commit;
+mod deals;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 #[path = "../../../../tests/dns.rs"]

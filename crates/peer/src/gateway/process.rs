@@ -3,7 +3,7 @@
 use super::{
     Dns, Limits, Settings,
     certificate::{Certificates, Files},
-    follow,
+    follow::{self, Followed},
     hold::{Holder, Holds, Wants},
     local::Ways,
     monitor::{Monitor, Watch},
@@ -195,7 +195,7 @@ impl Listening {
         let (routes, watched) = watch::channel(Arc::default());
         let account = self.settings.monitor.as_ref().map(Monitor::account);
         let (wants, holder) = self.holds.unzip();
-        let following = follow::run(self.client, account, wants, routes);
+        let following = follow::run(self.client, Followed::All(account), wants, routes);
         let _following = AbortOnDropHandle::new(tokio::spawn(following));
         let holding = holder.map(|holder| tokio::spawn(holder.run(watched.clone())));
         let _holding = holding.map(AbortOnDropHandle::new);

@@ -1,6 +1,7 @@
 //! A gateway on loopback before workers that are tasks of the test. Both sides speak HTTP by hand.
 
 mod accounts;
+mod between;
 mod doors;
 mod fuzz;
 mod retries;

@@ -21,13 +21,14 @@ use client::view::{
     time::Time,
 };
 use client::{AccountKey, Client, Error};
+use peer::gateway::deal_name;
 use serde::Serialize;
 use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
-use worker::Settings;
+use worker::{Settings, settings::Origin};
 
 const DAY: u64 = 86_400;
 const MONTH: u64 = 30 * DAY;
@@ -171,12 +172,29 @@ pub(super) fn load(
         }
         anyhow::anyhow!(text)
     })?;
+    if let Some(account) = account {
+        own_deals(&plan, account.address())?;
+    }
     let folder = file.parent().unwrap_or(Path::new("."));
     let function = Function::build(&mut plan, folder, account)?;
     if !source.skip_compile {
         function.check_compiles()?;
     }
     Ok((plan, function))
+}
+
+/// Makes sure that the plan asks no deal of somebody else: its requests would be refused.
+fn own_deals(plan: &Plan, account: Address) -> anyhow::Result<()> {
+    let is_anothers = |server: &&Origin| {
+        let named = server.deal().and_then(deal_name);
+        named.is_some_and(|(_, owner)| owner.0 != account.0.0)
+    };
+    match plan.settings.outbound.iter().find(is_anothers) {
+        None => Ok(()),
+        Some(server) => anyhow::bail!(
+            "`outbound` names another account's deal: {server}\nhint: a function asks deals of its own deal's owner, {account}"
+        ),
+    }
 }
 
 /// The call that posts it.
