@@ -4,6 +4,7 @@
 //! `proxy` takes a request, `errand` carries it there and back over a connection of the `pool`, `probe` looks after
 //! peers that nobody asks for anything, `door` serves the connections of clients. What was done is in `record` and `figures`.
 
+mod acme;
 mod answer;
 mod balance;
 mod certificate;
@@ -27,6 +28,7 @@ mod target;
 mod tests;
 mod visit;
 
+pub use acme::{Acme, Error as AcmeError};
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::{Dns, Domain, NoDomain};
 pub use monitor::Watch;
@@ -37,6 +39,7 @@ use crate::{
     overlay::{Dial, Route},
     pages::Pages,
 };
+use acme::Orders;
 use domain::Domains;
 use door::Door;
 use marketplace::units::{Address, DealId};
@@ -145,6 +148,8 @@ struct Settings {
     pages: Option<Pages>,
     /// Who ends workers that are away.
     monitor: Option<Monitor>,
+    /// Who gets certificates.
+    orders: Option<Orders>,
 }
 
 /// Serves until `stop` completes, then lets requests under way end.
@@ -170,6 +175,10 @@ async fn serve(
     let _watching = settings.monitor.map(|monitor| {
         let watching = monitor.run(gateway.clone());
         AbortOnDropHandle::new(tokio::spawn(watching))
+    });
+    let _ordering = settings.orders.map(|orders| {
+        let ordering = orders.run(gateway.clone());
+        AbortOnDropHandle::new(tokio::spawn(ordering))
     });
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
