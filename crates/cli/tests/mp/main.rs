@@ -1,5 +1,6 @@
 //! `mp` as its users run it: real processes, real files, real sockets on loopback.
 
+mod acme;
 mod commit;
 mod deals;
 #[path = "../../../../tests/dice.rs"]

@@ -226,7 +226,7 @@ impl<D: Dial> Shared<D> {
         if owner != asker.owner {
             return Err("the deal that is named is another account's");
         }
-        match self.gateway.balancer().is_owned(deal, owner) {
+        match self.gateway.balancer().owner(deal) == Some(owner) {
             true => Ok(()),
             false => Err("the account has no such deal that is served"),
         }

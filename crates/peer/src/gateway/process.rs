@@ -1,7 +1,8 @@
 //! The process of a gateway: routes from the chain, requests to workers.
 
 use super::{
-    Dns, Limits, Settings,
+    Acme, AcmeError, Dns, Limits, Settings,
+    acme::{self, Orders},
     certificate::{Certificates, Files},
     follow::{self, Followed},
     hold::{Holder, Holds, Wants},
@@ -18,7 +19,10 @@ use crate::{
 use client::{AccountKey, Client, PeerKey};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The configuration file of a gateway, in TOML.
@@ -37,6 +41,9 @@ pub struct Config {
     /// What it shows to who comes by TLS, by the name they ask for; the first to who asks for none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Files>,
+    /// Gets certificates for names that no file is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
     /// Where its overlay endpoint listens (UDP); port 0 takes a free one.
     pub listen: SocketAddr,
     /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`, and everywhere as `/<deal>/`.
@@ -75,6 +82,7 @@ impl Config {
             http,
             https: None,
             certificates: Vec::new(),
+            acme: None,
             listen,
             domain: domain(),
             dns: None,
@@ -136,13 +144,17 @@ impl Listening {
             "overlay": overlay.listens(),
         });
         let mut renewing = None;
+        let mut orders = None;
         let mut https = None;
         if let Some(listen) = config.https {
-            let certificates = Certificates::open(config.certificates)?;
+            let (certificates, ordering) = certificates(&config)?;
             let listener = TcpListener::bind(listen).await?;
             ready["https"] = listener.local_addr()?.to_string().into();
             https = Some((listener, certificates.acceptor()?));
             renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
+            orders = ordering;
+        } else if config.acme.is_some() {
+            return Err(AcmeError::NoHttps.into());
         }
         let monitor = match config.monitor {
             Some(watch) => Some(Monitor {
@@ -184,6 +196,7 @@ impl Listening {
                 log: Log::open(config.log.as_deref())?,
                 pages,
                 monitor,
+                orders,
                 limits: Limits::default(),
             },
             _renewing: renewing,
@@ -208,6 +221,20 @@ impl Listening {
     }
 }
 
+/// Those in files, and who orders others.
+fn certificates(config: &Config) -> Result<(Arc<Certificates>, Option<Orders>), Error> {
+    let (asked, heard) = mpsc::channel(acme::ASKED);
+    let asked = config.acme.is_some().then_some(asked);
+    let certificates = Certificates::open(config.certificates.clone(), asked)?;
+    let Some(settings) = config.acme.clone() else {
+        return Ok((certificates, None));
+    };
+    let folder = config.data.join("acme");
+    let (domain, domains) = (&config.domain, &config.domains);
+    let orders = Orders::open(settings, domain, domains, &folder, &certificates, heard)?;
+    Ok((certificates, Some(orders)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::Config;
@@ -223,6 +250,7 @@ mod tests {
         for field in [
             "https",
             "certificates",
+            "acme",
             "domain",
             "dns",
             "domains",

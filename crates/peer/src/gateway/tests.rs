@@ -291,6 +291,7 @@ impl Running {
             log: Log::open(Some(&folder.path().join("log"))).expect("a file"),
             pages: Some(pages),
             monitor: None,
+            orders: None,
         };
         let serving = serve(settings, watched, workers.clone(), stopped);
         let task = tokio::spawn(serving);
