@@ -22,6 +22,9 @@ use tracing_subscriber::EnvFilter;
 const QUIET: &str = "warn,commonware_storage=error";
 
 fn main() -> ExitCode {
+    if let Some(code) = worker::host::compile_if_asked() {
+        return code;
+    }
     let arguments = command::Arguments::parse();
     let filter = EnvFilter::try_from_env("MP_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt()

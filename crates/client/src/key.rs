@@ -137,6 +137,12 @@ impl AccountKey {
         keccak256([SOURCE, self.secret.as_slice()].concat()).0
     }
 
+    /// That overlay key, as deals name it.
+    pub fn source(&self) -> PeerId {
+        let key = SigningKey::from_bytes(&self.source_seed());
+        PeerId(key.verifying_key().to_bytes())
+    }
+
     /// Signs a hash.
     pub(crate) fn sign(&self, hash: B256) -> Signature {
         sign_message(self.secret, hash).expect("the secret signed before")

@@ -24,6 +24,7 @@
   (data (i32.const 80) "\nbroken\n")
   (data (i32.const 96) "mp-deal")
   (data (i32.const 104) "999")
+  (data (i32.const 112) "cdn-loop")
 
   ;; The place of the next slash from `$at` on, or the end.
   (func $slash (param $at i32) (param $end i32) (result i32)
@@ -55,6 +56,7 @@
     (local $rest i32)
     (local.set $fields (call $fields))
     (call $append (local.get $fields) (i32.const 96) (i32.const 7) (i32.const 104) (i32.const 3) (i32.const 160))
+    (call $append (local.get $fields) (i32.const 112) (i32.const 8) (i32.const 104) (i32.const 3) (i32.const 160))
     (local.set $request (call $request (local.get $fields)))
     (local.set $path (i32.add (local.get $path) (i32.const 1)))
     (local.set $authority (i32.add (i32.const 1) (call $slash (local.get $path) (local.get $end))))

@@ -15,14 +15,14 @@ mod secrets;
 mod state;
 mod units;
 
-pub(crate) use chain::members;
+pub(crate) use chain::{artifacts, members};
 pub(crate) use keeper::served;
 pub use machine::Machine;
 pub use prover::{Chains, Doing, Figures, Prove};
 pub use units::Units;
 
 use crate::{
-    gateway::{self, CertificateError, Listening},
+    gateway::{self, AcmeError, CertificateError, Listening},
     overlay,
     pages::{Page, Pages},
     planner::{Event, Planner, Settings},
@@ -174,6 +174,9 @@ pub enum Error {
     /// What the gateway is to show.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// How the gateway is to get that.
+    #[error(transparent)]
+    Acme(#[from] AcmeError),
     /// The process's surroundings.
     #[error("cannot listen")]
     Io(#[from] io::Error),

@@ -2,10 +2,13 @@
 //!
 //! `target` and `domain` say which deal a request is for, `balance` which of its workers gets it, by what `health` knows of each.
 //! `proxy` takes a request, `errand` carries it there and back over a connection of the `pool`, `probe` looks after
-//! peers that nobody asks for anything, `door` serves the connections of clients. What was done is in `record` and `figures`.
+//! peers that nobody asks for anything, `door` serves the connections of clients, `between` those of
+//! workers that ask other deals, `acme` gets certificates, `hold` has functions for peers. What was done is in `record` and `figures`.
 
+mod acme;
 mod answer;
 mod balance;
+mod between;
 mod certificate;
 mod domain;
 mod door;
@@ -14,6 +17,7 @@ mod figures;
 mod follow;
 mod headers;
 mod health;
+mod hold;
 mod local;
 mod monitor;
 mod place;
@@ -27,8 +31,12 @@ mod target;
 mod tests;
 mod visit;
 
+pub use acme::{Acme, Error as AcmeError};
+pub use between::name as deal_name;
+pub(crate) use between::{Asker, Between, Name};
 pub use certificate::{Error as CertificateError, Files};
 pub use domain::{Dns, Domain, NoDomain};
+pub use hold::Holds;
 pub use monitor::Watch;
 pub(crate) use process::Listening;
 pub use process::{Config, run};
@@ -37,8 +45,10 @@ use crate::{
     overlay::{Dial, Route},
     pages::Pages,
 };
+use acme::Orders;
 use domain::Domains;
 use door::Door;
+use hold::Held;
 use marketplace::units::{Address, DealId};
 use monitor::Monitor;
 use proxy::{Gateway, Names};
@@ -60,6 +70,8 @@ struct Routes {
     chain: u64,
     /// The deals that are served.
     deals: BTreeMap<DealId, Served>,
+    /// The deals whose functions are held here.
+    held: BTreeMap<DealId, Held>,
 }
 
 /// A deal that is served.
@@ -145,6 +157,8 @@ struct Settings {
     pages: Option<Pages>,
     /// Who ends workers that are away.
     monitor: Option<Monitor>,
+    /// Who gets certificates.
+    orders: Option<Orders>,
 }
 
 /// Serves until `stop` completes, then lets requests under way end.
@@ -170,6 +184,10 @@ async fn serve(
     let _watching = settings.monitor.map(|monitor| {
         let watching = monitor.run(gateway.clone());
         AbortOnDropHandle::new(tokio::spawn(watching))
+    });
+    let _ordering = settings.orders.map(|orders| {
+        let ordering = orders.run(gateway.clone());
+        AbortOnDropHandle::new(tokio::spawn(ordering))
     });
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());

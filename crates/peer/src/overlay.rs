@@ -7,16 +7,18 @@
 //! |---|---|---|
 //! | request | deal, worker (8 bytes each, big-endian) | an HTTP/1.1 connection to that worker |
 //! | logs | deal, worker, first line (8 bytes each, big-endian), the owner's permission (65 bytes) | [`worker::control::Logs`] as JSON |
-//! | artifact | deal (8 bytes, big-endian), BLAKE3 hash (32 bytes) | the bytes, as a BLAKE3 slice that is checked as it comes |
+//! | artifact | deal (8 bytes, big-endian), BLAKE3 hash (32 bytes), offset (8 bytes, big-endian) | the bytes from there on, as a BLAKE3 slice that is checked as it comes |
 //!
 //! Who asks for worker 0 of deal 0, which nobody has, wants to know whether the peer is there.
 //! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal. The secrets of a
 //! deal's functions go the same way as artifacts, to the deal's peers only, and nobody has them by their hash alone. What
 //! functions log is for the deal's owner ([`client::permit`]).
-//! Only `endpoint` and `serve` know which library carries all this.
+//! Only `endpoint`, `fetch` and `serve` know which library carries all this.
 
 mod artifact;
 mod endpoint;
+mod fetch;
+mod half;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -225,6 +227,12 @@ pub enum Error {
         /// What is wrong.
         #[source]
         source: ReceiveError,
+    },
+    /// It is not asked.
+    #[error("peer {peer} gave wrong bytes of this artifact before, and is not asked again")]
+    Liar {
+        /// Who.
+        peer: PeerId,
     },
     /// This machine's.
     #[error("cannot keep artifacts")]

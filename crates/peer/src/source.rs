@@ -4,8 +4,8 @@
 //! posted with [`Source::key`] and an endpoint, then [`Source::serve`] serves the deal it became.
 
 use crate::{
-    daemon::members,
-    observer::Subnet,
+    daemon::{artifacts, members},
+    observer::{Member, Subnet},
     overlay::{Directory, Error, Limits, Overlay, Store},
 };
 use client::Client;
@@ -74,18 +74,18 @@ impl Source {
         self.overlay.close().await;
     }
 
-    /// Gives the artifact to whoever the chain says is a peer of the deal. Ends when it is dropped.
+    /// Gives the artifact to whoever the chain says is a peer or another source of the deal. Ends when it is dropped.
     pub async fn serve(&self, client: &Client, deal: DealId, artifact: Hash) -> Infallible {
         loop {
-            match members(client, deal).await {
-                Ok(members) => {
+            match takers(client, deal).await {
+                Ok((members, sources)) => {
                     let subnet = Subnet {
                         deal,
                         // A source has no workers to read from.
                         owner: Address::default(),
                         artifacts: vec![artifact],
                         members,
-                        sources: Vec::new(),
+                        sources,
                     };
                     self.directory.send_modify(|directory| {
                         Arc::make_mut(directory).subnets.insert(deal, subnet);
@@ -96,4 +96,15 @@ impl Source {
             sleep(POLL).await;
         }
     }
+}
+
+/// The peers of a deal, and those who hold its function for them.
+async fn takers(
+    client: &Client,
+    deal: DealId,
+) -> Result<(Vec<Member>, Vec<PeerId>), client::Error> {
+    let terms = client.deal(deal).await?;
+    let sources = artifacts(&terms).flat_map(|artifact| artifact.sources);
+    let sources = sources.map(|source| source.key).collect();
+    Ok((members(client, deal).await?, sources))
 }

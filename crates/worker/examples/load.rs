@@ -129,6 +129,7 @@ fn config(folder: &Path, bytes: &[u8]) -> Result<Config> {
         artifact,
         control: folder.join("control.sock"),
         listen: Listen::Unix(folder.join("http.sock")),
+        deals: None,
         cache: folder.join("cache"),
         units: vec![vec![0]],
         secrets: None,

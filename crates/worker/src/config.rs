@@ -7,10 +7,14 @@ use std::{
     io::{self, Read as _},
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A configuration file is not larger than this.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// What compiling may wait for the processor: the chain gives a worker not much longer to run.
+const COMPILE_WAITS: Duration = Duration::from_secs(30);
 
 /// The kernel takes no longer path for a Unix socket (108 bytes with the closing zero).
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -28,6 +32,9 @@ pub struct Config {
     pub control: PathBuf,
     /// Where it serves HTTP.
     pub listen: Listen,
+    /// Where its peer may wait to bring requests to other deals, a socket; without it there is no way there.
+    #[serde(default)]
+    pub deals: Option<PathBuf>,
     /// A folder of code that this machine compiled; workers share it.
     pub cache: PathBuf,
     /// One entry per compute unit: the logical processors that its thread is pinned to. An empty
@@ -84,7 +91,7 @@ pub enum Outbound {
 pub struct Limits {
     /// Size of the artifact.
     pub artifact_bytes: u64,
-    /// Time to compile the artifact, once per machine.
+    /// Time of the processor to compile a function, once per machine; all of an artifact have half a minute more on the wall.
     pub compile_seconds: u64,
     /// Address space of the process that compiles it.
     pub compile_memory_bytes: u64,
@@ -124,6 +131,14 @@ pub struct Limits {
     pub state_value_bytes: u32,
     /// What it may do with them in one request: keys read, written or deleted, and lists.
     pub state_operations: u32,
+}
+
+impl Limits {
+    /// Time on the wall to compile an artifact. A machine with much to do gets a little more than one that has nothing.
+    #[must_use]
+    pub fn compile_time(&self) -> Duration {
+        Duration::from_secs(self.compile_seconds) + COMPILE_WAITS
+    }
 }
 
 impl Default for Limits {
@@ -277,6 +292,7 @@ impl Config {
             }
         }
         socket_path(&self.control)?;
+        self.deals.as_deref().map_or(Ok(()), socket_path)?;
         match &self.listen {
             Listen::Unix(path) => socket_path(path),
             Listen::Tcp(address) if address.ip().is_loopback() => Ok(()),
@@ -308,6 +324,7 @@ mod tests {
             artifact: "artifact.wasm".into(),
             control: "control.sock".into(),
             listen: Listen::Unix("http.sock".into()),
+            deals: Some("deals.sock".into()),
             cache: "cache".into(),
             units: vec![vec![0, 1]],
             secrets: Some("secrets".into()),

@@ -94,7 +94,7 @@ pub async fn start(
 
 async fn ready(child: &mut Child, config: &Config) -> Result<Control, Error> {
     let mut output = BufReader::new(child.stdout.take().ok_or(Error::Silent)?);
-    let patience = START + Duration::from_secs(config.limits.compile_seconds);
+    let patience = START + config.limits.compile_time();
     let line = timeout(patience, receive(&mut output, MAX_REPLY_BYTES));
     match line.await.map_err(|_| Error::Silent)?? {
         Some(Announcement::Ready(_)) => adopt(&config.control, &config.identity).await,

@@ -2,7 +2,7 @@
 
 use crate::{
     checks::{cargo, succeeds},
-    tools,
+    guests, tools,
 };
 use anyhow::Result;
 
@@ -40,6 +40,7 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
             let selected = ["bench", packages, "--locked", "--bench", program];
             let mut measuring = cargo(&[&selected[..], &["--", part]].concat());
             if part == "function" {
+                measuring.env("MP_FUNCTION", guests::example("hello")?);
                 measuring.env("MP_WASMTIME", tools::wasmtime()?);
             }
             all &= succeeds(measuring)?;

@@ -1,6 +1,6 @@
 //! Everything that is checked besides the tests.
 
-use crate::{Tally, ethereum, guests, suite, tidy};
+use crate::{Tally, acme, ethereum, guests, suite, tidy};
 use anyhow::{Context as _, Result};
 use std::{
     path::{Path, PathBuf},
@@ -37,6 +37,10 @@ pub(crate) fn ci() -> Result<Tally> {
     match guests::quick() {
         Ok(guests) => tally.add(&guests),
         Err(error) => tally.check("guests", Err(error)),
+    }
+    match acme::run() {
+        Ok(acme) => tally.add(&acme),
+        Err(error) => tally.check("ACME", Err(error)),
     }
     tally.check("generated files", unchanged());
     Ok(tally)

@@ -52,6 +52,16 @@ pub(crate) fn quick() -> Result<Tally> {
     suite::guests(&built(|name| name == "c")?, None)
 }
 
+/// The component of an example in Rust with one function, built.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
+    let has_target = has_target()?;
+    install(&["rust"], has_target)?;
+    let guest = tools::target().join("guests").join(name);
+    copy(&root().join("examples").join(name), &guest)?;
+    build(&guest, &bin()?, has_target)?;
+    Ok(guest.join(format!("target/{TARGET}/release/function.wasm")))
+}
+
 /// Builds those that are chosen; gives their folders. Fails without their tools where those cannot be installed.
 fn built(chosen: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let is_built = succeeds(cargo(&["test", "--workspace", "--test=mp", "--no-run"]))?;
@@ -91,33 +101,13 @@ fn has_target() -> Result<bool> {
 /// Installs the packages whose programs are missing.
 fn install(names: &[&str], has_target: bool) -> Result<()> {
     let needed = names.iter().flat_map(|name| needed(name));
-    let missing = needed.filter(|(program, _)| !is_there(program));
+    let missing = needed.filter(|(program, _)| !tools::is_there(program));
     let mut missing: BTreeSet<&str> = missing.map(|(_, package)| *package).collect();
     let is_rust = |name: &&str| *name == "rust";
     if names.iter().any(is_rust) && !has_target && !Path::new(RUST_SOURCES).exists() {
         missing.extend(RUST_PACKAGES);
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing: Vec<_> = missing.into_iter().collect();
-    let mut update = Command::new("apt-get");
-    update.args(["update", "-qq"]);
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-y", "-qq", "--no-install-recommends"]);
-    install.args(&missing);
-    let installed = succeeds(update).and_then(|updated| Ok(updated && succeeds(install)?));
-    ensure!(
-        installed.unwrap_or(false),
-        "these packages are needed, and cannot be installed: {}",
-        missing.join(" ")
-    );
-    Ok(())
-}
-
-fn is_there(program: &str) -> bool {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|folder| folder.join(program).exists())
+    tools::packages(&missing)
 }
 
 /// A folder with what a C developer has on the path: `clang`, and the linkers that it calls.

@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask ci` is what continuous integration runs, and what you run.
 
+mod acme;
 mod bench;
 mod checks;
 mod ethereum;
@@ -22,6 +23,7 @@ usage: cargo xtask <command>
   test guests      build the templates of mp init and the examples with their own tools, and run them here and in wasmtime;
                    installs Debian packages if some are missing, takes long the first time
   test guests c    the same with C only, and here only
+  test acme        let a gateway get certificates from Pebble, an ACME server for tests; installs its Debian package
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
@@ -39,7 +41,7 @@ usage: cargo xtask <command>
   bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover, hostile or capacity, or all;
                    takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
-  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients and a guest in C
+  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients, a guest in C and an ACME server
   fix              format the tree and apply what clippy can mend by itself
   tidy             check the arrows between crates and the habits of the tree
 ";
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["test", "ethereum"] => ethereum::run().map(|tally| tally.report()),
         ["test", "guests"] => guests::all().map(|tally| tally.report()),
         ["test", "guests", "c"] => guests::quick().map(|tally| tally.report()),
+        ["test", "acme"] => acme::run().map(|tally| tally.report()),
         ["test", "capacity"] => suite::capacity().map(|tally| tally.report()),
         ["fuzz"] => suite::fuzz("60").map(|tally| tally.report()),
         ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),

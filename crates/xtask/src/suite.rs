@@ -143,6 +143,15 @@ pub(crate) fn guests(folders: &[PathBuf], wasmtime: Option<&Path>) -> Result<Tal
     run_named(command, "guests::")
 }
 
+/// Gets certificates from that ACME server.
+pub(crate) fn acme(pebble: &str) -> Result<Tally> {
+    let mut command = cargo(&["test", "--workspace", "--test=mp"]);
+    command.env("MP_PEBBLE", pebble);
+    let tests = "acme::";
+    command.args(["--", tests, "--include-ignored", "--nocapture"]);
+    some(count(command)?, tests)
+}
+
 fn long(tests: &str, variable: &str, value: u64) -> Result<Tally> {
     run_long(cargo(&TESTS), tests, variable, value)
 }
@@ -164,7 +173,10 @@ fn run_long(mut command: Command, tests: &str, variable: &str, value: u64) -> Re
 /// Runs the tests of that name, of which there must be some.
 fn run_named(mut command: Command, tests: &str) -> Result<Tally> {
     command.args(["--", tests, "--nocapture"]);
-    let tally = count(command)?;
+    some(count(command)?, tests)
+}
+
+fn some(tally: Tally, tests: &str) -> Result<Tally> {
     ensure!(tally.passed + tally.failed > 0, "no test is called {tests}");
     Ok(tally)
 }

@@ -1,8 +1,8 @@
-//! Programs that benches and tests compare with or build with: built once, and kept in the target folder.
+//! Programs that benches and tests compare with or build with: built once, and kept in the target folder; or Debian's.
 
 use crate::checks::{cargo, root, succeeds};
 use anyhow::{Context as _, Result, ensure};
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 /// What is built of `wasmtime`: all that `wasmtime serve` uses by default with a component of WASI 0.2, which does not compile
 /// without `run` and `component-model-async`; and the interfaces beside it that workers have, too.
@@ -38,6 +38,32 @@ fn install(name: &str, version: &str, features: &[&str]) -> Result<PathBuf> {
         ensure!(succeeds(install)?, "{name} {version} cannot be built");
     }
     Ok(folder)
+}
+
+/// Whether a program is on the path.
+pub(crate) fn is_there(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).exists())
+}
+
+/// Installs Debian packages that are missing.
+pub(crate) fn packages(missing: &BTreeSet<&str>) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().copied().collect();
+    let mut update = Command::new("apt-get");
+    update.args(["update", "-qq"]);
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-qq", "--no-install-recommends"]);
+    install.args(&missing);
+    let installed = succeeds(update).and_then(|updated| Ok(updated && succeeds(install)?));
+    ensure!(
+        installed.unwrap_or(false),
+        "these packages are needed, and cannot be installed: {}",
+        missing.join(" ")
+    );
+    Ok(())
 }
 
 /// The target folder.

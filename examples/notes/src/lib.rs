@@ -18,6 +18,9 @@ mod state {
     });
 }
 
+/// The store without a name, which other hosts have as well.
+const STORE: &str = "";
+
 /// Holds the number of the latest note; the others are numbers.
 const LATEST: &str = "latest";
 
@@ -48,7 +51,7 @@ fn answer(request: &Request) -> Response {
 }
 
 fn list() -> Result<Response, store::Error> {
-    let notes = store::open("notes")?;
+    let notes = store::open(STORE)?;
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
         let page = notes.list_keys(cursor)?;
@@ -68,7 +71,7 @@ fn add(body: &[u8]) -> Result<Response, store::Error> {
     let Ok(New { text }) = serde_json::from_slice(body) else {
         return Ok(Response::error(400, "write {\"text\": \"…\"}"));
     };
-    let notes = store::open("notes")?;
+    let notes = store::open(STORE)?;
     let id = atomics::increment(&notes, LATEST, 1)?;
     notes.set(&id.to_string(), text.as_bytes())?;
     Ok(Response::json(201, &Note { id, text }))
@@ -76,7 +79,7 @@ fn add(body: &[u8]) -> Result<Response, store::Error> {
 
 fn one(id: &str) -> Result<Response, store::Error> {
     let note = match id.parse() {
-        Ok(id) => read(&store::open("notes")?, id)?,
+        Ok(id) => read(&store::open(STORE)?, id)?,
         Err(_) => None,
     };
     Ok(match note {
@@ -87,7 +90,7 @@ fn one(id: &str) -> Result<Response, store::Error> {
 
 fn remove(id: &str) -> Result<Response, store::Error> {
     if let Ok(id) = id.parse::<u64>() {
-        store::open("notes")?.delete(&id.to_string())?;
+        store::open(STORE)?.delete(&id.to_string())?;
     }
     Ok(Response::empty(204))
 }

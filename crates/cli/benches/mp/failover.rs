@@ -89,13 +89,13 @@ pub(crate) fn measure() -> Result<()> {
         "[monitor]\nkey = \"{}\"\n",
         text(&folder.path().join("monitor.json"))?
     );
+    let gateways = [monitor];
     let layout = Layout {
         machines: 4,
         peers: 2,
         workers: 2,
-        units: &["[]"],
         parameters: &PARAMETERS,
-        gateways: &[monitor],
+        ..Layout::least(&["[]"], &gateways)
     };
     let mut arena = Arena {
         market: Market::open(folder.path(), &layout)?,

@@ -1,7 +1,8 @@
 //! What a request to a function costs: asked at the worker, through gateways, in `wasmtime serve`, and what HTTP alone costs.
 //!
-//! Worker, `wasmtime serve` and the bare server have the same one processor each, the clients the others. `MP_WASMTIME` is the
-//! `wasmtime` to compare with; without it that row is missing.
+//! Worker, `wasmtime serve` and the bare server have the same one processor each, the clients the others. `MP_FUNCTION` is the
+//! component, a small one of the tree if it is not said, and `MP_WASMTIME` the `wasmtime` to compare with; without it that row is
+//! missing.
 
 use crate::{
     cpu,
@@ -98,14 +99,20 @@ pub(crate) fn measure() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let beside = format!("peers = [\"{}\"]", text(&folder.path().join("p0"))?);
     let (unit, gateways) = (format!("[{PROCESSOR}]"), [String::new(), beside]);
-    let market = Market::open(folder.path(), &Layout::least(&[&unit], &gateways))?;
+    let (function, units) = (function()?, [unit.as_str()]);
+    let layout = Layout {
+        function: &function,
+        ..Layout::least(&units, &gateways)
+    };
+    let market = Market::open(folder.path(), &layout)?;
     market.serves()?;
     let (peer, gateway, beside) = (&market.peers[0], &market.gateways[0], &market.gateways[1]);
     let socket = peer.sockets()?.pop().context("a worker's socket")?;
     let worker = peer.workers()?.pop().context("a worker")?;
     let bare = pinned(std::env::current_exe()?, &["bare"])?;
     let bare = Process::spawn(bare)?;
-    let wasmtime = std::env::var_os("MP_WASMTIME").map(|program| wasmtime(program, folder.path()));
+    let wasmtime =
+        std::env::var_os("MP_WASMTIME").map(|program| wasmtime(program, folder.path(), &function));
     let wasmtime = wasmtime.transpose()?;
     elsewhere()?;
 
@@ -165,12 +172,21 @@ fn elsewhere() -> Result<()> {
     Ok(())
 }
 
+/// The trivial function.
+fn function() -> Result<Vec<u8>> {
+    match std::env::var_os("MP_FUNCTION") {
+        Some(file) => fs::read(&file).with_context(|| format!("{} is not read", file.display())),
+        None => Ok(functions::HELLO.to_vec()),
+    }
+}
+
 /// `wasmtime serve` with the same component.
-fn wasmtime(program: OsString, folder: &Path) -> Result<(Process, At)> {
+fn wasmtime(program: OsString, folder: &Path, component: &[u8]) -> Result<(Process, At)> {
     let address = format!("127.0.0.1:{}", free_ports(1)?);
     let function = folder.join("served.wasm");
-    fs::write(&function, functions::HELLO)?;
-    let arguments = ["serve", "--addr", &address, text(&function)?];
+    fs::write(&function, component)?;
+    // Which `wasmtime serve` has, too, but does not give to a component that imports it unless it is asked to.
+    let arguments = ["serve", "-Scli", "--addr", &address, text(&function)?];
     let process = Process::silent(pinned(program, &arguments)?)?;
     let begin = Instant::now();
     while Connection::tcp(&address).is_err() {

@@ -10,7 +10,7 @@ use crate::{
     rounded,
     serving::median,
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use client::marketplace::units::DealId;
 use functions::{FETCH, hostile};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Pairs of rounds.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(4);
 /// Clients of the neighbour, and the pause of each between two requests.
 const CLIENTS: usize = 4;
@@ -68,12 +68,16 @@ impl Hostile {
 /// What serves, and fails when it is asked.
 const SERVES: [Hostile; 12] = [
     Hostile::new("spin", hostile::SPIN, "processor time"),
-    Hostile::new("memory_bomb", hostile::MEMORY_BOMB, "unreachable"),
+    Hostile::new(
+        "memory_bomb",
+        hostile::MEMORY_BOMB,
+        "memory beyond the limit",
+    ),
     Hostile::new("stack_bomb", hostile::RECURSION, "call stack exhausted"),
     Hostile::new("huge_logs", hostile::CHATTER, "dropped"),
     Hostile::new("huge_headers", hostile::HEADERS, "exceeds limit"),
-    Hostile::new("endless_body", hostile::FLOOD, "time"),
-    Hostile::new("slow_body", hostile::SLOW_BODY, "time"),
+    Hostile::new("endless_body", hostile::FLOOD, "too long"),
+    Hostile::new("slow_body", hostile::SLOW_BODY, "too long"),
     Hostile::new("resources", hostile::HOARDER, "table has no free keys"),
     Hostile::new("trap", hostile::TRAP, "unreachable"),
     Hostile::new("loopback", FETCH, "127.0.0.1")
@@ -134,17 +138,28 @@ fn serving(market: &Market, hostile: &Hostile) -> Result<Value> {
 /// A function that cannot be compiled within the limits, deployed in every second round.
 fn compiling(market: &Market) -> Result<Value> {
     let mut rounds = Vec::new();
-    let mut reason = String::new();
     for round in 0..ROUNDS {
         let idle = neighbour(market)?;
         let name = format!("compile_bomb_{round}");
         let deal = market.deploy(&name, &labelled(hostile::COMPILE_BOMB, round), 1, &[])?;
         sleep(Duration::from_secs(1)); // It is matched, fetched and being compiled by then.
         rounds.push((idle, neighbour(market)?));
-        reason = given_up(market, deal)?;
+        given_up(market, deal)?;
         stop(market, deal)?;
     }
-    Ok(line("compile_bomb", &rounds, &reason))
+    Ok(line("compile_bomb", &rounds, &refused(market)?))
+}
+
+/// What its developer reads before it is paid for.
+fn refused(market: &Market) -> Result<String> {
+    let plan = market.plan("compile_bomb_0")?;
+    let refusal = market.as_developer(&["deploy", "plan", &plan]);
+    let Err(refusal) = refusal else {
+        bail!("the plan of a function that cannot be compiled is good");
+    };
+    let refusal = format!("{refusal:#}");
+    ensure!(refusal.contains("compil"), "{refusal}");
+    Ok(refusal)
 }
 
 /// Another component of the same code.
@@ -153,14 +168,14 @@ fn labelled(component: &[u8], number: usize) -> Vec<u8> {
     [component, &[section, 2, 1], &name].concat()
 }
 
-/// Waits until the peer has given the worker up; what the developer reads then.
-fn given_up(market: &Market, deal: DealId) -> Result<String> {
+/// Waits until the peer has given the worker up.
+fn given_up(market: &Market, deal: DealId) -> Result<()> {
     let begin = Instant::now();
     loop {
         let status = market.as_developer(&["deploy", "status", &deal.0.to_string()])?;
         let said = status.to_string();
         if said.contains("excluded") {
-            return Ok("excluded".into());
+            return Ok(());
         }
         ensure!(begin.elapsed() < 2 * PATIENCE, "it is not given up: {said}");
         sleep(Duration::from_millis(500));

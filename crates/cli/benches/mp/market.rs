@@ -28,6 +28,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) machines: usize,
     /// Peers of each.
     pub(crate) peers: usize,
+    /// What deal 1 runs.
+    pub(crate) function: &'a [u8],
     /// Workers of the deal, no two on one machine.
     pub(crate) workers: usize,
     /// Of each unit of a peer, as its configuration says it.
@@ -44,6 +46,7 @@ impl<'a> Layout<'a> {
         Self {
             machines: 1,
             peers: 1,
+            function: functions::HELLO,
             workers: 1,
             units,
             parameters: &[],
@@ -103,7 +106,7 @@ impl Market {
             monitor: funded[2],
             place,
         };
-        market.deploy("hello", functions::HELLO, layout.workers, &[])?;
+        market.deploy("hello", layout.function, layout.workers, &[])?;
         Ok(market)
     }
 
@@ -132,11 +135,17 @@ impl Market {
             ..Settings::default()
         };
         let (artifact, _) = source.add(&settings.pack(function.to_vec())?)?;
-        let applied = self.as_developer(&["deploy", "apply", "--detach", &plan])?;
+        let applied =
+            self.as_developer(&["deploy", "apply", "--detach", "--skip-compile", &plan])?;
         let deal = DealId(applied["deal"].as_u64().context("a deal")?);
         self.runtime
             .spawn(async move { source.serve(&client, deal, artifact).await });
         Ok(deal)
+    }
+
+    /// The plan of a function that was deployed.
+    pub(crate) fn plan(&self, name: &str) -> Result<String> {
+        self.place.path(&format!("{name}.toml"))
     }
 
     /// What `mp` says to the developer.

@@ -85,8 +85,12 @@ pub(crate) fn said<S: AsRef<str>>(arguments: &[S]) -> Result<String> {
     command.env_remove("MP_KEY").env_remove("MP_RPC");
     command.args(["--output", "json"]);
     command.args(arguments.iter().map(AsRef::as_ref));
-    let output = command.stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "mp failed");
+    let output = command.output()?;
+    let (says, ok) = (
+        String::from_utf8_lossy(&output.stderr),
+        output.status.success(),
+    );
+    ensure!(ok, "mp failed: {says}");
     Ok(String::from_utf8(output.stdout)?)
 }
 

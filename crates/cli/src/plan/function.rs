@@ -14,6 +14,7 @@ use std::{
 use worker::{
     ArtifactHash, Bundle,
     bundle::Name,
+    config::Limits,
     settings::{Sealed, Secrets, Values},
 };
 
@@ -52,6 +53,16 @@ impl Function {
         plan.terms.artifact.hash = Hash(*blake3::hash(&artifact).as_bytes());
         plan.terms.artifact.size = size;
         Ok(Self { artifact, secrets })
+    }
+
+    /// Makes sure that workers can compile it, as they do it themselves.
+    pub(crate) fn check_compiles(&self) -> anyhow::Result<()> {
+        worker::host::compiles(&self.artifact, &Limits::default()).map_err(|why| {
+            anyhow::anyhow!(
+                "the function would run nowhere: {why}\nhint: workers compile within the limits that \
+                 docs/guides/functions.md names; build it smaller, with less generated code"
+            )
+        })
     }
 }
 

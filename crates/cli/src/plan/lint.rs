@@ -5,13 +5,12 @@ use super::schema::Draft;
 use crate::document::{Findings, Located};
 use client::marketplace::attribute::{Predicate, Test};
 use client::marketplace::limits::{MAX_EFFECTORS, MAX_ENDPOINTS, MAX_REQUIREMENTS, MAX_UNITS};
+use peer::gateway::deal_name;
 use worker::{
     Settings,
     bundle::{MAX_FUNCTIONS, Name},
+    settings::{Origin, inside},
 };
-
-/// How hosts end that are functions.
-const INSIDE: &str = ".internal";
 
 /// Adds what is wrong.
 pub(crate) fn check(draft: &Draft, findings: &mut Findings<'_>) {
@@ -45,8 +44,10 @@ fn functions(draft: &Draft, findings: &mut Findings<'_>) {
     let Some(Located { value, line }) = &draft.outbound else {
         return;
     };
-    for origin in value.iter().filter(|origin| origin.host.ends_with(INSIDE)) {
-        let hint = "a function is asked by the name that it has in [functions], without this line";
+    let is_deal = |origin: &Origin| origin.deal().and_then(deal_name).is_some();
+    let is_inside = |origin: &&Origin| inside(&origin.host).is_some() && !is_deal(origin);
+    for origin in value.iter().filter(is_inside) {
+        let hint = "a function is asked by its name in [functions], without this line; a deal as http://7.0x<its owner>.internal";
         findings.add(*line, format!("`outbound`: {origin} is no server"), hint);
     }
 }
@@ -100,10 +101,6 @@ fn settings(draft: &Draft, findings: &mut Findings<'_>) {
             what,
             "a secret is environment variable and configuration by itself",
         );
-    }
-    if !draft.sources.is_empty() && !value.is_empty() {
-        let what = "secrets are given to peers by this machine, and the plan names other sources";
-        findings.add(*line, what, "leave out [[function.sources]]");
     }
 }
 
@@ -218,7 +215,8 @@ fn lengths(draft: &Draft, findings: &mut Findings<'_>) {
         );
     }
     if let Some(last) = draft.sources.last() {
-        long("sources", last.line, draft.sources.len(), MAX_ENDPOINTS);
+        // One more is this machine.
+        long("sources", last.line, draft.sources.len(), MAX_ENDPOINTS - 1);
     }
     if let Some(effectors) = &draft.effectors {
         long(

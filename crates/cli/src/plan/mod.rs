@@ -40,6 +40,7 @@ mod tests {
     use std::{fmt::Write as _, fs, path::Path};
     use worker::settings::Wasi;
 
+    /// (P19)
     #[test]
     fn a_good_plan_is_read_as_it_stands() {
         let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
@@ -51,6 +52,7 @@ mod tests {
             ("words", Path::new("words.wasm"))
         );
         assert_eq!(plan.settings.environment["GREETING"], "hello");
+        assert_eq!(plan.settings.reuse, Some(100));
         assert_eq!(plan.settings.config["greeting.text"], "hi");
         assert_eq!(
             plan.settings.outbound[0].to_string(),
@@ -61,7 +63,7 @@ mod tests {
         assert_eq!(terms, expected, "good.json should hold:\n{terms}");
     }
 
-    /// (P5)
+    /// (P5, P21)
     #[test]
     fn a_function_that_would_run_nowhere_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! A developer's own domain: what to write into DNS, and whether a gateway serves the deal there.
 
-use crate::dns::answer;
+use crate::dns;
 use crate::support::{Market, Process, free_ports, mp, text, through};
 use serde_json::{Value, json};
 use std::{
@@ -25,15 +25,15 @@ path = "hello.wasm"
 "#;
 
 /// A DNS server that knows one domain, until the test is over.
-fn dns() -> SocketAddr {
+fn server() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("an address");
     std::thread::spawn(move || {
         let mut question = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut question) {
-            let answer = answer(&question[..length], |name| match name {
-                "_marketplace.api.example.com" => Some("31337/1"),
-                "_marketplace.other.example.com" => Some("31337/2"),
+            let answer = dns::answer(&question[..length], |name, kind| match (name, kind) {
+                ("_marketplace.api.example.com", dns::TEXT) => Some(dns::text("31337/1")),
+                ("_marketplace.other.example.com", dns::TEXT) => Some(dns::text("31337/2")),
                 _ => None,
             });
             socket.send_to(&answer, from).expect("sent");
@@ -47,7 +47,7 @@ fn dns() -> SocketAddr {
 fn a_domain_is_served_once_its_record_says_whose_it_is() {
     let market = Market::open(1, &PEOPLE, &PARAMETERS);
     let _peer = market.provide(1, "CH", 0);
-    let dns = dns();
+    let dns = server();
     let gateway = format!(
         "rpc = \"{}\"\ndata = \"{}\"\nhttp = \"127.0.0.1:{}\"\nlisten = \"127.0.0.1:0\"\ndns = \"{dns}\"\n",
         market.network.rpc(0),

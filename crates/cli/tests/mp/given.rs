@@ -1,7 +1,7 @@
 //! What a plan gives to its function arrives where the function runs, and nowhere else.
 
-use crate::support::{Market, mp, text, through, until};
-use std::fs;
+use crate::support::{Market, Process, free_ports, get, mp, run, text, through, until};
+use std::{fs, path::Path};
 
 const PEOPLE: [&str; 3] = ["provider1.json", "provider2.json", "developer.json"];
 
@@ -166,4 +166,49 @@ fn state_stays_with_the_peer_when_the_function_changes_and_the_peer_is_the_gatew
     assert_eq!(count(), "3\n");
     deploy(&["update", "1", text(&plan(2)), here]);
     assert_eq!(count(), "4\n", "the new version counts on");
+}
+
+/// (P7, G18)
+#[test]
+fn a_gateway_gives_a_function_to_a_replacement_when_nobody_else_is_there() {
+    let market = Market::open(1, &PEOPLE, &PARAMETERS);
+    let mut first = market.provide(1, "CH", 0);
+    let key = market.path("gateway.json");
+    run(&["key", "new", "--peer", text(&key)]);
+    let show = |who: &Path, what: &str| run(&["key", "show", text(who)])[what].clone();
+    let (source, owner) = (
+        show(&key, "peer"),
+        show(&market.path("developer.json"), "address"),
+    );
+    let listen = format!("127.0.0.1:{}", free_ports(1));
+    let config = fs::read_to_string(market.gateway_config(0)).expect("reads");
+    let config = config.replace(
+        "listen = \"127.0.0.1:0\"",
+        &format!("listen = \"{listen}\""),
+    );
+    let holds = format!("[holds]\nkey = {:?}\nowners = [{owner}]\n", text(&key));
+    let gateway = Process::start("gateway", market.write("gateway.toml", &(config + &holds)));
+    let http = through(&gateway);
+    fs::write(market.path("hello.wasm"), functions::HELLO).expect("writes");
+    let plan = format!(
+        "name = \"held\"\ncus_per_worker = 1\nmin_workers = 1\ntarget_workers = 1\nlimit_price = \"0.50\"\nfunds = \"50\"\n\
+         [function]\npath = \"hello.wasm\"\n[[function.sources]]\nkey = {source}\nendpoint = \"{listen}\"\n"
+    );
+    let plan = market.write("plan.toml", &plan);
+    let deploy =
+        |arguments: &[&str]| market.run("developer.json", &[&["deploy"], arguments].concat());
+    deploy(&["apply", text(&plan), "--listen=127.0.0.1:0", &http]);
+    let hash = blake3::hash(functions::HELLO).to_string();
+    let held = market.path("g").join("artifacts").join(hash);
+    until("the gateway holds it", || held.exists());
+    let again = deploy(&["apply", text(&plan), "--listen=127.0.0.1:0", &http]);
+    assert_eq!(again["posted"], false, "this machine is no other source");
+
+    first.kill();
+    deploy(&["evict", "1", "1"]);
+    let _second = market.provide(2, "PT", 0);
+    let address = gateway.ready["http"].as_str().expect("an address");
+    until("the replacement answers", || {
+        get(address, "/1/").is_some_and(|(status, _)| status == 200)
+    });
 }

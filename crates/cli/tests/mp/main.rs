@@ -1,6 +1,8 @@
 //! `mp` as its users run it: real processes, real files, real sockets on loopback.
 
+mod acme;
 mod commit;
+mod deals;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 #[path = "../../../../tests/dns.rs"]

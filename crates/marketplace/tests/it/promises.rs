@@ -57,10 +57,13 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
         "peer",
         "G",
         &[
+            "cli/tests/mp",
             "peer/src/gateway",
+            "peer/src/gateway/acme",
             "peer/src/gateway/balance",
             "peer/src/gateway/domain",
             "peer/src/gateway/tests",
+            "cli/tests/mp",
         ],
     ),
     (

@@ -167,7 +167,7 @@ fn artifact(deal: &Deal, hash: Hash) -> Artifact {
 }
 
 /// What a deal's workers run, and what they ran before.
-fn artifacts(deal: &Deal) -> impl Iterator<Item = Artifact> {
+pub(crate) fn artifacts(deal: &Deal) -> impl Iterator<Item = Artifact> {
     let all = [Some(deal.terms.artifact()), deal.previous.clone()];
     all.into_iter().flatten().map(Artifact::from)
 }

@@ -5,12 +5,13 @@ use super::{
     chain::{self, Seen},
     file,
     groups::Groups,
-    keeper::{Keeper, control, folder_name, http, identity},
+    keeper::{Keeper, control, deals, folder_name, http, identity},
     prover::Chains,
     secrets,
     state::States,
 };
 use crate::{
+    gateway::{Asker, Between, Name, deal_name},
     observer::{Assignment, View},
     overlay::{self, Address, Directory, Overlay, ReceiveError, Serving, Store},
     planner::{Action, Event, Failure, Process},
@@ -36,7 +37,7 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use worker::{config::Limits, supervisor};
+use worker::{Settings, config::Limits, supervisor};
 
 /// What the folder of a worker says about it.
 #[derive(Serialize, Deserialize)]
@@ -49,6 +50,9 @@ struct Memory {
 
 /// Distance of looks at what deals left behind.
 const TIDY: Duration = Duration::from_secs(60);
+
+/// All sources of an artifact are asked once more if they brought so many bytes of it together.
+const STEP: u64 = 1 << 20;
 
 const MEMORY: &str = "process.json";
 
@@ -63,6 +67,8 @@ pub(super) struct Executor {
     /// When what deals left behind was last looked at.
     tidied: Instant,
     directory: watch::Sender<Arc<Directory>>,
+    /// Brings what workers ask other deals there.
+    between: Between,
     /// What units do that have no worker.
     chains: Chains,
     seen: Option<Seen>,
@@ -77,6 +83,8 @@ pub(super) struct Executor {
 
 struct Kept {
     process: Process,
+    /// Deals that its artifact names.
+    names: BTreeSet<Name>,
     /// When it was decided to start it.
     since: Instant,
     serves: bool,
@@ -103,12 +111,14 @@ impl Executor {
             store.clone(),
             served,
         );
+        let overlay = opening.await?;
         Ok(Self {
             config: config.clone(),
             peer: key.id(),
             operator: key.operator().clone(),
+            between: Between::open(client.clone(), overlay.clone(), &config.data),
             client,
-            overlay: opening.await?,
+            overlay,
             store,
             states,
             tidied: Instant::now(),
@@ -187,8 +197,13 @@ impl Executor {
         Event::View(view)
     }
 
-    /// Deletes secrets and states of deals that are not here any more.
+    /// Deletes secrets and states of deals that are not here any more, and what came of artifacts that none of them has.
     fn forget(&self, seen: &Seen) -> io::Result<()> {
+        let workers = seen.view.workers.iter().map(|wanted| wanted.artifact.hash);
+        let subnets = seen.subnets.values().flat_map(|subnet| &subnet.artifacts);
+        let wanted: BTreeSet<Hash> = workers.chain(subnets.copied()).collect();
+        self.store
+            .keep_halves(|artifact| wanted.contains(&artifact))?;
         let is_here = |deal| {
             let is_kept = self.kept.values().any(|kept| kept.process.deal == deal);
             is_kept || seen.subnets.contains_key(&deal)
@@ -340,6 +355,7 @@ impl Executor {
     fn keep(&mut self, process: &Process, stop: mpsc::Sender<()>, serves: bool) {
         let kept = Kept {
             process: process.clone(),
+            names: self.names(process.artifact),
             since: Instant::now(),
             serves,
             stop,
@@ -347,9 +363,20 @@ impl Executor {
         self.kept.insert(process.worker, kept);
     }
 
+    /// The deals that an artifact names that is here. Settings that are wrong are for the worker to refuse.
+    fn names(&self, artifact: Hash) -> BTreeSet<Name> {
+        let settings = Settings::read(&self.store.path(artifact)).unwrap_or_default();
+        let servers = settings.outbound.iter();
+        let deals = servers.filter_map(|server| deal_name(server.deal()?));
+        deals.collect()
+    }
+
     fn keeper(&self, process: Process, processors: Vec<Vec<u32>>) -> Keeper {
+        let folder = self.folder(process.worker);
+        let names = self.names(process.artifact);
         Keeper {
-            folder: self.folder(process.worker),
+            deals: (!names.is_empty()).then(|| deals(&folder)),
+            folder,
             secrets: secrets::path(&self.store, process.deal, process.artifact),
             artifact: self.store.path(process.artifact),
             state: self.config.state.then(|| self.states.file(process.deal)),
@@ -372,11 +399,22 @@ impl Executor {
         self.config.data.join("workers").join(folder_name(worker))
     }
 
-    /// Tells the overlay who is served. A paused deal is not.
-    fn publish(&self) {
+    /// Tells the overlay who is served, a paused deal is not; and who asks other deals, as long as they are there.
+    fn publish(&mut self) {
         let Some(seen) = &self.seen else {
             return;
         };
+        let asker = |(worker, kept): (&WorkerId, &Kept)| {
+            let subnet = seen.subnets.get(&kept.process.deal)?;
+            let asker = Asker {
+                owner: subnet.owner,
+                names: kept.names.clone(),
+                socket: deals(&self.folder(*worker)),
+            };
+            (!asker.names.is_empty()).then_some((*worker, asker))
+        };
+        let askers = self.kept.iter().filter_map(asker).collect();
+        self.between.follow(askers);
         let serves = |view: &View, worker: WorkerId| {
             let wanted = view.workers.iter().find(|wanted| wanted.worker == worker);
             wanted.is_some_and(|wanted| !wanted.is_paused)
@@ -430,7 +468,7 @@ async fn fetch(
     secrets::fetch(overlay, store, deal, artifact.hash, holders).await
 }
 
-/// Asks one after the other.
+/// Asks one after the other, each to go on where the last one ended, as long as that brings the transfer further.
 async fn fetch_artifact(
     overlay: &Overlay,
     store: &Store,
@@ -441,17 +479,24 @@ async fn fetch_artifact(
     if artifact.size > Limits::default().artifact_bytes {
         return Err(Failure::Never(Obstacle::Unsupported));
     }
-    for holder in holders {
-        match overlay.fetch(deal, artifact, holder, store).await {
-            Ok(()) => return Ok(()),
-            Err(overlay::Error::Receive {
-                source: ReceiveError::Size,
-                ..
-            }) => return Err(Failure::Never(Obstacle::Invalid)),
-            Err(error) => tracing::info!(%error, artifact = %artifact.hash, "not from there"),
+    let mut begun = store.begun(artifact.hash);
+    loop {
+        for holder in holders {
+            match overlay.fetch(deal, artifact, holder, store).await {
+                Ok(()) => return Ok(()),
+                Err(overlay::Error::Receive {
+                    source: ReceiveError::Size,
+                    ..
+                }) => return Err(Failure::Never(Obstacle::Invalid)),
+                Err(error) => tracing::info!(%error, artifact = %artifact.hash, "not from there"),
+            }
         }
+        let now = store.begun(artifact.hash);
+        if now < begun.saturating_add(STEP) {
+            return Err(Failure::Trouble);
+        }
+        begun = now;
     }
-    Err(Failure::Trouble)
 }
 
 /// Makes a folder that only this user may enter.

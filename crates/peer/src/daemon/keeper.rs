@@ -35,6 +35,8 @@ pub(super) struct Keeper {
     pub(super) artifact: PathBuf,
     pub(super) secrets: Option<PathBuf>,
     pub(super) state: Option<PathBuf>,
+    /// Where it takes connections for requests to other deals, if it names any.
+    pub(super) deals: Option<PathBuf>,
     pub(super) groups: Option<Groups>,
     pub(super) outbound: Outbound,
     pub(super) cache: PathBuf,
@@ -116,6 +118,7 @@ impl Keeper {
             artifact: self.artifact.clone(),
             control: self.control(),
             listen: Listen::Unix(self.folder.join("http.sock")),
+            deals: self.deals.clone(),
             cache: self.cache.clone(),
             units: self.processors.clone(),
             secrets: self.secrets.clone(),
@@ -247,6 +250,11 @@ pub(super) fn http(folder: &Path) -> Listen {
 /// Where a worker of the peer with this data folder serves.
 pub(crate) fn served(data: &Path, worker: WorkerId) -> Listen {
     http(&data.join("workers").join(folder_name(worker)))
+}
+
+/// Where a worker of this folder takes connections for requests to other deals.
+pub(super) fn deals(folder: &Path) -> PathBuf {
+    folder.join("deals.sock")
 }
 
 /// The control socket of the worker of this folder.

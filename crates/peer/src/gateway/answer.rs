@@ -79,8 +79,8 @@ pub(super) fn busy() -> Response<Body> {
     response
 }
 
-pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
-    let body = Full::from(text).map_err(|never| match never {});
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let body = Full::new(text.into()).map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

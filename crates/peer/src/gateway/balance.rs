@@ -96,10 +96,9 @@ impl Balancer {
         }
     }
 
-    /// Whether the deal is this account's.
-    pub(super) fn is_owned(&self, deal: DealId, owner: Account) -> bool {
-        let deal = self.deals.get(&deal);
-        deal.is_some_and(|deal| deal.owner == owner)
+    /// Whose the deal is, if it is served.
+    pub(super) fn owner(&self, deal: DealId) -> Option<Account> {
+        self.deals.get(&deal).map(|deal| deal.owner)
     }
 
     /// Counts a request of the deal; it earns a part of a retry.

@@ -1,5 +1,8 @@
 //! The certificates that a gateway shows, by the name that the client asks for, and new ones when their files change.
 
+mod ordered;
+
+use ordered::Ordered;
 use rustls::{
     ServerConfig,
     client::verify_server_name,
@@ -16,7 +19,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::time::sleep;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
 /// How often the files are looked at.
@@ -66,9 +69,23 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// It is somebody else's.
+    #[error("the certificate in {path} is not for {name}")]
+    Name {
+        /// The certificate.
+        path: PathBuf,
+        /// Whose it should be.
+        name: String,
+    },
+    /// It cannot be known when the next is needed.
+    #[error("the certificate in {path} does not say how long it is good")]
+    Validity {
+        /// The certificate.
+        path: PathBuf,
+    },
     /// There is none.
     #[error(
-        "`https` needs a certificate\nhint: [[certificates]] with `chain` and `key`, two files of PEM"
+        "`https` needs a certificate\nhint: [[certificates]] with `chain` and `key`, two files of PEM, or [acme], which gets them"
     )]
     None,
     /// The library does not agree with itself.
@@ -76,12 +93,13 @@ pub enum Error {
     Tls(#[from] rustls::Error),
 }
 
-/// All certificates of a gateway, the first for who asks for none of them.
+/// All certificates of a gateway: those in files, of which the first is for who asks for none of them, and those that were ordered.
 #[derive(Debug)]
 pub(super) struct Certificates {
     files: Vec<Files>,
     provider: Arc<CryptoProvider>,
     shown: RwLock<Shown>,
+    pub(super) ordered: Ordered,
 }
 
 #[derive(Debug)]
@@ -92,12 +110,15 @@ struct Shown {
 }
 
 impl Certificates {
-    /// Reads all files.
+    /// Reads all files. There need be none if `asked` leads to somebody who orders certificates.
     ///
     /// # Errors
     /// One of them cannot be used.
-    pub(super) fn open(files: Vec<Files>) -> Result<Arc<Self>, Error> {
-        if files.is_empty() {
+    pub(super) fn open(
+        files: Vec<Files>,
+        asked: Option<mpsc::Sender<String>>,
+    ) -> Result<Arc<Self>, Error> {
+        if files.is_empty() && asked.is_none() {
             return Err(Error::None);
         }
         let provider = Arc::new(ring::default_provider());
@@ -106,6 +127,7 @@ impl Certificates {
             files,
             provider,
             shown,
+            ordered: Ordered::new(asked),
         }))
     }
 
@@ -150,20 +172,35 @@ impl Certificates {
     }
 }
 
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+impl Certificates {
+    /// The one in a file that is for this name.
+    fn in_file(&self, name: &str) -> Option<Arc<CertifiedKey>> {
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
-        let name = hello.server_name();
-        let name = name.and_then(|name| ServerName::try_from(name).ok());
-        let named = name.and_then(|name| shown.keys.iter().find(|key| is_for(key, &name)));
-        named.or(shown.keys.first()).cloned()
+        shown.keys.iter().find(|key| is_for(key, name)).cloned()
+    }
+
+    /// For who asks for a name that we have nothing for.
+    fn any(&self) -> Option<Arc<CertifiedKey>> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let first = shown.keys.first().cloned();
+        first.or_else(|| self.ordered.first())
     }
 }
 
-fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name();
+        let named = name.and_then(|name| self.in_file(name).or_else(|| self.ordered.find(name)));
+        named.or_else(|| self.any())
+    }
+}
+
+fn is_for(key: &CertifiedKey, name: &str) -> bool {
     let first = key.cert.first();
     let parsed = first.and_then(|first| ParsedCertificate::try_from(first).ok());
-    parsed.is_some_and(|parsed| verify_server_name(&parsed, name).is_ok())
+    let name = ServerName::try_from(name).ok();
+    let pair = parsed.zip(name);
+    pair.is_some_and(|(parsed, name)| verify_server_name(&parsed, &name).is_ok())
 }
 
 /// Chain and key of each certificate, one after the other.
@@ -197,17 +234,7 @@ fn certified(
     chain: &[u8],
     key: &[u8],
 ) -> Result<Arc<CertifiedKey>, Error> {
-    let parse = |path: &Path, what, reason| Error::Parse {
-        path: path.into(),
-        what,
-        reason,
-    };
-    let certificates = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
-    let certificates =
-        certificates.map_err(|error| parse(&files.chain, "certificate", error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(parse(&files.chain, "certificate", "it is empty".into()));
-    }
+    let certificates = certificates(&files.chain, chain)?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| parse(&files.key, "private key", error.to_string()))?;
     let pair = CertifiedKey::from_der(certificates, key, provider);
@@ -216,4 +243,25 @@ fn certified(
         key: files.key.clone(),
         reason: error.to_string(),
     })
+}
+
+/// The certificates in a file.
+#[cfg(feature = "acme")]
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    certificates(path, &read_file(path)?)
+}
+
+/// At least one.
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(parse(path, "certificate", "it is empty".into())),
+        Err(error) => Err(parse(path, "certificate", error.to_string())),
+    }
+}
+
+fn parse(path: &Path, what: &'static str, reason: String) -> Error {
+    let path = path.into();
+    Error::Parse { path, what, reason }
 }

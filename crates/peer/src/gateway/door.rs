@@ -41,10 +41,22 @@ pub(super) struct Door {
 /// Who asks.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    pub(super) address: IpAddr,
+    /// None: a function of another deal.
+    pub(super) address: Option<IpAddr>,
     /// Whether nobody else can read what they say.
     pub(super) is_secure: bool,
     pub(super) activity: Arc<Activity>,
+}
+
+impl Client {
+    /// A function of another deal.
+    pub(super) fn inside() -> Self {
+        Self {
+            address: None,
+            is_secure: false,
+            activity: Arc::new(Activity::new()),
+        }
+    }
 }
 
 impl Door {
@@ -94,7 +106,7 @@ async fn connection<D: Dial>(
         return;
     };
     let client = Client {
-        address: address.ip().to_canonical(),
+        address: Some(address.ip().to_canonical()),
         is_secure: tls.is_some(),
         activity: Arc::new(Activity::new()),
     };

@@ -1,9 +1,12 @@
 //! Keeps the routes as the chain says.
 
-use super::{Routes, Served};
+use super::{
+    Routes, Served,
+    hold::{Held, Wants},
+};
 use crate::{
-    daemon::members,
-    observer::Member,
+    daemon::{artifacts, members},
+    observer::{Member, Subnet},
     overlay::{Address, Route},
 };
 use client::{
@@ -12,7 +15,7 @@ use client::{
 };
 use marketplace::units::{Address as Account, DealId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,17 +30,28 @@ const PAGE: u16 = 100;
 /// The peers of a deal that has not changed are asked for again after so long: one of them may have moved.
 const MOVES: Duration = Duration::from_secs(5);
 
+/// Which deals are followed.
+pub(super) enum Followed {
+    /// All. Those whose monitor is this account are ours.
+    All(Option<Account>),
+    /// These.
+    Only(watch::Receiver<BTreeSet<DealId>>),
+}
+
 /// Follows for as long as the gateway lives. A node that does not answer leaves the routes as they are.
 ///
-/// Deals whose monitor is `account` are ours.
+/// What `wants` says of those that are followed is held here.
 pub(super) async fn run(
     client: Client,
-    account: Option<Account>,
+    followed: Followed,
+    wants: Option<Wants>,
     routes: watch::Sender<Arc<Routes>>,
 ) {
     let mut follower = Follower {
-        account,
-        ..Follower::default()
+        followed,
+        wants,
+        seen: None,
+        known: BTreeMap::new(),
     };
     loop {
         match follower.next(&client).await {
@@ -58,11 +72,11 @@ pub(super) async fn run(
     }
 }
 
-#[derive(Default)]
 struct Follower {
-    account: Option<Account>,
-    /// The last block.
-    height: Option<u64>,
+    followed: Followed,
+    wants: Option<Wants>,
+    /// The last block, and which deals were looked at there.
+    seen: Option<(u64, Option<BTreeSet<DealId>>)>,
     known: BTreeMap<DealId, Known>,
 }
 
@@ -76,37 +90,64 @@ struct Known {
 impl Follower {
     /// The routes of all deals that are served, if there is a new block.
     async fn next(&mut self, client: &Client) -> Result<Option<Routes>, client::Error> {
+        let wanted = self.wanted();
+        if wanted.as_ref().is_some_and(BTreeSet::is_empty) {
+            // Nobody is asked for nothing.
+            self.seen = None;
+            return Ok(Some(Routes::default()));
+        }
         let height = client.height().await?;
-        if self.height.is_some_and(|last| height <= last) {
+        let is_seen = |(last, those): &(u64, _)| height <= *last && *those == wanted;
+        if self.seen.as_ref().is_some_and(is_seen) {
             return Ok(None);
         }
         let mut routes = Routes {
             chain: client.chain_id().await?,
             deals: BTreeMap::new(),
+            held: BTreeMap::new(),
         };
-        let mut after = None;
-        loop {
-            let page = client.deals(after, PAGE).await?;
-            let Some(end) = page.last().map(|deal| DealId(deal.id)) else {
-                break;
-            };
-            for deal in page.into_iter().filter(is_served) {
-                let id = DealId(deal.id);
+        let deals = match &wanted {
+            None => all(client).await?,
+            Some(wanted) => only(client, wanted).await?,
+        };
+        for deal in deals {
+            let id = DealId(deal.id);
+            if let Some(held) = self.held(client, &deal).await? {
+                routes.held.insert(id, held);
+            }
+            if is_served(&deal) {
                 let served = self.served(client, deal).await?;
                 routes.deals.insert(id, served);
             }
-            after = Some(end);
         }
-        self.known.retain(|deal, _| routes.deals.contains_key(deal));
-        self.height = Some(height);
+        let Routes { deals, held, .. } = &routes;
+        let is_known = |deal: &DealId| deals.contains_key(deal) || held.contains_key(deal);
+        self.known.retain(|deal, _| is_known(deal));
+        self.seen = Some((height, wanted));
         Ok(Some(routes))
+    }
+
+    /// The deals that are followed; None: all.
+    fn wanted(&self) -> Option<BTreeSet<DealId>> {
+        match &self.followed {
+            Followed::All(_) => None,
+            Followed::Only(wanted) => Some(wanted.borrow().clone()),
+        }
+    }
+
+    /// Whether a deal's owner lets us end its workers.
+    fn is_ours(&self, deal: &Deal) -> bool {
+        let monitor = deal.terms.monitor.map(|monitor| Account(monitor.0.0));
+        match self.followed {
+            Followed::All(account) => monitor.is_some() && monitor == account,
+            Followed::Only(_) => false,
+        }
     }
 
     async fn served(&mut self, client: &Client, deal: Deal) -> Result<Served, client::Error> {
         let id = DealId(deal.id);
         let owner = Account(deal.owner.0.0);
-        let monitor = deal.terms.monitor.map(|monitor| Account(monitor.0.0));
-        let is_ours = monitor.is_some() && monitor == self.account;
+        let is_ours = self.is_ours(&deal);
         let members = self.members(client, deal).await?;
         let (running, placed): (Vec<_>, Vec<_>) =
             members.into_iter().partition(|member| member.is_running);
@@ -117,6 +158,28 @@ impl Follower {
             workers: running.into_iter().map(route).collect(),
             placed: placed.into_iter().filter(|_| is_ours).map(route).collect(),
         })
+    }
+
+    /// What is held for its peers, if anything is.
+    async fn held(&mut self, client: &Client, deal: &Deal) -> Result<Option<Held>, client::Error> {
+        let lives = is_served(deal) || [Status::Matching, Status::Paused].contains(&deal.status);
+        let Some(wants) = self.wants.as_ref().filter(|_| lives) else {
+            return Ok(None);
+        };
+        let artifacts = wants.of(deal.owner, artifacts(deal).collect());
+        if artifacts.is_empty() {
+            return Ok(None);
+        }
+        let sources = artifacts.iter().flat_map(|artifact| &artifact.sources);
+        let subnet = Subnet {
+            deal: DealId(deal.id),
+            // There are no workers here whose logs the owner might read.
+            owner: Account::default(),
+            artifacts: artifacts.iter().map(|artifact| artifact.hash).collect(),
+            sources: sources.map(|source| source.key).collect(),
+            members: self.members(client, deal.clone()).await?,
+        };
+        Ok(Some(Held { subnet, artifacts }))
     }
 
     /// Its peers.
@@ -135,6 +198,31 @@ impl Follower {
         self.known.insert(id, known);
         Ok(members)
     }
+}
+
+/// All deals.
+async fn all(client: &Client) -> Result<Vec<Deal>, client::Error> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.deals(after, PAGE).await?;
+        let Some(end) = page.last().map(|deal| DealId(deal.id)) else {
+            return Ok(all);
+        };
+        all.extend(page);
+        after = Some(end);
+    }
+}
+
+/// Those of these deals that there are.
+async fn only(client: &Client, wanted: &BTreeSet<DealId>) -> Result<Vec<Deal>, client::Error> {
+    let mut there = Vec::new();
+    for wanted in wanted {
+        // The one after the one before it: a deal that is not there is no error.
+        let before = wanted.0.checked_sub(1).map(DealId);
+        let next = client.deals(before, 1).await?.into_iter();
+        there.extend(next.filter(|deal| deal.id == wanted.0));
+    }
+    Ok(there)
 }
 
 fn is_served(deal: &Deal) -> bool {

@@ -43,11 +43,13 @@ pub(super) fn clean(headers: &mut HeaderMap, client: &Client) {
     for name in claims.into_iter().chain([header::FORWARDED]) {
         headers.remove(name);
     }
-    if let Ok(address) = HeaderValue::from_str(&client.address.to_string()) {
-        headers.insert(FORWARDED_FOR, address);
+    if let Some(address) = client.address {
+        if let Ok(address) = HeaderValue::from_str(&address.to_string()) {
+            headers.insert(FORWARDED_FOR, address);
+        }
+        let scheme = if client.is_secure { "https" } else { "http" };
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
-    let scheme = if client.is_secure { "https" } else { "http" };
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     join_cookies(headers);
 }
 

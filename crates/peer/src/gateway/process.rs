@@ -1,9 +1,11 @@
 //! The process of a gateway: routes from the chain, requests to workers.
 
 use super::{
-    Dns, Limits, Settings,
+    Acme, AcmeError, Dns, Limits, Settings,
+    acme::{self, Orders},
     certificate::{Certificates, Files},
-    follow,
+    follow::{self, Followed},
+    hold::{Holder, Holds, Wants},
     local::Ways,
     monitor::{Monitor, Watch},
     record::Log,
@@ -14,10 +16,13 @@ use crate::{
     overlay::{self, Overlay, Store},
     pages::Pages,
 };
-use client::{AccountKey, Client};
+use client::{AccountKey, Client, PeerKey};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The configuration file of a gateway, in TOML.
@@ -36,6 +41,9 @@ pub struct Config {
     /// What it shows to who comes by TLS, by the name they ask for; the first to who asks for none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Files>,
+    /// Gets certificates for names that no file is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
     /// Where its overlay endpoint listens (UDP); port 0 takes a free one.
     pub listen: SocketAddr,
     /// Deals are reached as `<deal>.<domain>` and `<deal>.<owner>.<domain>`, and everywhere as `/<deal>/`.
@@ -50,6 +58,9 @@ pub struct Config {
     /// Ends workers that are away, of deals whose monitor this gateway's account is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Watch>,
+    /// Whose functions it holds for peers; nobody's if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
     /// Where a line of JSON for each request goes: a file, or `-` for standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -71,11 +82,13 @@ impl Config {
             http,
             https: None,
             certificates: Vec::new(),
+            acme: None,
             listen,
             domain: domain(),
             dns: None,
             peers: Vec::new(),
             monitor: None,
+            holds: None,
             log: None,
             metrics: None,
             domains: BTreeMap::new(),
@@ -87,8 +100,8 @@ fn domain() -> String {
     "localhost".into()
 }
 
-/// Runs a gateway until SIGTERM or SIGINT. Its overlay key is a new one each time: anybody may send
-/// requests. Prints one line of JSON when it serves.
+/// Runs a gateway until SIGTERM or SIGINT. Unless it holds functions, its overlay key is a new one each time: anybody may
+/// send requests. Prints one line of JSON when it serves.
 ///
 /// # Errors
 /// It cannot begin; later trouble is the world's, and is waited out.
@@ -105,6 +118,7 @@ pub(crate) struct Listening {
     /// What it says when it serves.
     pub(crate) ready: serde_json::Value,
     client: Client,
+    holds: Option<(Wants, Holder)>,
     overlay: Overlay,
     peers: Vec<PathBuf>,
     settings: Settings,
@@ -117,10 +131,12 @@ impl Listening {
     pub(crate) async fn open(config: Config) -> Result<Self, Error> {
         let client = Client::new(&config.rpc)?;
         let store = Store::open(&config.data.join("artifacts"))?;
-        let (_nothing, served) = watch::channel(Arc::default());
+        let (directory, served) = watch::channel(Arc::default());
         let limits = overlay::Limits::default();
-        let seed = rand::random();
-        let overlay = Overlay::open(seed, config.listen, limits, store, served).await?;
+        let key = config.holds.as_ref().map(|holds| PeerKey::load(&holds.key));
+        let key = key.transpose().map_err(client::Error::from)?;
+        let seed = key.map_or_else(rand::random, |key| key.overlay_seed());
+        let overlay = Overlay::open(seed, config.listen, limits, store.clone(), served).await?;
         let http = TcpListener::bind(config.http).await?;
         let mut ready = serde_json::json!({
             "ready": "gateway",
@@ -128,13 +144,17 @@ impl Listening {
             "overlay": overlay.listens(),
         });
         let mut renewing = None;
+        let mut orders = None;
         let mut https = None;
         if let Some(listen) = config.https {
-            let certificates = Certificates::open(config.certificates)?;
+            let (certificates, ordering) = certificates(&config)?;
             let listener = TcpListener::bind(listen).await?;
             ready["https"] = listener.local_addr()?.to_string().into();
             https = Some((listener, certificates.acceptor()?));
             renewing = Some(AbortOnDropHandle::new(tokio::spawn(certificates.follow())));
+            orders = ordering;
+        } else if config.acme.is_some() {
+            return Err(AcmeError::NoHttps.into());
         }
         let monitor = match config.monitor {
             Some(watch) => Some(Monitor {
@@ -151,9 +171,20 @@ impl Listening {
         if let Some(pages) = &pages {
             ready["metrics"] = pages.listens()?.to_string().into();
         }
+        let holds = config.holds.map(|holds| {
+            let (key, owners) = (overlay.id(), holds.owners);
+            let holder = Holder {
+                overlay: overlay.clone(),
+                store,
+                directory,
+                most: holds.most,
+            };
+            (Wants { key, owners }, holder)
+        });
         Ok(Self {
             ready,
             client,
+            holds,
             overlay,
             peers: config.peers,
             settings: Settings {
@@ -165,6 +196,7 @@ impl Listening {
                 log: Log::open(config.log.as_deref())?,
                 pages,
                 monitor,
+                orders,
                 limits: Limits::default(),
             },
             _renewing: renewing,
@@ -175,8 +207,11 @@ impl Listening {
     pub(crate) async fn serve(self, mut stop: Stop) {
         let (routes, watched) = watch::channel(Arc::default());
         let account = self.settings.monitor.as_ref().map(Monitor::account);
-        let following = follow::run(self.client, account, routes);
+        let (wants, holder) = self.holds.unzip();
+        let following = follow::run(self.client, Followed::All(account), wants, routes);
         let _following = AbortOnDropHandle::new(tokio::spawn(following));
+        let holding = holder.map(|holder| tokio::spawn(holder.run(watched.clone())));
+        let _holding = holding.map(AbortOnDropHandle::new);
         let dial = Ways {
             overlay: self.overlay.clone(),
             peers: self.peers,
@@ -184,6 +219,20 @@ impl Listening {
         serve(self.settings, watched, dial, stop.wait()).await;
         self.overlay.close().await;
     }
+}
+
+/// Those in files, and who orders others.
+fn certificates(config: &Config) -> Result<(Arc<Certificates>, Option<Orders>), Error> {
+    let (asked, heard) = mpsc::channel(acme::ASKED);
+    let asked = config.acme.is_some().then_some(asked);
+    let certificates = Certificates::open(config.certificates.clone(), asked)?;
+    let Some(settings) = config.acme.clone() else {
+        return Ok((certificates, None));
+    };
+    let folder = config.data.join("acme");
+    let (domain, domains) = (&config.domain, &config.domains);
+    let orders = Orders::open(settings, domain, domains, &folder, &certificates, heard)?;
+    Ok((certificates, Some(orders)))
 }
 
 #[cfg(test)]
@@ -201,11 +250,13 @@ mod tests {
         for field in [
             "https",
             "certificates",
+            "acme",
             "domain",
             "dns",
             "domains",
             "peers",
             "monitor",
+            "holds",
             "log",
             "metrics",
         ] {

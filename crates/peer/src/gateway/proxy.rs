@@ -2,6 +2,7 @@
 
 use super::{
     Limits, Routes,
+    acme::Challenges,
     answer::{self, Body, BoxError, text},
     balance::{Balancer, Most, Refusal},
     domain::Domains,
@@ -11,7 +12,6 @@ use super::{
     headers::{self, IDEMPOTENCY_KEY},
     pool::Pool,
     record::Log,
-    target,
     visit::Visit,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 };
 use http_body_util::BodyExt as _;
 use hyper::{
-    Method, Request, Response, StatusCode, Uri,
+    Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
     header::{self, HeaderValue},
     http::request,
@@ -39,11 +39,12 @@ use tokio::time::{Instant as Deadline, timeout};
 pub(super) struct Gateway<D: Dial> {
     pub(super) limits: Limits,
     pub(super) dial: D,
-    names: Names,
+    pub(super) names: Names,
     /// The chain's id.
-    chain: AtomicU64,
+    pub(super) chain: AtomicU64,
     balancer: Mutex<Balancer>,
     pub(super) pool: Pool,
+    pub(super) challenges: Challenges,
     began: Instant,
     state: AtomicU8,
     pub(super) figures: Figures,
@@ -72,6 +73,7 @@ impl<D: Dial> Gateway<D> {
         Self {
             balancer: Mutex::new(Balancer::new(most)),
             pool: Pool::default(),
+            challenges: Challenges::default(),
             limits,
             dial,
             names,
@@ -204,6 +206,9 @@ impl<D: Dial> Gateway<D> {
         if let Some(refusal) = refuse(&head, &self.limits) {
             return refusal;
         }
+        if let Some(proof) = self.challenges.find(&head) {
+            return text(StatusCode::OK, proof);
+        }
         let Some((deal, uri)) = self.target(&head).await else {
             return text(StatusCode::NOT_FOUND, "no deal is named: use /<deal>/\n");
         };
@@ -240,27 +245,6 @@ impl<D: Dial> Gateway<D> {
             visit.record.deal = Some(deal.0);
         }
         Ok(())
-    }
-
-    /// The deal that a request is for, and what its worker is asked. (G1)
-    async fn target(&self, head: &request::Parts) -> Option<(DealId, Uri)> {
-        let host = target::host(head);
-        match target::below(host, &self.names.domain) {
-            Some("") => target::by_path(head),
-            Some(labels) => {
-                let (deal, owner) = target::by_labels(labels)?;
-                let is_owners = |owner| self.balancer().is_owned(deal, owner);
-                let is_served = owner.is_none_or(is_owners);
-                Some((deal, target::whole(head).filter(|_| is_served)?))
-            }
-            None => {
-                let chain = self.chain.load(Ordering::Relaxed);
-                match self.names.domains.deal(host, chain).await {
-                    Some(deal) => Some((deal, target::whole(head)?)),
-                    None => target::by_path(head),
-                }
-            }
-        }
     }
 
     /// Keeps a small body, so that it can be sent twice.

@@ -61,7 +61,8 @@ pub(super) fn said(text: &str) -> String {
     text.chars().take(SAID).collect()
 }
 
-/// Where lines go, written by a thread of its own.
+/// Where lines go, written by a thread of its own; by default nowhere.
+#[derive(Default)]
 pub(super) struct Log {
     lines: Option<SyncSender<Word>>,
     dropped: AtomicU64,

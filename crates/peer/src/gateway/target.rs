@@ -1,5 +1,7 @@
 //! What the host and the path of a request say. (G1)
 
+use super::proxy::Gateway;
+use crate::overlay::Dial;
 use hyper::{
     Uri, header,
     http::{
@@ -8,6 +10,38 @@ use hyper::{
     },
 };
 use marketplace::units::{Address, DealId};
+use std::sync::atomic::Ordering;
+
+impl<D: Dial> Gateway<D> {
+    /// The deal that a request is for, and what its worker is asked. (G1)
+    pub(super) async fn target(&self, head: &request::Parts) -> Option<(DealId, Uri)> {
+        let host = host(head);
+        match (self.named(host).await, below(host, &self.names.domain)) {
+            (Some(deal), _) => Some((deal, whole(head)?)),
+            (None, None | Some("")) => by_path(head),
+            // Whoever asks below the domain says which deal.
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// The deal that a host names, whether it is served or not.
+    async fn named(&self, host: &str) -> Option<DealId> {
+        let Some(labels) = below(host, &self.names.domain) else {
+            let chain = self.chain.load(Ordering::Relaxed);
+            return self.names.domains.deal(host, chain).await;
+        };
+        let (deal, owner) = by_labels(labels)?;
+        let is_owners = |owner| self.balancer().owner(deal) == Some(owner);
+        owner.is_none_or(is_owners).then_some(deal)
+    }
+
+    /// The deal that is served at a host.
+    #[cfg(feature = "acme")]
+    pub(super) async fn served_at(&self, host: &str) -> Option<DealId> {
+        let deal = self.named(host).await?;
+        self.balancer().owner(deal).map(|_| deal)
+    }
+}
 
 /// The host that a client wants, without the port: of HTTP/2 as it says, of HTTP/1 in a header.
 pub(super) fn host(head: &request::Parts) -> &str {
@@ -20,12 +54,12 @@ pub(super) fn host(head: &request::Parts) -> &str {
 }
 
 /// All of the path, for a deal that the host names.
-pub(super) fn whole(head: &request::Parts) -> Option<Uri> {
+fn whole(head: &request::Parts) -> Option<Uri> {
     path(head).parse().ok()
 }
 
 /// The deal that the first part of the path names, and what is left of it.
-pub(super) fn by_path(head: &request::Parts) -> Option<(DealId, Uri)> {
+fn by_path(head: &request::Parts) -> Option<(DealId, Uri)> {
     let rest = path(head).strip_prefix('/')?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let deal = number(&rest[..end])?;

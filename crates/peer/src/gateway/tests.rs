@@ -1,6 +1,7 @@
 //! A gateway on loopback before workers that are tasks of the test. Both sides speak HTTP by hand.
 
 mod accounts;
+mod between;
 mod doors;
 mod fuzz;
 mod retries;
@@ -62,6 +63,7 @@ pub(super) fn routes(deals: impl IntoIterator<Item = (DealId, Vec<Route>)>) -> R
     Routes {
         chain: 1337,
         deals: deals.into_iter().map(served).collect(),
+        held: BTreeMap::new(),
     }
 }
 
@@ -289,6 +291,7 @@ impl Running {
             log: Log::open(Some(&folder.path().join("log"))).expect("a file"),
             pages: Some(pages),
             monitor: None,
+            orders: None,
         };
         let serving = serve(settings, watched, workers.clone(), stopped);
         let task = tokio::spawn(serving);

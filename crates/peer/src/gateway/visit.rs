@@ -32,7 +32,7 @@ impl<D: Dial> Visit<D> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let record = Record {
             time: u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
-            client: client.address.to_string(),
+            client: client.address.map_or_else(String::new, |ip| ip.to_string()),
             secure: client.is_secure,
             http: version(head.version),
             method: said(head.method.as_str()),

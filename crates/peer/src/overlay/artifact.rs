@@ -3,10 +3,8 @@
 //! Beside the bytes of an artifact lies the tree of its hash (1/16 of its size), from which any part
 //! can be sent such that the receiver notices the first wrong kibibyte.
 
-use bao::{
-    decode::SliceDecoder,
-    encode::{Encoder, SliceExtractor},
-};
+use super::half::Half;
+use bao::encode::{Encoder, SliceExtractor};
 use marketplace::units::{DealId, Hash};
 use std::{
     fs::{self, File},
@@ -19,13 +17,15 @@ use worker::ArtifactHash;
 
 /// What only one deal's peers may have lies in a folder of that deal, whose name begins with this.
 const DEAL: &str = "deal-";
-/// What lies beside an artifact has this at the end of its name.
-const TREE: &str = ".tree";
+/// The tree of an artifact has this at the end of its name.
+const TREE: &str = "tree";
+/// And this what is here of one whose transfer broke off.
+pub(super) const HALF: &str = "half";
 
 /// A folder of artifacts, each under its hash.
 #[derive(Clone, Debug)]
 pub struct Store {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 /// Why an artifact was not received.
@@ -34,7 +34,7 @@ pub enum ReceiveError {
     /// The bytes do not belong to the hash: whoever sent them is wrong, others may be right.
     #[error("the bytes are wrong")]
     Wrong(#[source] io::Error),
-    /// The bytes are the right ones, and not as many as the deal says: nobody can do better.
+    /// The artifact is larger or smaller than the deal says: nobody can do better.
     #[error("the artifact does not have the size that the deal says")]
     Size,
     /// They did not come, or cannot be kept.
@@ -43,8 +43,8 @@ pub enum ReceiveError {
 }
 
 impl Store {
-    /// Opens the folder, makes it if there is none, and clears away what an earlier process left half done.
-    /// Folders of deals stay.
+    /// Opens the folder, makes it if there is none, and clears away what an earlier process left and nobody can go on
+    /// with. Folders of deals stay.
     ///
     /// # Errors
     /// The folder cannot be made or read.
@@ -60,6 +60,7 @@ impl Store {
                 fs::remove_file(path)?;
             }
         }
+        store.keep_halves(|_| true)?;
         Ok(store)
     }
 
@@ -112,7 +113,11 @@ impl Store {
     }
 
     fn tree(&self, artifact: Hash) -> PathBuf {
-        self.path(artifact).with_extension(&TREE[1..])
+        self.path(artifact).with_extension(TREE)
+    }
+
+    pub(super) fn half(&self, artifact: Hash) -> PathBuf {
+        self.path(artifact).with_extension(HALF)
     }
 
     /// Adds a copy of a file of at most `most` bytes, and says its hash and size.
@@ -142,52 +147,46 @@ impl Store {
         Ok((hash, size))
     }
 
-    /// Receives an artifact of `size` bytes as [`Self::send`] sends it. No more is read or kept than
-    /// belongs to so many bytes, and nothing is kept unless all of it is right. (O4)
-    ///
-    /// # Errors
-    /// See [`ReceiveError`].
-    pub fn receive(&self, artifact: Hash, size: u64, from: impl Read) -> Result<(), ReceiveError> {
+    /// Receives an artifact, or the rest of it, as [`Self::send`] sends it. No more is read or written than belongs to its
+    /// size, and it is not there unless all of it is right. (O4)
+    pub(super) fn receive(&self, mut half: Half, from: impl Read) -> Result<(), ReceiveError> {
         let mut file = NamedTempFile::new_in(&self.folder)?;
-        let mut bytes = SliceDecoder::new(from, &bao::Hash::from(artifact.0), 0, size);
-        let came = copy_checked(&mut bytes, file.as_file_mut())?;
-        if came != size {
-            return Err(ReceiveError::Size);
-        }
+        half.receive(from, file.as_file_mut())?;
         let (tree, hash) = self.grow(&mut file)?;
-        if hash != artifact {
-            // Every byte belongs to the artifact, which goes on after them.
-            return Err(ReceiveError::Size);
+        if hash != half.artifact() {
+            // It was right when it was written.
+            return Err(io::Error::other("the disk garbles what it is given").into());
         }
         self.keep(file, tree, hash)?;
+        half.done();
         Ok(())
     }
 
-    /// Sends an artifact that is there.
+    /// Sends an artifact that is there, from `offset` on.
     ///
     /// # Errors
     /// It is not there (`NotFound`), or nobody takes it.
-    pub fn send(&self, artifact: Hash, to: &mut impl Write) -> io::Result<()> {
+    pub fn send(&self, artifact: Hash, offset: u64, to: &mut impl Write) -> io::Result<()> {
         let bytes = File::open(self.path(artifact))?;
         let tree = File::open(self.tree(artifact))?;
         let size = bytes.metadata()?.len();
-        let mut slice = SliceExtractor::new_outboard(bytes, tree, 0, size);
+        let rest = size.saturating_sub(offset);
+        let mut slice = SliceExtractor::new_outboard(bytes, tree, offset, rest);
         io::copy(&mut slice, to)?;
         to.flush()
     }
 
-    /// Deletes an artifact; one that is not there is no error.
+    /// Deletes an artifact, and what is here of one that broke off; one that is not there is no error.
     ///
     /// # Errors
     /// It cannot be deleted.
     pub fn remove(&self, artifact: Hash) -> io::Result<()> {
-        for path in [self.path(artifact), self.tree(artifact)] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        let all = [
+            self.path(artifact),
+            self.tree(artifact),
+            self.half(artifact),
+        ];
+        all.iter().try_for_each(|path| remove(path))
     }
 
     /// Deletes what came first, until there are fewer than `most`.
@@ -228,13 +227,16 @@ impl Store {
     }
 }
 
-/// Copies what can be read, and tells a reader's lies from a writer's trouble.
-fn copy_checked(from: &mut impl Read, to: &mut File) -> Result<u64, ReceiveError> {
+/// Copies what can be read, and tells a reader's lies from a writer's trouble. `right` hears how many bytes more were.
+pub(super) fn copy_checked(
+    from: &mut impl Read,
+    mut to: impl Write,
+    mut right: impl FnMut(u64),
+) -> Result<(), ReceiveError> {
     let mut buffer = vec![0; 64 << 10];
-    let mut total: u64 = 0;
     loop {
         let count = match from.read(&mut buffer) {
-            Ok(0) => return Ok(total),
+            Ok(0) => return Ok(()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -243,7 +245,15 @@ fn copy_checked(from: &mut impl Read, to: &mut File) -> Result<u64, ReceiveError
             Err(error) => return Err(error.into()),
         };
         to.write_all(&buffer[..count])?;
-        total = total.saturating_add(count as u64);
+        right(count as u64);
+    }
+}
+
+/// Deletes a file; one that is not there is no error.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -254,7 +264,7 @@ fn deal_of(path: &Path) -> Option<DealId> {
 }
 
 /// The artifact that a file is; None for everything else.
-fn hash_of(path: &Path) -> Option<Hash> {
+pub(super) fn hash_of(path: &Path) -> Option<Hash> {
     let hash: ArtifactHash = path.file_name()?.to_str()?.parse().ok()?;
     Some(Hash(hash.0))
 }

@@ -1,16 +1,13 @@
 //! The endpoint of one key: dials others, and is served by [`super::serve`].
 
-use super::{Address, Answer, BoxStream, Dial, Error, Limits, Route, Store, serve};
+use super::{Address, Answer, BoxStream, Dial, Error, Limits, Route, Store, fetch::Liars, serve};
 use crate::overlay::Directory;
 use client::permit::PERMIT_BYTES;
 use iroh::{
     Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, TransportAddr,
     endpoint::{Connection, QuicTransportConfig, RecvStream, SendStream, VarInt, presets},
 };
-use marketplace::{
-    demand::Artifact,
-    units::{DealId, PeerId, WorkerId},
-};
+use marketplace::units::{DealId, PeerId, WorkerId};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -24,20 +21,18 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tokio_util::{io::SyncIoBridge, task::AbortOnDropHandle};
+use tokio_util::task::AbortOnDropHandle;
 use worker::control::{Logs, MAX_REPLY_BYTES};
 
 /// The protocol of request streams.
 pub(super) const REQUEST: &[u8] = b"marketplace+/request/1";
 /// The protocol of artifact streams.
-pub(super) const ARTIFACT: &[u8] = b"marketplace+/artifact/1";
+pub(super) const ARTIFACT: &[u8] = b"marketplace+/artifact/2";
 /// The protocol of logs streams.
 pub(super) const LOGS: &[u8] = b"marketplace+/logs/1";
 
 /// Bytes of a question about a worker.
 pub(super) const REQUEST_QUESTION: usize = 16;
-/// Bytes of a question about an artifact.
-pub(super) const ARTIFACT_QUESTION: usize = 40;
 /// Bytes of a question about a log.
 pub(super) const LOGS_QUESTION: usize = 24 + PERMIT_BYTES;
 
@@ -52,13 +47,14 @@ type Dialled = Arc<Slot<Option<Connection>>>;
 /// One endpoint of the overlay. Clones are the same endpoint; it ends with the last one.
 #[derive(Clone, Debug)]
 pub struct Overlay {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     endpoint: Endpoint,
-    limits: Limits,
+    pub(super) limits: Limits,
+    pub(super) liars: Liars,
     dialled: Mutex<BTreeMap<(PeerId, &'static [u8]), Dialled>>,
     /// Ends with the endpoint.
     _serving: AbortOnDropHandle<()>,
@@ -98,6 +94,7 @@ impl Overlay {
         let shared = Shared {
             endpoint,
             limits,
+            liars: Liars::default(),
             dialled: Mutex::default(),
             _serving: AbortOnDropHandle::new(tokio::spawn(serving)),
         };
@@ -121,34 +118,6 @@ impl Overlay {
     /// Lets what is under way end.
     pub async fn close(&self) {
         self.shared.endpoint.close().await;
-    }
-
-    /// Gets an artifact of a deal from one peer into `store`.
-    ///
-    /// # Errors
-    /// See [`Error`]; [`super::ReceiveError::Size`] in it is final, after the others somebody else may do.
-    pub async fn fetch(
-        &self,
-        deal: DealId,
-        artifact: &Artifact,
-        from: &Address,
-        store: &Store,
-    ) -> Result<(), Error> {
-        let mut question = [0; ARTIFACT_QUESTION];
-        question[..8].copy_from_slice(&deal.0.to_be_bytes());
-        question[8..].copy_from_slice(&artifact.hash.0);
-        let (connection, _send, receive) = self.ask(from, ARTIFACT, &question).await?;
-        let (store, hash, size) = (store.clone(), artifact.hash, artifact.size);
-        let reader = SyncIoBridge::new(receive);
-        let receiving = tokio::task::spawn_blocking(move || store.receive(hash, size, reader));
-        let peer = from.peer;
-        let Ok(received) = timeout(self.shared.limits.transfer, receiving).await else {
-            // Breaks the stream off, and with it the thread that waits for it.
-            self.forget(peer, ARTIFACT, &connection).await;
-            return Err(unreachable(peer, "the artifact does not come in time"));
-        };
-        let received = received.map_err(|error| Error::Store(error.into()))?;
-        received.map_err(|source| Error::Receive { peer, source })
     }
 
     /// Lines of a worker's log from number `from` on, with the permission of the deal's owner. What they say is the
@@ -176,7 +145,7 @@ impl Overlay {
     }
 
     /// Opens a stream, asks, and waits for a yes.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         to: &Address,
         protocol: &'static [u8],
@@ -244,7 +213,7 @@ impl Overlay {
     }
 
     /// Closes the connection to a peer that does not answer, so that the next attempt makes a new one.
-    async fn forget(&self, peer: PeerId, protocol: &'static [u8], silent: &Connection) {
+    pub(super) async fn forget(&self, peer: PeerId, protocol: &'static [u8], silent: &Connection) {
         silent.close(VarInt::from_u32(0), b"no answer");
         let slot = self.slot(peer, protocol);
         let mut slot = slot.lock().await;
@@ -315,7 +284,7 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn unreachable(peer: PeerId, reason: impl Into<String>) -> Error {
+pub(super) fn unreachable(peer: PeerId, reason: impl Into<String>) -> Error {
     let reason = reason.into();
     Error::Unreachable { peer, reason }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Answer, BoxStream, Directory, Limits, Serving, Store,
-    endpoint::{ARTIFACT, ARTIFACT_QUESTION, LOGS, LOGS_QUESTION, REQUEST, REQUEST_QUESTION},
+    endpoint::{ARTIFACT, LOGS, LOGS_QUESTION, REQUEST, REQUEST_QUESTION},
+    fetch::QUESTION as ARTIFACT_QUESTION,
 };
 use client::permit::PERMIT_BYTES;
 use iroh::{
@@ -148,7 +149,8 @@ impl Host {
         let question: [u8; ARTIFACT_QUESTION] = self.question(&mut receive).await?;
         let deal = DealId(number(&question[..8]));
         let mut artifact = Hash::default();
-        artifact.0.copy_from_slice(&question[8..]);
+        artifact.0.copy_from_slice(&question[8..40]);
+        let offset = number(&question[40..]);
         let Some(store) = self.store_for(key, deal, artifact) else {
             return refuse(&mut send, Answer::Forbidden).await;
         };
@@ -161,7 +163,7 @@ impl Host {
         send.write_u8(Answer::Yes.byte()).await?;
         let sending = tokio::task::spawn_blocking(move || {
             let mut to = SyncIoBridge::new(send);
-            store.send(artifact, &mut to)?;
+            store.send(artifact, offset, &mut to)?;
             to.shutdown()
         });
         match timeout(self.limits.transfer, sending).await {

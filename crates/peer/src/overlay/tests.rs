@@ -1,6 +1,7 @@
 //! Endpoints on loopback, and what strangers may send to them.
 
 mod fuzz;
+mod resume;
 
 use super::{
     Address, Answer, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Serving,
@@ -8,13 +9,19 @@ use super::{
     endpoint::{ARTIFACT, LOGS, REQUEST, question},
 };
 use crate::observer::{Member, Subnet};
+use bao::encode::SliceExtractor;
 use client::AccountKey;
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, endpoint::presets};
 use marketplace::{
     demand::Artifact,
     units::{self, DealId, Hash, PeerId, WorkerId},
 };
-use std::{os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
+use std::{
+    io::{Cursor, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -32,7 +39,7 @@ struct Peer {
     overlay: Overlay,
     store: Store,
     directory: watch::Sender<Arc<Directory>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The machine may be slow.
@@ -50,6 +57,10 @@ async fn peer(seed: u8) -> Peer {
 
 async fn peer_with(seed: u8, limits: Limits) -> Peer {
     let folder = tempfile::tempdir().expect("a folder");
+    peer_in(folder, seed, limits).await
+}
+
+async fn peer_in(folder: TempDir, seed: u8, limits: Limits) -> Peer {
     let store = Store::open(folder.path()).expect("a store");
     let (directory, watched) = watch::channel(Arc::default());
     let listen = ([127, 0, 0, 1], 0).into();
@@ -58,7 +69,7 @@ async fn peer_with(seed: u8, limits: Limits) -> Peer {
         overlay: opening.await.expect("an endpoint"),
         store,
         directory,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -100,10 +111,12 @@ impl Peer {
     }
 
     async fn fetch(&self, artifact: &Artifact, from: &Peer) -> Result<(), Error> {
-        let address = from.address();
-        self.overlay
-            .fetch(DEAL, artifact, &address, &self.store)
-            .await
+        self.fetch_at(artifact, &from.address()).await
+    }
+
+    async fn fetch_at(&self, artifact: &Artifact, from: &Address) -> Result<(), Error> {
+        let fetching = self.overlay.fetch(DEAL, artifact, from, &self.store);
+        timeout(PATIENCE, fetching).await.expect("in time")
     }
 }
 
@@ -123,6 +136,16 @@ fn serving(listen: Listen) -> Serving {
 fn bytes(count: u32) -> Vec<u8> {
     let byte = |index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8;
     (0..count).map(byte).collect()
+}
+
+/// What an honest source sends of an artifact from `offset` on.
+fn stream(whole: &[u8], offset: u64) -> Vec<u8> {
+    let (encoded, _) = bao::encode::encode(whole);
+    let rest = (whole.len() as u64).saturating_sub(offset);
+    let mut slice = SliceExtractor::new(Cursor::new(encoded), offset, rest);
+    let mut sent = Vec::new();
+    slice.read_to_end(&mut sent).expect("a stream");
+    sent
 }
 
 /// (O1, O3)

@@ -4,6 +4,9 @@ use std::{env, path::Path, process::ExitCode};
 use worker::{Config, host};
 
 fn main() -> ExitCode {
+    if let Some(code) = host::compile_if_asked() {
+        return code;
+    }
     let Some(file) = env::args_os().nth(1) else {
         eprintln!("usage: worker <configuration>");
         return ExitCode::from(2);

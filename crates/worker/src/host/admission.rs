@@ -237,7 +237,7 @@ mod tests {
         );
     }
 
-    /// (W29)
+    /// (W30)
     #[test]
     fn an_asynchronous_component_is_admitted_if_the_plan_asks_for_it() {
         assert!(interfaces(SERVICE, Wasi::V0_3).is_ok());

@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -21,6 +21,7 @@ pub(super) struct Allowance {
     spent_ns: AtomicU64,
     /// Bytes of memories.
     pub(super) memory_bytes: Left,
+    memory_refused: AtomicBool,
     /// Operations with what the functions keep.
     pub(super) state_operations: Left,
     /// Requests to others.
@@ -66,6 +67,7 @@ impl Allowance {
             cpu: Duration::from_millis(limits.cpu_ms),
             spent_ns: AtomicU64::new(0),
             memory_bytes: Left::new(limits.memory_bytes),
+            memory_refused: AtomicBool::new(false),
             state_operations: Left::new(limits.state_operations.into()),
             outbound_requests: Left::new(limits.outbound_requests.into()),
             calls: Left::new(limits.calls.into()),
@@ -76,6 +78,20 @@ impl Allowance {
     /// Processor time so far.
     pub(super) fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent_ns.load(Relaxed))
+    }
+
+    /// Takes bytes of memories, or nothing, which is remembered.
+    pub(super) fn take_memory(&self, bytes: u64) -> bool {
+        let is_left = self.memory_bytes.take(bytes);
+        if !is_left {
+            self.memory_refused.store(true, Relaxed);
+        }
+        is_left
+    }
+
+    /// Whether a function wanted more memory than was left.
+    pub(super) fn was_refused_memory(&self) -> bool {
+        self.memory_refused.load(Relaxed)
     }
 
     /// Counts the processor time that `work` takes beside a function: what it sends to others.

@@ -1,28 +1,33 @@
 //! The compiler, in a process of its own: a function can be made to compile slowly, with much memory, or to lead the
 //! compiler astray.
 //!
-//! The worker starts its own program again, with [`ROLE`] in the environment. That process takes a component from its
-//! standard input and gives [`DONE`] and the code, or [`REFUSED`] and why, to its standard output. It can do nothing
-//! else: it opens no files, reaches nobody, and has limits of memory and time. What it gives is code for this one
+//! Whoever needs one starts its own program again, with the version of WASI and the limits as JSON in [`ROLE`] in the environment.
+//! That process takes a component from its standard input and gives [`DONE`] and the code, or [`REFUSED`] and why, to its
+//! standard output. It can do nothing else: it opens no files, reaches nobody, and has limits of memory and time. What it gives is code for this one
 //! component, whatever it was led to.
 
 use super::{Refusal, engine, filter, process};
-use crate::{config::Limits, control::Reason, settings::Wasi};
+use crate::{Bundle, Settings, config::Limits, control::Reason, settings::Wasi};
+use rustix::process::Signal;
 use std::{
     env,
     io::{self, Read, Write as _},
-    process::{Child, Command, Stdio},
+    os::unix::process::ExitStatusExt as _,
+    process::{Child, Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
     time::Instant,
 };
 
-/// Says that a process is to compile, for which version of WASI.
+/// Says that a process is to compile, for which version of WASI, and within which limits.
 const ROLE: &str = "MP_WORKER_COMPILES";
 
 /// The first byte of its answer.
 const DONE: u8 = 0;
 const REFUSED: u8 = 1;
+
+/// How it ends if it cannot even try.
+const FAILED: u8 = 1;
 
 /// Code is at most so much, and so many times as large as the component.
 const CODE_BYTES: u64 = 64 << 20;
@@ -31,25 +36,44 @@ const CODE_FACTOR: u64 = 16;
 /// Bytes of a refusal.
 const WHY_BYTES: usize = 4 << 10;
 
-/// Whether this process is to compile.
-pub(super) fn is_asked() -> bool {
-    env::var_os(ROLE).is_some()
+/// Compiles, if this process was started to do so: then there is nothing else to do for it. A program that runs workers,
+/// or asks whether something [`compiles`], does this first.
+pub fn compile_if_asked() -> Option<ExitCode> {
+    let role = env::var(ROLE).ok()?;
+    let role: Option<(Wasi, Limits)> = serde_json::from_str(&role).ok();
+    let done = role.is_some_and(|(wasi, limits)| serve(wasi, &limits).is_ok());
+    Some(if done {
+        ExitCode::SUCCESS
+    } else {
+        FAILED.into()
+    })
+}
+
+/// Whether every function of an artifact compiles within the limits. Takes as long as that does, and keeps nothing.
+///
+/// # Errors
+/// Why not.
+pub fn compiles(artifact: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    let wrong = |why: String| Refusal::new(Reason::BadComponent, why);
+    let (functions, Settings { wasi, .. }) =
+        Settings::split(artifact).map_err(|error| wrong(error.to_string()))?;
+    let bundle = Bundle::split(functions).map_err(|error| wrong(error.to_string()))?;
+    let deadline = Instant::now() + limits.compile_time();
+    compile(bundle.main, wasi, limits, deadline)?;
+    for (name, function) in bundle.others {
+        compile(function, wasi, limits, deadline).map_err(|refusal| refusal.of(&Some(name)))?;
+    }
+    Ok(())
 }
 
 /// Compiles what comes in, and ends.
-///
-/// # Errors
-/// The process cannot be limited, or nobody takes the code.
-pub(super) fn serve(limits: &Limits) -> Result<(), Refusal> {
+fn serve(wasi: Wasi, limits: &Limits) -> Result<(), Refusal> {
     let host = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| Refusal::host(&what, &error)
     };
     process::confine()?;
     process::confine_compiler(limits)?;
-    let wasi = env::var(ROLE).ok().and_then(|name| Wasi::named(&name));
-    let wasi =
-        wasi.ok_or_else(|| Refusal::host("cannot compile", &"the version of WASI is unknown"))?;
     let engine = engine::compiler(wasi).map_err(|error| Refusal::host("cannot compile", &error))?;
     filter::compiler()?;
     let mut component = Vec::new();
@@ -81,7 +105,7 @@ pub(super) fn compile(
     deadline: Instant,
 ) -> Result<Vec<u8>, Refusal> {
     let mut child =
-        start(wasi).map_err(|error| Refusal::host("cannot start a compiler", &error))?;
+        start(wasi, limits).map_err(|error| Refusal::host("cannot start a compiler", &error))?;
     let answer = exchange(&mut child, component, limits, deadline);
     // It has ended, or is not waited for any more.
     let _ = child.kill();
@@ -96,7 +120,15 @@ pub(super) fn compile(
             Err(Refusal::new(Reason::BadComponent, why))
         }
         // It says so itself; whoever needs too much is ended by a signal.
-        _ if ended.code() == Some(1) => Err(Refusal::host("cannot run a compiler", &ended)),
+        _ if ended.code() == Some(FAILED.into()) => {
+            Err(Refusal::host("cannot run a compiler", &ended))
+        }
+        _ if [Signal::KILL, Signal::XCPU]
+            .map(|signal| Some(signal.as_raw()))
+            .contains(&ended.signal()) =>
+        {
+            Err(too_long(limits))
+        }
         _ => {
             let detail = format!("the compiler needs more than its limits: {ended}");
             Err(Refusal::new(Reason::BeyondLimits, detail))
@@ -104,12 +136,11 @@ pub(super) fn compile(
     }
 }
 
-/// This program again, whatever lies at its path by now, with the same arguments.
-fn start(wasi: Wasi) -> io::Result<Child> {
+/// This program again, whatever lies at its path by now.
+fn start(wasi: Wasi, limits: &Limits) -> io::Result<Child> {
     Command::new("/proc/self/exe")
-        .args(env::args_os().skip(1))
         .env_clear()
-        .env(ROLE, wasi.name())
+        .env(ROLE, serde_json::to_string(&(wasi, limits))?)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -145,9 +176,11 @@ fn exchange(
     }))?;
     match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(answer) => answer.map_err(|error| Refusal::host("the compiler is lost", &error)),
-        Err(_) => {
-            let detail = format!("compiling takes more than {} s", limits.compile_seconds);
-            Err(Refusal::new(Reason::CompileTimeout, detail))
-        }
+        Err(_) => Err(too_long(limits)),
     }
+}
+
+fn too_long(limits: &Limits) -> Refusal {
+    let detail = format!("compiling takes more than {} s", limits.compile_seconds);
+    Refusal::new(Reason::CompileTimeout, detail)
 }

@@ -22,7 +22,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 use wasmtime::Engine;
 
@@ -68,7 +68,7 @@ impl Functions {
             engine: &engine,
             wasi: given.wasi,
             log: Arc::new(Log::new(limits.log_lines_per_second)),
-            deadline: Instant::now() + Duration::from_secs(limits.compile_seconds),
+            deadline: Instant::now() + limits.compile_time(),
         };
         let main = loader.function(None, bundle.main)?;
         let others = bundle.others.iter();

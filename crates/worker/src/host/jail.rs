@@ -43,6 +43,7 @@ fn own(config: &Config) -> Result<Vec<PathBuf>, Refusal> {
     if let crate::config::Listen::Unix(socket) = &config.listen {
         own.push(folder(socket));
     }
+    own.extend(config.deals.as_deref().map(folder));
     own.extend(config.state.as_deref().map(folder));
     own.iter()
         .try_for_each(|folder| process::own_folder(folder))?;
@@ -89,6 +90,7 @@ mod tests {
             artifact: folder.join("artifact"),
             control: own.join("control.sock"),
             listen: Listen::Unix(own.join("http.sock")),
+            deals: None,
             cache: folder.join("cache"),
             units: vec![vec![]],
             secrets: None,

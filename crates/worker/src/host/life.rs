@@ -79,6 +79,10 @@ async fn begin_or_fail(
     if let Listen::Unix(path) = &listen {
         sockets.push(path.clone());
     }
+    if let Some(path) = &config.deals {
+        functions.outbound.open_deals(path)?;
+        sockets.push(path.clone());
+    }
     let (phase, phases) = watch::channel(Phase::Serving);
     let (thread_ended, ended) = mpsc::unbounded_channel();
     let mut units = Vec::new();

@@ -48,9 +48,42 @@ impl Logger {
 struct State {
     lines: VecDeque<LogLine>,
     next: u64,
+    taken: u64,
     dropped: u64,
     second: u64,
     this_second: u32,
+    dropped_this_second: u64,
+}
+
+impl State {
+    /// Begins another second, unless it is the same, and notes what was dropped in the last one.
+    fn begin(&mut self, unix_ms: u64) {
+        if self.second == unix_ms / 1000 {
+            return;
+        }
+        self.second = unix_ms / 1000;
+        self.this_second = 0;
+        let dropped = std::mem::take(&mut self.dropped_this_second);
+        if dropped > 0 {
+            let text = format!("dropped {dropped} lines: there were too many in a second");
+            self.keep(None, Source::Worker, text, unix_ms);
+        }
+    }
+
+    fn keep(&mut self, function: Option<&Name>, source: Source, text: String, unix_ms: u64) {
+        if self.lines.len() == LINES {
+            self.lines.pop_front();
+        }
+        let line = LogLine {
+            number: self.next,
+            unix_ms,
+            function: function.map(Name::to_string),
+            source,
+            text,
+        };
+        self.lines.push_back(line);
+        self.next += 1;
+    }
 }
 
 impl Log {
@@ -65,32 +98,25 @@ impl Log {
     /// Adds a line, unless there were too many this second.
     fn push(&self, function: Option<&Name>, source: Source, text: &[u8], unix_ms: u64) {
         let mut state = self.state();
-        if state.second != unix_ms / 1000 {
-            state.second = unix_ms / 1000;
-            state.this_second = 0;
-        }
+        state.begin(unix_ms);
         if state.this_second == self.lines_per_second {
             state.dropped += 1;
+            state.dropped_this_second += 1;
             return;
         }
         state.this_second += 1;
-        if state.lines.len() == LINES {
-            state.lines.pop_front();
-        }
-        let line = LogLine {
-            number: state.next,
-            unix_ms,
-            function: function.map(Name::to_string),
-            source,
-            text: printable(text),
-        };
-        state.lines.push_back(line);
-        state.next += 1;
+        state.taken += 1;
+        state.keep(function, source, printable(text), unix_ms);
     }
 
     /// Lines from `from` on, as many as fit into a reply.
     pub(super) fn read(&self, from: u64) -> Logs {
-        let state = self.state();
+        self.read_at(from, unix_ms())
+    }
+
+    fn read_at(&self, from: u64, unix_ms: u64) -> Logs {
+        let mut state = self.state();
+        state.begin(unix_ms);
         let wanted = state.lines.iter().filter(|line| line.number >= from);
         let lines: Vec<LogLine> = wanted.take(LINES_PER_REPLY).cloned().collect();
         let next = lines.last().map_or(state.next, |line| line.number + 1);
@@ -100,7 +126,7 @@ impl Log {
     /// Lines taken, and lines dropped, since the start.
     pub(super) fn counts(&self) -> (u64, u64) {
         let state = self.state();
-        (state.next, state.dropped)
+        (state.taken, state.dropped)
     }
 
     /// The state is valid between any two statements, so a panic elsewhere does not spoil it.
@@ -144,13 +170,19 @@ mod tests {
         }
         log.push(None, Source::Stdout, b"b", 2_000);
         assert_eq!(log.counts(), (3, 1));
-        let texts: Vec<String> = log
-            .read(0)
-            .lines
-            .into_iter()
-            .map(|line| line.text)
-            .collect();
-        assert_eq!(texts, ["a", "a", "b"]);
+        let lines = log.read_at(0, 3_000).lines;
+        let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
+        let note = "dropped 1 lines: there were too many in a second";
+        assert_eq!(texts, ["a", "a", note, "b"]);
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_even_if_nothing_follows() {
+        let log = Log::new(0);
+        log.push(None, Source::Stdout, b"a", 1_000);
+        assert!(log.read_at(0, 1_999).lines.is_empty());
+        assert!(log.read_at(0, 2_000).lines[0].text.contains("dropped"));
+        assert_eq!(log.read_at(0, 3_000).lines.len(), 1, "once");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod stdio;
 mod unit;
 
 pub use admission::{Needs, interfaces};
+pub use compiler::{compile_if_asked, compiles};
 
 use crate::{
     Config,
@@ -86,15 +87,12 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// Runs a worker until it is told to end. For a process that does nothing else: it starts its program again to compile
-/// (that process ends in here, too), limits the rights of the process, prints an [`Announcement`] to the standard output, takes SIGTERM and
+/// (see [`compile_if_asked`]), limits the rights of the process, prints an [`Announcement`] to the standard output, takes SIGTERM and
 /// SIGINT, and leaves it to the end of the process to end threads that hang.
 ///
 /// # Errors
 /// The worker cannot start, which the announcement says, too, or it loses one of its threads.
 pub fn run(config: &Config) -> Result<(), Refusal> {
-    if compiler::is_asked() {
-        return compiler::serve(&config.limits);
-    }
     match start(config) {
         Ok(worker) => {
             announce(&Announcement::Ready(worker.life.hello().clone()));

@@ -3,10 +3,11 @@
 //! A function reaches the servers that its artifact names, and of those what the machine's operator allows. Names are
 //! resolved here, the addresses judged, and exactly a judged one is connected to. What a server answers is passed on as
 //! it is: nobody follows redirects but the function, by another request that is judged like the first. Other functions of
-//! its artifact it reaches inside the process (`inside`).
+//! its artifact it reaches inside the process (`inside`), other deals of the same owner through the peer (`deals`).
 
 mod address;
 mod body;
+mod deals;
 mod inside;
 mod sender;
 
@@ -17,16 +18,22 @@ use crate::{
     Config,
     config::{self, Limits},
     control::Source,
-    settings::Origin,
+    settings::{Origin, inside},
 };
 use address::resolve;
 use body::{Counted, Paced};
+use deals::Deals;
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Request, Response, client::conn::http1, header::HeaderName};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use sender::Refused;
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -65,6 +72,8 @@ pub(super) struct Outbound {
     limits: Limits,
     places: Arc<Semaphore>,
     tls: TlsConnector,
+    /// The way to other deals, if there is one.
+    deals: OnceLock<Deals>,
 }
 
 /// Whether a client's request has come through functions too often.
@@ -104,12 +113,25 @@ impl Outbound {
             places: Arc::new(Semaphore::new(limits.outbound_in_flight as usize)),
             limits,
             tls: connector(roots())?,
+            deals: OnceLock::new(),
         }))
     }
 
-    /// Whether the function may ask anybody.
+    /// Opens the way to other deals: at this socket the peer waits to bring requests there.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(super) fn open_deals(&self, socket: &Path) -> io::Result<()> {
+        let deals = Deals::open(socket)?;
+        self.deals
+            .set(deals)
+            .map_err(|_| io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Whether the function may ask any server.
     pub(super) fn asks(&self) -> bool {
-        !self.allowed.is_empty() && self.rule != config::Outbound::None
+        let mut servers = self.allowed.iter().filter(|origin| origin.deal().is_none());
+        servers.next().is_some() && self.rule != config::Outbound::None
     }
 
     /// A place among the requests that are under way, if the function may ask this server at all.
@@ -117,20 +139,34 @@ impl Outbound {
         if !self.allowed.contains(origin) {
             return Err(Refused::denied("not in the plan"));
         }
-        if self.rule == config::Outbound::None {
-            return Err(Refused::denied("this machine lets nobody ask"));
+        match origin.deal() {
+            None if inside(&origin.host).is_some() => {
+                return Err(Refused::denied(
+                    "deals are asked as http://DEAL.OWNER.internal/",
+                ));
+            }
+            None if self.rule == config::Outbound::None => {
+                return Err(Refused::denied("this machine lets nobody ask"));
+            }
+            Some(_) if self.deals.get().is_none() => {
+                return Err(Refused::denied("no peer brings requests to other deals"));
+            }
+            _ => {}
         }
         let place = self.places.clone().try_acquire_owned();
         place.map_err(|_| Refused::too_many())
     }
 
-    /// Connects to a server at an address that was judged.
+    /// Connects to a server at an address that was judged, or to the peer for another deal.
     async fn connect<P: Send + 'static>(
         &self,
         origin: &Origin,
         place: P,
         log: &Logger,
     ) -> Result<(Box<dyn Stream>, P), Error> {
+        if let (Some(_), Some(deals)) = (origin.deal(), self.deals.get()) {
+            return Ok((Box::new(deals.connect().await?), place));
+        }
         let found = resolve(origin, self.rule, place).await;
         let (addresses, place) = found.inspect_err(|error| {
             let line = format!("a request to {origin} does not leave: {error}");
@@ -194,6 +230,11 @@ impl Outbound {
                 .map_err(|_| Error::ConnectionReadTimeout)??,
             None => answering.await?,
         };
+        if let Some(why) = origin.deal().and_then(|_| deals::refusal(&response)) {
+            let line = format!("a request to {origin} is denied: {why}");
+            call.function.log.push(Source::Worker, line.as_bytes());
+            return Err(Error::HttpRequestDenied);
+        }
         let pause = options.between_bytes_timeout;
         let response = response.map(|body| {
             let body = Counted::new(body, most, Error::HttpResponseBodySize, meter);

@@ -5,7 +5,8 @@ use crate::{Config, config::Limits};
 use rustix::{
     io::Errno,
     process::{
-        Resource, Rlimit, Signal, geteuid, getrlimit, set_parent_process_death_signal, setrlimit,
+        Resource, Rlimit, Signal, geteuid, getrlimit, nice, set_parent_process_death_signal,
+        setrlimit,
     },
     thread::set_no_new_privs,
 };
@@ -22,9 +23,13 @@ const COMPILER_FILES: u64 = 16;
 /// Files of a worker besides connections: of its supervisor, of runtimes, of state, of lookups.
 const SPARE_FILES: u64 = 256;
 
-/// Gives up what no worker needs: new rights, and a picture of its memory on disk. Comes before any
-/// thread is started, so that all inherit it.
+/// How far functions stand back behind the processes that serve everybody, the peer and the gateway; a compiler twice as far.
+const NICE: i32 = 5;
+
+/// Gives up what no worker needs: new rights, a picture of its memory on disk, and its place in front of others. Comes before
+/// any thread is started, so that all inherit it.
 pub(super) fn confine() -> Result<(), Refusal> {
+    nice(NICE).map_err(|error| Refusal::host("cannot stand back", &error))?;
     set_no_new_privs(true).map_err(|error| Refusal::host("cannot give up new rights", &error))?;
     let none = Rlimit {
         current: Some(0),
@@ -37,6 +42,7 @@ pub(super) fn confine() -> Result<(), Refusal> {
 /// Limits what a compiler may take: memory, time, files, and its life to that of who started it.
 pub(super) fn confine_compiler(limits: &Limits) -> Result<(), Refusal> {
     let refusal = |error: Errno| Refusal::host("cannot limit a compiler", &error);
+    nice(NICE).map_err(refusal)?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(refusal)?;
     for (resource, most) in [
         (Resource::As, limits.compile_memory_bytes),

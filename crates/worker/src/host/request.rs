@@ -20,8 +20,11 @@ use hyper::{
 };
 use std::{sync::Arc, time::Instant};
 use tokio::sync::{Semaphore, oneshot, watch};
-use wasmtime::PoolConcurrencyLimitError;
+use wasmtime::{PoolConcurrencyLimitError, WasmBacktrace};
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _, p2::bindings::http::types::Scheme};
+
+/// Lines of a trace that are logged.
+const TRACE_LINES: usize = 8;
 
 /// One function at work, for a client's request or for that of another function.
 #[derive(Clone)]
@@ -143,8 +146,26 @@ impl Call {
             Failure::Full => busy(),
             Failure::Over(Over::Wall) => self.failure(late, "it took too long"),
             Failure::Over(Over::Cpu) => self.failure(late, "it used too much processor time"),
-            Failure::Trap(error) => self.failed(&format!("{error:?}")),
+            Failure::Trap(error) => self.failed(&self.trapped(error)),
         }
+    }
+
+    /// Why it trapped, and then where, a line for each of the innermost calls.
+    fn trapped(&self, error: &wasmtime::Error) -> String {
+        let Some(trace) = error.downcast_ref::<WasmBacktrace>() else {
+            return format!("{error:#}");
+        };
+        let refused = if self.allowance.was_refused_memory() {
+            let most = self.functions.limits.memory_bytes >> 20;
+            format!(" (before that, memory beyond the limit of {most} MiB was refused)")
+        } else {
+            String::new()
+        };
+        let trace = trace.to_string();
+        let calls = trace.lines().skip(1).take(TRACE_LINES);
+        calls.fold(format!("{}{refused}", error.root_cause()), |text, call| {
+            format!("{text}\n{call}")
+        })
     }
 
     fn failed(&self, why: &str) -> Response<Body> {
@@ -153,8 +174,10 @@ impl Call {
 
     fn failure(&self, status: StatusCode, why: &str) -> Response<Body> {
         let number = self.functions.failed();
-        let line = format!("failure {number}: {why}");
-        self.function.log.push(Source::Worker, line.as_bytes());
+        for line in why.lines() {
+            let line = format!("failure {number}: {line}");
+            self.function.log.push(Source::Worker, line.as_bytes());
+        }
         text(status, format!("the function failed (failure {number})\n"))
     }
 }

@@ -61,7 +61,7 @@ impl ResourceLimiter for Reserved {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let more = desired.saturating_sub(current) as u64;
         let allowance = self.allowance.as_ref();
-        let is_left = allowance.is_some_and(|allowance| allowance.memory_bytes.take(more));
+        let is_left = allowance.is_some_and(|allowance| allowance.take_memory(more));
         if is_left {
             self.memory_bytes += more;
         }
@@ -118,6 +118,7 @@ mod tests {
         assert!(grow(&mut first, 60, 100), "they are free again");
         assert!(!grow(&mut first, 100, 101));
     }
+
     /// (W28)
     #[test]
     fn an_instance_that_is_kept_counts_for_whom_it_works_and_for_nobody_between() {

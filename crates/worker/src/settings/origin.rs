@@ -10,6 +10,9 @@ use std::{
 /// Bytes of a host's name.
 const MAX_HOST_BYTES: usize = 253;
 
+/// Hosts that are functions or deals, and never servers: the domain that is reserved for private use.
+const ZONE: &str = "internal";
+
 /// One server, by scheme, host and port: `https://api.example.com`, `http://203.0.113.7:8080`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -58,6 +61,19 @@ impl Origin {
             port,
         })
     }
+
+    /// What a deal is called, `<deal>.<owner>`, if this is one: functions have names without a dot.
+    #[must_use]
+    pub fn deal(&self) -> Option<&str> {
+        let is_http = !self.is_secure && self.port == 80;
+        inside(&self.host).filter(|name| is_http && name.contains('.'))
+    }
+}
+
+/// What a host is called below the domain of functions and deals; None for servers.
+#[must_use]
+pub fn inside(host: &str) -> Option<&str> {
+    host.strip_suffix(ZONE)?.strip_suffix('.')
 }
 
 /// A port in its one spelling, not 0.
@@ -139,6 +155,24 @@ mod tests {
             let origin: Origin = text.parse().expect("a server");
             assert_eq!(origin.to_string(), written);
             assert_eq!(written.parse(), Ok(origin));
+        }
+    }
+
+    /// (W29)
+    #[test]
+    fn a_deal_is_asked_at_the_usual_port_in_plain() {
+        for (text, name) in [
+            ("http://7.0xAb.internal", Some("7.0xab")),
+            ("http://a.b.internal:80/", Some("a.b")),
+            ("http://words.internal", None),
+            ("http://7.0xab.internal:81", None),
+            ("https://7.0xab.internal", None),
+            ("https://7.0xab.internal:80", None),
+            ("http://7.0xab.internal.example", None),
+            ("http://7.0xab.xinternal", None),
+        ] {
+            let origin: Origin = text.parse().expect("a server");
+            assert_eq!(origin.deal(), name, "{text}");
         }
     }
 

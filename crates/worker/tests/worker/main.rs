@@ -1,7 +1,8 @@
-//! Workers as processes of their own, from outside. W1 to W29 are the promises of `docs/spec/worker.md`.
+//! Workers as processes of their own, from outside. W1 to W30 are the promises of `docs/spec/worker.md`.
 
 mod chains;
 mod code;
+mod deals;
 #[path = "../../../../tests/dice.rs"]
 mod dice;
 mod fuzz;

@@ -30,7 +30,7 @@ async fn running(folder: &Folder) -> Running {
         .expect("started")
 }
 
-/// (W29)
+/// (W30)
 #[tokio::test]
 async fn an_asynchronous_function_answers_and_every_request_is_billed() {
     let folder = Folder::new("service");
@@ -49,7 +49,7 @@ async fn an_asynchronous_function_answers_and_every_request_is_billed() {
     assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
 }
 
-/// (W8, W29)
+/// (W8, W30)
 #[tokio::test]
 async fn bodies_stream_through_it_and_end_at_their_limit() {
     let folder = Folder::new("service-body");
@@ -78,7 +78,7 @@ async fn bodies_stream_through_it_and_end_at_their_limit() {
     assert_eq!(worker.get("/").await.status, StatusCode::OK);
 }
 
-/// (W10, W11, W29)
+/// (W10, W11, W30)
 #[tokio::test]
 async fn one_that_fails_takes_nothing_with_it() {
     let folder = Folder::new("service-fails");
@@ -122,7 +122,7 @@ async fn one_that_fails_takes_nothing_with_it() {
     }
 }
 
-/// (W12, W29)
+/// (W12, W30)
 #[tokio::test]
 async fn a_client_that_leaves_ends_it() {
     let folder = Folder::new("service-leaves");
@@ -138,7 +138,7 @@ async fn a_client_that_leaves_ends_it() {
     assert_eq!(worker.metrics().await.abandoned, 1);
 }
 
-/// (W7, W19, W29)
+/// (W7, W19, W30)
 #[tokio::test]
 async fn it_is_given_what_others_are_given() {
     let folder = Folder::new("service-given");
@@ -154,7 +154,7 @@ async fn it_is_given_what_others_are_given() {
     );
 }
 
-/// (W26, W28, W29)
+/// (W26, W28, W30)
 #[tokio::test]
 async fn both_kinds_ask_each_other_and_only_others_are_used_again() {
     let folder = Folder::new("service-inside");
@@ -170,7 +170,7 @@ async fn both_kinds_ask_each_other_and_only_others_are_used_again() {
     }
 }
 
-/// (W2, W5, W29)
+/// (W2, W5, W30)
 #[tokio::test]
 async fn a_plan_that_does_not_ask_for_it_gets_none_and_learns_why() {
     let folder = Folder::new("service-refused");

@@ -48,6 +48,7 @@ impl Folder {
             artifact,
             control: self.0.join("control.sock"),
             listen: Listen::Unix(self.0.join("http.sock")),
+            deals: None,
             cache: self.0.join("cache"),
             units: vec![vec![]],
             secrets: None,

@@ -1,6 +1,6 @@
 //! `mp deploy apply`: posts a plan, gives the function's bytes to the deal's peers, and watches until it answers.
 
-use super::plan::{load, post};
+use super::plan::{PlanFile, load, post};
 use crate::amount::usdc;
 use crate::chain::{Chain, all};
 use crate::http::{self, Message};
@@ -10,7 +10,7 @@ use alloy_primitives::Address;
 use anyhow::Context as _;
 use clap::Args;
 use client::marketplace::demand::Source as Holder;
-use client::marketplace::units::DealId;
+use client::marketplace::units::{DealId, PeerId};
 use client::sol::IDemand::DemandPosted;
 use client::view::deal::{Deal, Status};
 use client::view::demand::Demand;
@@ -19,7 +19,6 @@ use peer::source::Source;
 use serde::Serialize;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -29,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How a plan is applied.
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// The plan.
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: PlanFile,
     /// Post it although a deal of yours already runs the same.
     #[arg(long)]
     pub(crate) another: bool,
@@ -121,17 +120,13 @@ pub(crate) async fn apply(
     apply: &Apply,
 ) -> anyhow::Result<Applied> {
     let began = Instant::now();
-    let (mut plan, function) = load(&apply.file, Some(account))?;
-    anyhow::ensure!(
-        !apply.detach || !plan.terms.artifact.sources.is_empty(),
-        "nobody would give the function to the peers\nhint: stay until it runs (without --detach), or name [[function.sources]] in the plan"
-    );
+    let (mut plan, function) = load(&apply.source, Some(account))?;
+    let gives = gives(apply.detach, &plan, &function)?;
     let running = match apply.another {
         true => None,
         false => same(client, account.address(), &plan).await?,
     };
-    let gives = plan.terms.artifact.sources.is_empty();
-    let given = match gives && !apply.detach {
+    let given = match gives {
         true => Some(give(client, account, &apply.give, &function, running.as_ref()).await?),
         false => None,
     };
@@ -203,6 +198,19 @@ pub(super) fn address(gateway: &str, deal: DealId) -> String {
     format!("{}/{deal}/", gateway.trim_end_matches('/'))
 }
 
+/// Whether this machine gives the function to peers: unless it is to leave at once, which it may if others have all of it.
+pub(super) fn gives(detach: bool, plan: &Plan, function: &Function) -> anyhow::Result<bool> {
+    anyhow::ensure!(
+        !detach || function.secrets.is_none(),
+        "nobody would give the secrets to the peers\nhint: stay until the function runs (without --detach)"
+    );
+    anyhow::ensure!(
+        !detach || !plan.terms.artifact.sources.is_empty(),
+        "nobody would give the function to the peers\nhint: stay until it runs (without --detach), or name [[function.sources]] in the plan"
+    );
+    Ok(!detach)
+}
+
 /// A deal of the owner that is not over and has the same terms.
 async fn same(client: &Client, owner: Address, plan: &Plan) -> anyhow::Result<Option<Deal>> {
     let page =
@@ -210,10 +218,10 @@ async fn same(client: &Client, owner: Address, plan: &Plan) -> anyhow::Result<Op
     let terms = Demand::from(plan.terms.clone());
     let is_same = |deal: &Deal| {
         let mut theirs = deal.terms.clone();
-        if terms.sources.is_empty() {
-            // Those are this machine's, and may be elsewhere by now.
-            theirs.sources.clear();
-        }
+        // The other is this machine, which may be elsewhere by now.
+        theirs
+            .sources
+            .retain(|source| terms.sources.contains(source));
         !is_over(deal.status) && theirs == terms
     };
     let deals = all(page, |deal| deal.id).await?;
@@ -237,7 +245,7 @@ pub(super) async fn give(
 ) -> anyhow::Result<Given> {
     let folder = tempfile::tempdir().context("no temporary folder can be made")?;
     let mut listen = how.listen;
-    if let Some(port) = running.and_then(announced_port) {
+    if let Some(port) = running.and_then(|deal| announced_port(deal, account.source())) {
         listen.set_port(port);
     }
     let source = Source::open(account.source_seed(), listen, folder.path()).await;
@@ -280,8 +288,10 @@ pub(super) fn confide(
 }
 
 /// The port that the deal says its owner gives the function from.
-fn announced_port(deal: &Deal) -> Option<u16> {
-    let (_, port) = deal.terms.sources.first()?.endpoint.rsplit_once(':')?;
+fn announced_port(deal: &Deal, source: PeerId) -> Option<u16> {
+    let mut sources = deal.terms.sources.iter();
+    let ours = sources.find(|other| other.key.0 == source.0)?;
+    let (_, port) = ours.endpoint.rsplit_once(':')?;
     port.parse().ok()
 }
 

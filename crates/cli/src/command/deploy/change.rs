@@ -13,8 +13,8 @@ pub(super) fn call(deal: DealId, change: Change) -> Call {
     Call::Change(change::Call::Terms { deal, change })
 }
 
-/// The changes that make a deal what a plan says, the artifact last. Sources are this machine's, if the plan names none:
-/// that they are elsewhere by now changes nothing.
+/// The changes that make a deal what a plan says, the artifact last. A source that the plan does not name is this machine: that
+/// it is elsewhere by now changes nothing.
 ///
 /// # Errors
 /// In words, if the plan differs in what cannot be changed.
@@ -42,7 +42,10 @@ pub(super) fn differences(deal: &Deal, plan: &Plan) -> anyhow::Result<Vec<Change
             demand.protocol_version,
         )
     };
-    let moved = !new.sources.is_empty() && old.sources != new.sources;
+    let moved = !new
+        .sources
+        .iter()
+        .all(|source| old.sources.contains(source));
     let all = [
         (
             required(old) != required(&new),

@@ -29,8 +29,8 @@ use client::{AccountKey, Client};
 use domain::Attach;
 use invoke::Invoke;
 use logs::Logs;
+pub(crate) use plan::PlanFile;
 use serde::Serialize;
-use std::path::PathBuf;
 use update::{Rollback, Update};
 
 /// Where `mp up` has its gateway.
@@ -45,10 +45,7 @@ pub(crate) struct Deploy {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check a deployment plan, show what it costs and what the market would do with it. Nothing is paid.
-    Plan {
-        /// The plan.
-        file: PathBuf,
-    },
+    Plan(PlanFile),
     /// Print the JSON schema of plans, by which editors complete and check them.
     Schema,
     /// Post exactly that plan, pay its funds in, and stay until the function answers. If a deal of yours runs the same
@@ -140,7 +137,7 @@ struct Moved {
 impl Deploy {
     pub(crate) fn run(&self, chain: &Chain, printer: &Printer) -> anyhow::Result<()> {
         match &self.command {
-            Command::Plan { file } => chain::wait(plan::show(chain, printer, file)),
+            Command::Plan(source) => chain::wait(plan::show(chain, printer, source)),
             Command::Schema => schema::show(printer),
             Command::Domain(attach) => chain::wait(domain::run(chain, printer, attach)),
             Command::Apply(apply) => chain::wait(apply::run(chain, printer, apply)),

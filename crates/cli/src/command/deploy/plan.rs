@@ -12,6 +12,7 @@ use crate::plan::{self, Function, Plan};
 use crate::printer::Printer;
 use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
+use clap::Args;
 use client::marketplace::units::{Exact, Rate, Seconds};
 use client::marketplace::{Call, demand};
 use client::view::{
@@ -20,12 +21,27 @@ use client::view::{
     time::Time,
 };
 use client::{AccountKey, Client, Error};
+use peer::gateway::deal_name;
 use serde::Serialize;
-use std::{fmt::Write as _, fs, path::Path};
-use worker::Settings;
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+use worker::{Settings, settings::Origin};
 
 const DAY: u64 = 86_400;
 const MONTH: u64 = 30 * DAY;
+
+/// The plan that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct PlanFile {
+    /// The plan.
+    pub(crate) file: PathBuf,
+    /// Do not compile the function here first, as workers will. One that they cannot compile is found out when it is paid for.
+    #[arg(long)]
+    pub(crate) skip_compile: bool,
+}
 
 /// What a plan would do. Costs are the most it can be: all workers at the limit price.
 #[derive(Serialize)]
@@ -88,9 +104,13 @@ struct Answer {
     alternatives: Vec<Alternative>,
 }
 
-pub(super) async fn show(chain: &Chain, printer: &Printer, file: &Path) -> anyhow::Result<()> {
+pub(super) async fn show(
+    chain: &Chain,
+    printer: &Printer,
+    source: &PlanFile,
+) -> anyhow::Result<()> {
     let account = chain.maybe_account()?;
-    let (plan, _) = load(file, account.as_ref())?;
+    let (plan, _) = load(source, account.as_ref())?;
     if account.is_none() && !plan.secrets.is_empty() {
         printer.note("note: when it is applied, the function has another hash: with secrets it follows from the account\nhint: name your account with --key");
     }
@@ -134,7 +154,11 @@ async fn ask(client: &Client, account: Option<Address>, plan: &Plan) -> Result<A
 }
 
 /// Reads a plan and the files that it names.
-pub(super) fn load(file: &Path, account: Option<&AccountKey>) -> anyhow::Result<(Plan, Function)> {
+pub(super) fn load(
+    source: &PlanFile,
+    account: Option<&AccountKey>,
+) -> anyhow::Result<(Plan, Function)> {
+    let file = &source.file;
     let text =
         fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut plan = plan::read(&text).map_err(|findings| {
@@ -148,9 +172,29 @@ pub(super) fn load(file: &Path, account: Option<&AccountKey>) -> anyhow::Result<
         }
         anyhow::anyhow!(text)
     })?;
+    if let Some(account) = account {
+        own_deals(&plan, account.address())?;
+    }
     let folder = file.parent().unwrap_or(Path::new("."));
     let function = Function::build(&mut plan, folder, account)?;
+    if !source.skip_compile {
+        function.check_compiles()?;
+    }
     Ok((plan, function))
+}
+
+/// Makes sure that the plan asks no deal of somebody else: its requests would be refused.
+fn own_deals(plan: &Plan, account: Address) -> anyhow::Result<()> {
+    let is_anothers = |server: &&Origin| {
+        let named = server.deal().and_then(deal_name);
+        named.is_some_and(|(_, owner)| owner.0 != account.0.0)
+    };
+    match plan.settings.outbound.iter().find(is_anothers) {
+        None => Ok(()),
+        Some(server) => anyhow::bail!(
+            "`outbound` names another account's deal: {server}\nhint: a function asks deals of its own deal's owner, {account}"
+        ),
+    }
 }
 
 /// The call that posts it.

@@ -1,8 +1,8 @@
 //! `mp deploy update` and `rollback`: a deal becomes what a plan says, or runs again what it ran before.
 
-use super::apply::{Give, confide, give, is_over};
+use super::apply::{Give, confide, give, gives, is_over};
 use super::change::{call, describe, differences};
-use super::plan::load;
+use super::plan::{PlanFile, load};
 use super::status::rollout;
 use crate::chain::Chain;
 use crate::printer::Printer;
@@ -12,7 +12,7 @@ use client::marketplace::change::Change;
 use client::marketplace::units::DealId;
 use client::view::deal::{Deal, Rollout, Status};
 use serde::Serialize;
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 /// Distance of looks at a rollout.
 const LOOK: Duration = Duration::from_millis(100);
@@ -22,8 +22,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Update {
     /// The deal.
     pub(crate) deal: u64,
-    /// The plan.
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: PlanFile,
     /// Show what would change, and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -83,16 +83,12 @@ impl Updated {
 pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> anyhow::Result<()> {
     let client = chain.client()?;
     let (account, id) = (chain.account()?, DealId(update.deal));
-    let (mut plan, function) = load(&update.file, Some(&account))?;
+    let (mut plan, function) = load(&update.source, Some(&account))?;
     let deal = client.deal(id).await?;
     let mut changes = differences(&deal, &plan)?;
     let words: Vec<_> = changes.iter().map(|each| describe(&deal, each)).collect();
     let changes_function = deal.terms.artifact.0 != plan.terms.artifact.hash.0;
-    let gives = changes_function && plan.terms.artifact.sources.is_empty();
-    anyhow::ensure!(
-        !gives || !update.wait.detach || update.dry_run,
-        "nobody would give the function to the peers\nhint: stay until all run it (without --detach), or name [[function.sources]] in the plan"
-    );
+    let gives = changes_function && !update.dry_run && gives(update.wait.detach, &plan, &function)?;
     let mut updated = Updated {
         deal: deal.id,
         changes: words,

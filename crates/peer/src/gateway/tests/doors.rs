@@ -104,7 +104,7 @@ async fn secure() -> Secure {
         certificate(folder.path(), "one", &["*.example.test"]),
         certificate(folder.path(), "two", &["own.test"]),
     ];
-    let certificates = Certificates::open(files.to_vec()).expect("good files");
+    let certificates = Certificates::open(files.to_vec(), None).expect("good files");
     let acceptor = certificates.acceptor().expect("TLS");
     let gateway = Running::start(&[Manner::Good], None, Limits::default(), Some(acceptor)).await;
     Secure {
@@ -203,7 +203,7 @@ fn files_that_are_no_certificate_are_named() {
         (vec![missing], "cannot read"),
         (vec![], "[[certificates]]"),
     ] {
-        let error = Certificates::open(files).expect_err("refused");
+        let error = Certificates::open(files, None).expect_err("refused");
         assert!(error.to_string().contains(said), "{error}");
     }
 }

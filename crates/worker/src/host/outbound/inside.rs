@@ -19,14 +19,6 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-/// Hosts that are functions, and never servers: the domain that is reserved for private use.
-const ZONE: &str = "internal";
-
-/// What a host is called inside; None for hosts outside.
-pub(super) fn name(host: &str) -> Option<&str> {
-    host.strip_suffix(ZONE)?.strip_suffix('.')
-}
-
 /// The function of that name.
 pub(super) fn admit(
     functions: &Functions,

@@ -4,7 +4,7 @@ use super::{LOOP, NAME, Sent, inside};
 use crate::{
     control::Source,
     host::{allowance::Place, request::Call},
-    settings::Origin,
+    settings::{Origin, inside as inside_name},
 };
 use hyper::{HeaderMap, Method, Request, Uri, header::HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -97,9 +97,9 @@ impl Sender {
         let origin = Origin::new(scheme, authority.as_str());
         let way = match origin.filter(|_| request.method() != Method::CONNECT) {
             None => Err(Refused::denied("not in the plan")),
-            Some(origin) => match inside::name(&origin.host) {
-                Some(name) => self.inside(&origin, name),
-                None => self.outside(origin),
+            Some(origin) => match inside_name(&origin.host) {
+                Some(name) if !name.contains('.') => self.inside(&origin, name),
+                _ => self.outside(origin),
             },
         };
         way.map_err(|Refused { error, why }| {

@@ -11,7 +11,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wasmtime_wasi_http::Error;
@@ -55,6 +55,7 @@ async fn connect(tls: TlsConnector, host: &str) -> Result<(), Error> {
         places: Arc::new(Semaphore::new(1)),
         limits,
         tls,
+        deals: OnceLock::new(),
     };
     let log = Logger {
         log: Arc::new(Log::new(10)),

@@ -4,7 +4,10 @@ use super::super::rate;
 use super::{World, local};
 use crate::amount::{counted, flt, parse_usdc, usdc};
 use crate::command::delegate;
-use crate::command::deploy::apply::{self, Applied, Apply, Give};
+use crate::command::deploy::{
+    PlanFile,
+    apply::{self, Applied, Apply, Give},
+};
 use crate::command::provider::{commit, offer, register};
 use crate::printer::Printer;
 use crate::supply::Supply;
@@ -261,7 +264,11 @@ impl World {
         let developer = self.developer()?;
         self.wake(&developer).await?;
         let apply = Apply {
-            file,
+            source: PlanFile {
+                file,
+                // Workers on this machine will, at once.
+                skip_compile: true,
+            },
             another: false,
             detach: false,
             wait: Duration::from_secs(120),
