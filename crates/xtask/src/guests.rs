@@ -121,9 +121,11 @@ fn bin() -> Result<PathBuf> {
         ("wasm-component-ld", &linker),
     ] {
         let link = bin.join(name);
-        if !link.exists() {
-            symlink(program, link)?;
+        // One from before may lead to nowhere by now.
+        if link.is_symlink() {
+            fs::remove_file(&link)?;
         }
+        symlink(program, link)?;
     }
     Ok(bin)
 }
