@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write as _},
     path::Path,
 };
@@ -14,7 +14,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The same, and nobody but this user may read it.
 #[cfg(feature = "acme")]
 pub(crate) fn replace_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _};
     replace_by(path, bytes, |new| {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
