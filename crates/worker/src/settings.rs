@@ -9,7 +9,7 @@
 mod origin;
 mod wasi;
 
-pub use origin::{NotAnOrigin, Origin, inside};
+pub use origin::{NotAnOrigin, Origin, ZONE, inside};
 pub use wasi::Wasi;
 
 use crate::{ArtifactHash, section};

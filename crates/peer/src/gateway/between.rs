@@ -38,9 +38,8 @@ use std::{
 };
 use tokio::{net::UnixStream, sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
+use worker::settings::ZONE;
 
-/// How hosts end that are deals.
-const ZONE: &str = "internal";
 /// Connections that wait at a worker: so many requests of it are under way at once, more wait.
 pub(super) const LINES: usize = 16;
 /// The pause before a connection to a worker is tried again, or when it ended without a request.

@@ -11,7 +11,7 @@ use std::{
 const MAX_HOST_BYTES: usize = 253;
 
 /// Hosts that are functions or deals, and never servers: the domain that is reserved for private use.
-const ZONE: &str = "internal";
+pub const ZONE: &str = "internal";
 
 /// One server, by scheme, host and port: `https://api.example.com`, `http://203.0.113.7:8080`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
