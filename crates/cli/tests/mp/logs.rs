@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     process::Stdio,
+    time::UNIX_EPOCH,
 };
 
 const PEOPLE: [&str; 3] = ["provider1.json", "provider2.json", "developer.json"];
@@ -49,9 +50,21 @@ fn the_owner_of_a_deal_reads_and_follows_the_logs_of_its_workers() {
             .map(|line| serde_json::from_slice(line).expect("JSON"))
             .collect()
     };
-    let lines = read(&[]);
-    // One of them gave the first answer. Its lines are cut at 100 a second.
+    // One of them gave the first answer. Its lines are cut at 100 a second, and when that is over, it is told how many are not there.
+    let mut lines = Vec::new();
+    until("the second of the last line is over", || {
+        let now = UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        lines = read(&[]);
+        let last = lines.last().and_then(|line| line["unixMs"].as_u64());
+        last.is_some_and(|last| last / 1000 < now)
+    });
     assert!(lines.len() >= 100, "{} lines", lines.len());
+    let is_note = |line: &Value| {
+        line["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("dropped "))
+    };
+    assert!(lines.iter().any(is_note), "{:?}", lines.last());
     assert_eq!(lines[0]["text"], "\\u{1b}[31mred");
     assert_eq!(lines[0]["source"], "stderr");
     let worker = lines[0]["worker"].to_string();
