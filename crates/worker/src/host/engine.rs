@@ -2,15 +2,11 @@
 
 use super::{guest::Guest, keyvalue};
 use crate::{config::Limits, settings::Wasi};
-use std::{thread, time::Duration};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
     component::{Component, Linker},
 };
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
-
-/// How often a running function pauses, so that others, and its limits, have their turn.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Modules, memories and tables that one component may be made of.
 pub(super) const MODULES: u32 = 32;
@@ -32,7 +28,7 @@ pub(super) enum Linked {
     Service(ServicePre<Guest>),
 }
 
-/// An engine with room for `requests` at once, and the thread that makes its functions pause.
+/// An engine with room for `requests` at once.
 ///
 /// # Errors
 /// This machine cannot run it.
@@ -40,18 +36,7 @@ pub(super) fn engine(limits: &Limits, requests: u32, wasi: Wasi) -> Result<Engin
     let pooled = || Engine::new(config(wasi).allocation_strategy(pool(limits, requests)));
     // A pool reserves address space far beyond its memory. Where that is forbidden, slower
     // allocation on demand still works.
-    let engine = pooled().or_else(|_| Engine::new(&config(wasi)))?;
-    let weak = engine.weak();
-    thread::Builder::new()
-        .name("ticker".into())
-        .spawn(move || {
-            while let Some(engine) = weak.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                thread::sleep(TICK);
-            }
-        })?;
-    Ok(engine)
+    pooled().or_else(|_| Engine::new(&config(wasi)))
 }
 
 /// An engine that only compiles, for all that [`engine`] makes.

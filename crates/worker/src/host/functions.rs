@@ -12,6 +12,7 @@ use super::{
     log::{Log, Logger},
     meter::Meter,
     outbound::Outbound,
+    pace::Pace,
     request::Call,
     state::State,
 };
@@ -38,6 +39,7 @@ pub(super) struct Functions {
     pub(super) state: Option<Arc<State>>,
     pub(super) log: Arc<Log>,
     pub(super) meter: Arc<Meter>,
+    pub(super) pace: Pace,
     /// Numbers the requests that fail, so that their log lines can be found.
     failures: AtomicU64,
 }
@@ -75,6 +77,7 @@ impl Functions {
         let others = others
             .map(|(name, component)| Ok((name.clone(), loader.function(Some(name), component)?)));
         let outbound = Outbound::new(config, &given);
+        let pace = Pace::new(&engine);
         Ok(Arc::new(Self {
             main,
             others: others.collect::<Result<_, _>>()?,
@@ -84,6 +87,7 @@ impl Functions {
             state: state(config, needs)?,
             log: loader.log,
             meter: Arc::default(),
+            pace: pace.map_err(|error| Refusal::host("cannot keep time", &error))?,
             failures: AtomicU64::new(0),
             engine,
         }))
@@ -136,7 +140,7 @@ async fn probe(call: &Call) -> Result<(), Refusal> {
             Linked::Service(service) => service.instantiate_async(&mut store).await.map(drop),
         }
     };
-    match call.allowance.limited(begun).await {
+    match call.limited(begun).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(refusal(format!("the component does not start: {error:#}"))),
         Err(_) => Err(refusal("the component takes too long to start".into())),

@@ -5,6 +5,7 @@ use super::{
     given::Given,
     keyvalue::{Access, Bucket, View},
     outbound::{Sender, Sent},
+    pace,
     request::Call,
     reserved::Reserved,
     stdio::Output,
@@ -89,8 +90,7 @@ impl Guest {
         let mut store = Store::new(&functions.engine, guest);
         store.limiter(|guest| &mut guest.reserved);
         store.set_hostcall_fuel(CALL_BYTES);
-        store.epoch_deadline_async_yield_and_update(1);
-        store.set_epoch_deadline(1);
+        pace::keep(&mut store);
         store
     }
 }

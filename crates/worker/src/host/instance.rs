@@ -3,7 +3,7 @@
 //! An instance that is kept remembers what its code remembers, and nothing else of a request: it is kept only if the
 //! function ended well, let go of what it was given and has much of its memory left. All limits are those of the request.
 
-use super::{functions::Function, guest::Guest, request::Call};
+use super::{functions::Function, guest::Guest, pace, request::Call};
 use std::sync::Arc;
 use wasmtime::{Result, Store, component::Resource};
 use wasmtime_wasi_http::p2::{
@@ -34,7 +34,7 @@ impl Instance {
     fn kept(call: &Call) -> Option<Self> {
         let is_wanted = |instance: &Self| Arc::ptr_eq(&instance.function, &call.function);
         let mut instance = call.kept.take(is_wanted)?;
-        instance.store.set_epoch_deadline(1);
+        pace::resume(&mut instance.store);
         instance.store.data_mut().begin(call).then_some(instance)
     }
 

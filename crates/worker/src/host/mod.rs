@@ -25,6 +25,7 @@ mod load;
 mod log;
 mod meter;
 mod outbound;
+mod pace;
 mod process;
 mod request;
 mod reserved;
@@ -120,6 +121,8 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
         .map_err(|error| Refusal::host("the configuration is wrong", &error))?;
     process::confine()?;
     process::limit_files(config)?;
+    // Also what is no unit's: its compilers, and the thread that keeps time. Each unit says whether the kernel does so.
+    unit::pin_all(&config.units);
     let confinement = Confinement {
         memory: process::join(config.group.as_deref())?,
         files: jail::enter(config)?,

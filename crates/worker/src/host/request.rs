@@ -125,6 +125,15 @@ impl Call {
         }
     }
 
+    /// Enters the function while there is time.
+    ///
+    /// # Errors
+    /// Which time is used up.
+    pub(super) async fn limited<W: Future>(&self, entered: W) -> Result<W::Output, Over> {
+        let _running = self.functions.pace.begin();
+        self.allowance.limited(entered).await
+    }
+
     /// Whether a client asks. Its request is billed; what functions ask each other is on the same bill.
     fn is_first(&self) -> bool {
         self.asker.is_none()
@@ -216,7 +225,7 @@ where
     sender.came_through(request.headers());
     let mut bill = call.bill();
     let entered = enter(&call, &mut instance, request, say, fate);
-    let result = match call.allowance.limited(entered).await {
+    let result = match call.limited(entered).await {
         Err(over) => Err(Failure::Over(over)),
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if error.is::<PoolConcurrencyLimitError>() => Err(Failure::Full),

@@ -3,6 +3,7 @@
 use crate::support::{Folder, connect, start};
 use functions::{ECHO, HELLO, hostile};
 use hyper::{Request, StatusCode};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use worker::config::Listen;
 
@@ -135,6 +136,10 @@ async fn a_function_that_never_ends_is_ended_by_either_limit() {
     assert_eq!(metrics.timed_out, 1);
     assert!(metrics.cpu_us >= 100_000, "a limit that was hit is billed");
     assert!(worker.log().await.contains("processor time"));
+
+    // Also if nothing ran for a while, and nobody kept time.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(worker.get("/").await.status, StatusCode::GATEWAY_TIMEOUT);
 }
 
 /// (W10, W11)
