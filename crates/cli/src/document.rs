@@ -299,24 +299,35 @@ impl<'a, 't> Table<'a, 't> {
 
     /// All fields, where their names are the author's; each is a text.
     pub(crate) fn texts(self, findings: &mut Findings<'_>) -> BTreeMap<String, String> {
+        let texts = self.texts_as(findings, |text| Ok(text.to_owned()));
+        let texts = texts.into_iter();
+        texts.map(|(name, text)| (name, text.value)).collect()
+    }
+
+    /// The same, where `parse` makes something of each text, and says what it expected when it cannot.
+    pub(crate) fn texts_as<T>(
+        self,
+        findings: &mut Findings<'_>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> BTreeMap<String, Located<T>> {
         findings.ask(Field {
             path: self.path,
             is_needed: false,
             kind: Kind::Texts,
             line: Some(self.line),
         });
-        let mut texts = BTreeMap::new();
-        for (key, value) in self.entries {
-            let name = key.get_ref().to_string();
-            match value.get_ref().as_str() {
-                Some(text) => _ = texts.insert(name, text.to_owned()),
-                None => {
-                    let what = format!("`{name}` cannot be read");
-                    findings.add(findings.line(&value.span()), what, "write a text in quotes");
-                }
-            }
-        }
-        texts
+        let parse = |value: &DeValue<'_>| {
+            let text = value.as_str().ok_or("write a text in quotes")?;
+            parse(text)
+        };
+        let entries = self.entries.iter();
+        entries
+            .filter_map(|(key, value)| {
+                let name = key.get_ref().to_string();
+                let read = read(findings, &name, value, parse)?;
+                Some((name, read))
+            })
+            .collect()
     }
 
     /// Finds fault with fields that nobody asked for.

@@ -9,6 +9,7 @@ mod command;
 mod commitment;
 mod document;
 mod http;
+mod import;
 mod plan;
 mod printer;
 mod supply;

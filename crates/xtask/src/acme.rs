@@ -11,5 +11,5 @@ pub(crate) fn run() -> Result<Tally> {
     if !tools::is_there(PEBBLE) {
         tools::packages(&[PEBBLE].into())?;
     }
-    suite::acme(PEBBLE)
+    suite::with_programs("acme::", &[("MP_PEBBLE", PEBBLE)])
 }

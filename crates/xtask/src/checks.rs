@@ -1,6 +1,6 @@
 //! Everything that is checked besides the tests.
 
-use crate::{Tally, acme, ethereum, guests, suite, tidy};
+use crate::{Tally, acme, ethereum, guests, references, suite, tidy};
 use anyhow::{Context as _, Result};
 use std::{
     path::{Path, PathBuf},
@@ -41,6 +41,10 @@ pub(crate) fn ci() -> Result<Tally> {
     match acme::run() {
         Ok(acme) => tally.add(&acme),
         Err(error) => tally.check("ACME", Err(error)),
+    }
+    match references::run() {
+        Ok(references) => tally.add(&references),
+        Err(error) => tally.check("references", Err(error)),
     }
     tally.check("generated files", unchanged());
     Ok(tally)

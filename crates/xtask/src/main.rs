@@ -5,6 +5,7 @@ mod bench;
 mod checks;
 mod ethereum;
 mod guests;
+mod references;
 mod sanitize;
 mod suite;
 mod tidy;
@@ -24,6 +25,7 @@ usage: cargo xtask <command>
                    installs Debian packages if some are missing, takes long the first time
   test guests c    the same with C only, and here only
   test acme        let a gateway get certificates from Pebble, an ACME server for tests; installs its Debian package
+  test references  let functions be fetched from Docker's registry; installs the Debian packages of it and of skopeo
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
@@ -41,7 +43,7 @@ usage: cargo xtask <command>
   bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover, hostile or capacity, or all;
                    takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
-  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients, a guest in C and an ACME server
+  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients, a guest in C, an ACME server and a registry
   fix              format the tree and apply what clippy can mend by itself
   tidy             check the arrows between crates and the habits of the tree
 ";
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         ["test", "guests"] => guests::all().map(|tally| tally.report()),
         ["test", "guests", "c"] => guests::quick().map(|tally| tally.report()),
         ["test", "acme"] => acme::run().map(|tally| tally.report()),
+        ["test", "references"] => references::run().map(|tally| tally.report()),
         ["test", "capacity"] => suite::capacity().map(|tally| tally.report()),
         ["fuzz"] => suite::fuzz("60").map(|tally| tally.report()),
         ["fuzz", seconds] => suite::fuzz(seconds).map(|tally| tally.report()),

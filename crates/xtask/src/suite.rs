@@ -143,11 +143,10 @@ pub(crate) fn guests(folders: &[PathBuf], wasmtime: Option<&Path>) -> Result<Tal
     run_named(command, "guests::")
 }
 
-/// Gets certificates from that ACME server.
-pub(crate) fn acme(pebble: &str) -> Result<Tally> {
+/// The tests of `mp` of that name, also those that need these programs, each named in a variable.
+pub(crate) fn with_programs(tests: &str, programs: &[(&str, &str)]) -> Result<Tally> {
     let mut command = cargo(&["test", "--workspace", "--test=mp"]);
-    command.env("MP_PEBBLE", pebble);
-    let tests = "acme::";
+    command.envs(programs.iter().copied());
     command.args(["--", tests, "--include-ignored", "--nocapture"]);
     some(count(command)?, tests)
 }

@@ -1,19 +1,16 @@
-//! The function of a plan: what is built of the files that it names.
+//! The function of a plan: what is built of its components, settings and secrets.
 
-use super::Plan;
+use super::{
+    Plan,
+    components::{Components, read},
+};
+use crate::import::{Import, max_component};
 use anyhow::Context as _;
 use client::AccountKey;
-use client::marketplace::limits::MAX_ARTIFACT;
 use client::marketplace::units::Hash;
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{collections::BTreeMap, io, path::Path};
 use worker::{
     ArtifactHash, Bundle,
-    bundle::Name,
     config::Limits,
     settings::{Sealed, Secrets, Values},
 };
@@ -25,13 +22,16 @@ pub(crate) struct Function {
     pub(crate) artifact: Vec<u8>,
     /// The document of secrets that the artifact names.
     pub(crate) secrets: Option<Vec<u8>>,
+    /// Components that were fetched, by the functions' names.
+    pub(crate) imports: BTreeMap<String, Import>,
 }
 
 impl Function {
-    /// Reads the files that a plan names, from `folder`, and sets the plan's artifact. The same files, plan and account
-    /// always make the same artifact. Without an account it is another one if there are secrets.
+    /// Reads the secrets that a plan names, from `folder`, and sets the plan's artifact. The same files, components, plan and
+    /// account always make the same artifact. Without an account it is another one if there are secrets.
     pub(crate) fn build(
         plan: &mut Plan,
+        components: Components,
         folder: &Path,
         account: Option<&AccountKey>,
     ) -> anyhow::Result<Self> {
@@ -40,19 +40,22 @@ impl Function {
             hash: ArtifactHash(*blake3::hash(document).as_bytes()),
             size: document.len() as u64,
         });
-        let path = folder.join(&plan.path);
-        let packed = bundle(plan, folder)?;
-        let packed = plan.settings.pack(packed);
-        let artifact = packed.with_context(|| format!("no artifact of {}", path.display()))?;
+        let packed = plan.settings.pack(bundle(&components)?);
+        let artifact = packed.with_context(|| format!("no artifact of {}", plan.path.value))?;
         let size = artifact.len() as u64;
         anyhow::ensure!(
-            (1..=MAX_ARTIFACT).contains(&size),
-            "the function {} has {size} bytes\nhint: 1 to {MAX_ARTIFACT} are possible",
-            path.display()
+            (1..=max_component()).contains(&size),
+            "the function {} has {size} bytes, with all that is in it\nhint: 1 to {} are possible",
+            plan.path.value,
+            max_component()
         );
         plan.terms.artifact.hash = Hash(*blake3::hash(&artifact).as_bytes());
         plan.terms.artifact.size = size;
-        Ok(Self { artifact, secrets })
+        Ok(Self {
+            artifact,
+            secrets,
+            imports: components.imports,
+        })
     }
 
     /// Makes sure that workers can compile it, as they do it themselves.
@@ -66,32 +69,13 @@ impl Function {
     }
 }
 
-/// The components of a plan.
-fn bundle(plan: &Plan, folder: &Path) -> anyhow::Result<Vec<u8>> {
-    let wasi = plan.settings.wasi;
-    let component = |path: &Path| {
-        let path = folder.join(path);
-        let failed = || format!("the function {} cannot be read", path.display());
-        let component = read(&path, MAX_ARTIFACT).with_context(failed)?;
-        if let Err(why) = worker::host::interfaces(&component, wasi) {
-            anyhow::bail!(
-                "the function {} would run nowhere: {why}\nhint: a function is a component of `wasi:http` 0.2, or of 0.3 if the plan \
-                 says so, that imports only what docs/guides/functions.md names",
-                path.display()
-            );
-        }
-        Ok(component)
-    };
-    let main = component(&plan.path)?;
-    let others = plan.others.iter();
-    let others: BTreeMap<&Name, Vec<u8>> = others
-        .map(|(name, path)| Ok((name, component(path)?)))
-        .collect::<anyhow::Result<_>>()?;
-    let others = others.iter();
+/// Components in one artifact.
+fn bundle(components: &Components) -> anyhow::Result<Vec<u8>> {
+    let others = components.others.iter();
     let bundle = Bundle {
-        main: &main,
+        main: &components.main,
         others: others
-            .map(|(name, bytes)| ((*name).clone(), &bytes[..]))
+            .map(|(name, bytes)| (name.clone(), &bytes[..]))
             .collect(),
     };
     let packed = bundle.pack();
@@ -130,14 +114,4 @@ fn salt(values: &Values, account: Option<&AccountKey>) -> anyhow::Result<Artifac
     salt.update(b"marketplace+ salt of secrets");
     salt.update(&serde_json::to_vec(values)?);
     Ok(ArtifactHash(*salt.finalize().as_bytes()))
-}
-
-/// A file of at most `most` bytes.
-fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)?.take(most.saturating_add(1));
-    if { file }.read_to_end(&mut bytes)? as u64 > most {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
 }

@@ -1,13 +1,15 @@
 //! Deployment plans: what a developer wants, as a TOML file.
 //!
-//! `schema` has the fields, `lint` what must hold between them. Both are pure: text in, plan or findings out. `function`
-//! makes the artifact of the files that a plan names.
+//! `schema` has the fields, `lint` what must hold between them. Both are pure: text in, plan or findings out. `components`
+//! gets what a plan names, from files or from elsewhere, and `function` makes the artifact of it.
 //! Promises P1 to P6: `docs/spec/plan.md`.
 
+mod components;
 mod function;
 mod lint;
 mod schema;
 
+pub(crate) use components::Components;
 pub(crate) use function::Function;
 pub(crate) use schema::{Plan, published};
 
@@ -35,7 +37,8 @@ pub(crate) fn read(text: &str) -> Result<Plan, Vec<Finding>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Function, read};
+    use super::{Components, read};
+    use crate::import::{Fetch, Location, Moved};
     use client::view::demand::Demand;
     use std::{fmt::Write as _, fs, path::Path};
     use worker::settings::Wasi;
@@ -45,12 +48,11 @@ mod tests {
     fn a_good_plan_is_read_as_it_stands() {
         let plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
         assert_eq!((plan.name.as_str(), plan.funds.0), ("hello", 12_000_000));
-        assert_eq!(plan.path, Path::new("hello.wasm"));
+        let hello = Location::File("hello.wasm".into());
+        assert_eq!((&plan.path.value, plan.path.line), (&hello, 13));
         let (name, words) = plan.others.first_key_value().unwrap();
-        assert_eq!(
-            (name.as_str(), words.as_path()),
-            ("words", Path::new("words.wasm"))
-        );
+        assert_eq!(name.as_str(), "words");
+        assert_eq!(words.value, Location::File("words.wasm".into()));
         assert_eq!(plan.settings.environment["GREETING"], "hello");
         assert_eq!(plan.settings.reuse, Some(100));
         assert_eq!(plan.settings.config["greeting.text"], "hi");
@@ -64,35 +66,37 @@ mod tests {
     }
 
     /// (P5, P21)
-    #[test]
-    fn a_function_that_would_run_nowhere_is_refused_with_the_reason() {
+    #[tokio::test]
+    async fn a_function_that_would_run_nowhere_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("words.wasm"), functions::HELLO).unwrap();
-        let refusal_of = |function: &[u8], wasi| {
+        let refusal_of = async |function: &[u8], wasi| {
             fs::write(folder.path().join("hello.wasm"), function).unwrap();
             let mut plan = read(include_str!("../../tests/plans/good.toml")).unwrap();
             plan.settings.wasi = wasi;
-            plan.secrets.clear();
-            match Function::build(&mut plan, folder.path(), None) {
-                Ok(_) => String::new(),
-                Err(error) => error.to_string(),
-            }
+            let file = folder.path().join("plan.toml");
+            let got = Components::get(&plan, &file, &Fetch::default(), Moved::Said).await;
+            let findings = got.err().unwrap_or_default();
+            findings.iter().map(ToString::to_string).collect::<String>()
         };
-        let refusal = |function| refusal_of(function, Wasi::V0_2);
-        assert_eq!(refusal(functions::HELLO), "");
-        assert_eq!(refusal_of(functions::SERVICE, Wasi::V0_3), "");
-        let newer = refusal(functions::SERVICE);
+        let both = refusal_of(functions::HELLO, Wasi::V0_2).await;
+        assert!(both.contains("words.wasm cannot be read"), "{both}");
+        fs::write(folder.path().join("words.wasm"), functions::HELLO).unwrap();
+        let refusal = async |function: &[u8]| refusal_of(function, Wasi::V0_2).await;
+        assert_eq!(refusal(functions::HELLO).await, "");
+        assert_eq!(refusal_of(functions::SERVICE, Wasi::V0_3).await, "");
+        let newer = refusal(functions::SERVICE).await;
         assert!(
             newer.contains("add `wasi = \"0.3\"` to the plan"),
             "{newer}"
         );
-        let forbidden = refusal(functions::hostile::TRESPASSER);
+        let forbidden = refusal(functions::hostile::TRESPASSER).await;
         assert!(
             forbidden.contains("imports \"marketplace:functions/"),
             "{forbidden}"
         );
-        assert!(refusal(b"\0asm\x01\0\0\0").contains("a core module, not a component"));
-        assert!(refusal(b"hello").contains("not WebAssembly"));
+        let module = refusal(b"\0asm\x01\0\0\0").await;
+        assert!(module.contains("a core module, not a component"));
+        assert!(refusal(b"hello").await.contains("not WebAssembly"));
     }
 
     /// (P1)

@@ -7,6 +7,7 @@ pub(crate) use published::published;
 
 use crate::amount::parse_usdc;
 use crate::document::{Findings, Located, Table};
+use crate::import::Location;
 use alloy_primitives::{Address, B256};
 use client::marketplace::attribute::{Predicate, Subject, Test, Value};
 use client::marketplace::demand::{Artifact, Pricing, Providers, Source, Spread, Terms};
@@ -22,15 +23,15 @@ use worker::{
 /// The protocol version that functions are written for now.
 const PROTOCOL_VERSION: u32 = 1;
 
-/// A plan without fault. The hash and size of the artifact are those of the file at `path`, once it is read.
+/// A plan without fault. Hash and size of the artifact are known once its components are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// What its developer calls it.
     pub(crate) name: String,
-    /// The function's file, from where the plan lies.
-    pub(crate) path: PathBuf,
-    /// The files of functions that it may ask, from where the plan lies.
-    pub(crate) others: BTreeMap<Name, PathBuf>,
+    /// Where the function is.
+    pub(crate) path: Located<Location>,
+    /// Where the functions are that it may ask.
+    pub(crate) others: BTreeMap<Name, Located<Location>>,
     /// What the function is given. Which document of secrets it has is known when their files are read.
     pub(crate) settings: Settings,
     /// The files of secrets, from where the plan lies.
@@ -58,9 +59,9 @@ pub(crate) struct Draft {
     pub(crate) wasi: Option<Located<Wasi>>,
     pub(crate) protocol_version: Option<Located<u32>>,
     pub(crate) monitor: Option<Located<Address>>,
-    pub(crate) path: Option<Located<String>>,
+    pub(crate) path: Option<Located<Location>>,
     pub(crate) sources: Vec<Located<Source>>,
-    pub(crate) functions: Option<Located<Values>>,
+    pub(crate) functions: Option<Located<BTreeMap<String, Located<Location>>>>,
     pub(crate) environment: Option<Located<Values>>,
     pub(crate) config: Option<Located<Values>>,
     pub(crate) secrets: Option<Located<Values>>,
@@ -104,7 +105,10 @@ impl Draft {
         if let Some(function) = plan.must_table(f, "function", hint) {
             draft.function(f, function);
         }
-        draft.functions = values(f, &mut plan, "functions");
+        draft.functions = plan.table(f, "functions").map(|table| Located {
+            line: table.line(),
+            value: table.texts_as(f, str::parse),
+        });
         draft.environment = values(f, &mut plan, "environment");
         draft.config = values(f, &mut plan, "config");
         draft.secrets = values(f, &mut plan, "secrets");
@@ -123,7 +127,7 @@ impl Draft {
     }
 
     fn function(&mut self, f: &mut Findings<'_>, mut function: Table<'_, '_>) {
-        self.path = function.must(f, "path", text);
+        self.path = function.must(f, "path", location);
         let sources = function.tables(f, "sources").into_iter();
         self.sources = sources.filter_map(|table| source(f, table)).collect();
         function.finish(f);
@@ -178,13 +182,15 @@ impl Draft {
             secrets: None,
         };
         let file = |(name, path): (String, String)| (name, path.into());
+        let functions = self.functions.map(|functions| functions.value);
         // A name that is none is found by `lint`.
-        let function = |(name, path): (String, String)| Some((name.parse().ok()?, path.into()));
+        let function = |(name, path): (String, _)| Some((name.parse().ok()?, path));
         Some(Plan {
             name: self.name?.value,
-            path: self.path?.value.into(),
-            others: given(self.functions)
+            path: self.path?,
+            others: functions
                 .into_iter()
+                .flatten()
                 .filter_map(function)
                 .collect(),
             settings,
@@ -335,6 +341,10 @@ fn text(value: &DeValue<'_>) -> Result<String, String> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.map(str::to_owned)
         .ok_or_else(|| "write a text in quotes".into())
+}
+
+fn location(value: &DeValue<'_>) -> Result<Location, String> {
+    text(value)?.parse()
 }
 
 fn comparison(value: &DeValue<'_>) -> Result<Comparison, String> {

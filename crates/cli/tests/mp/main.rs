@@ -18,6 +18,7 @@ mod market;
 mod newcomer;
 mod plans;
 mod proving;
+mod references;
 mod support;
 mod up;
 mod update;

@@ -1,9 +1,10 @@
 //! `mp deploy apply`: posts a plan, gives the function's bytes to the deal's peers, and watches until it answers.
 
-use super::plan::{PlanFile, load, post};
+use super::plan::{PlanFile, load, post, say_imports};
 use crate::amount::usdc;
 use crate::chain::{Chain, all};
 use crate::http::{self, Message};
+use crate::import::Moved;
 use crate::plan::{Function, Plan};
 use crate::printer::Printer;
 use alloy_primitives::Address;
@@ -120,7 +121,8 @@ pub(crate) async fn apply(
     apply: &Apply,
 ) -> anyhow::Result<Applied> {
     let began = Instant::now();
-    let (mut plan, function) = load(&apply.source, Some(account))?;
+    let (mut plan, function) = load(&apply.source, Some(account), Moved::Refused).await?;
+    say_imports(printer, &function);
     let gives = gives(apply.detach, &plan, &function)?;
     let running = match apply.another {
         true => None,

@@ -8,7 +8,9 @@ use crate::amount::{counted, usdc};
 use crate::availability::Availability;
 use crate::chain::Chain;
 use crate::clock::{on_the_wall, span};
-use crate::plan::{self, Function, Plan};
+use crate::document::Finding;
+use crate::import::{Fetch, Import, Moved, describe};
+use crate::plan::{self, Components, Function, Plan};
 use crate::printer::Printer;
 use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
@@ -24,6 +26,7 @@ use client::{AccountKey, Client, Error};
 use peer::gateway::deal_name;
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -41,6 +44,8 @@ pub(crate) struct PlanFile {
     /// Do not compile the function here first, as workers will. One that they cannot compile is found out when it is paid for.
     #[arg(long)]
     pub(crate) skip_compile: bool,
+    #[command(flatten)]
+    pub(crate) fetch: Fetch,
 }
 
 /// What a plan would do. Costs are the most it can be: all workers at the limit price.
@@ -48,6 +53,8 @@ pub(crate) struct PlanFile {
 #[serde(rename_all = "camelCase")]
 struct Shown {
     name: String,
+    /// Functions that were fetched from elsewhere, by their names.
+    imports: BTreeMap<String, Import>,
     /// What the function is given.
     settings: Settings,
     terms: Demand,
@@ -110,12 +117,12 @@ pub(super) async fn show(
     source: &PlanFile,
 ) -> anyhow::Result<()> {
     let account = chain.maybe_account()?;
-    let (plan, _) = load(source, account.as_ref())?;
+    let (plan, function) = load(source, account.as_ref(), Moved::Said).await?;
     if account.is_none() && !plan.secrets.is_empty() {
         printer.note("note: when it is applied, the function has another hash: with secrets it follows from the account\nhint: name your account with --key");
     }
     let account = account.map(|account| account.address());
-    let shown = Shown::new(&plan)?;
+    let shown = Shown::new(&plan, function)?;
     let (shown, now) = match ask(&chain.client()?, account, &plan).await {
         Ok(answer) => {
             let now = answer.now;
@@ -153,34 +160,44 @@ async fn ask(client: &Client, account: Option<Address>, plan: &Plan) -> Result<A
     })
 }
 
-/// Reads a plan and the files that it names.
-pub(super) fn load(
+/// Reads a plan, and reads and fetches what it names.
+pub(super) async fn load(
     source: &PlanFile,
     account: Option<&AccountKey>,
+    moved: Moved,
 ) -> anyhow::Result<(Plan, Function)> {
     let file = &source.file;
     let text =
         fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let mut plan = plan::read(&text).map_err(|findings| {
-        let mut text = format!(
-            "{} has {}",
-            file.display(),
-            counted(findings.len(), "fault")
-        );
-        for finding in findings {
-            let _ = write!(text, "\n{finding}"); // A String takes everything.
-        }
-        anyhow::anyhow!(text)
-    })?;
+    let mut plan = plan::read(&text).map_err(|findings| faults(file, &findings))?;
     if let Some(account) = account {
         own_deals(&plan, account.address())?;
     }
+    let components = Components::get(&plan, file, &source.fetch, moved).await;
+    let components = components.map_err(|findings| faults(file, &findings))?;
     let folder = file.parent().unwrap_or(Path::new("."));
-    let function = Function::build(&mut plan, folder, account)?;
+    let function = Function::build(&mut plan, components, folder, account)?;
     if !source.skip_compile {
         function.check_compiles()?;
     }
     Ok((plan, function))
+}
+
+/// Everything that is wrong with a plan, as an error.
+fn faults(file: &Path, findings: &[Finding]) -> anyhow::Error {
+    let count = counted(findings.len(), "fault");
+    let mut text = format!("{} has {count}", file.display());
+    for finding in findings {
+        let _ = write!(text, "\n{finding}"); // A String takes everything.
+    }
+    anyhow::anyhow!(text)
+}
+
+/// Says which functions were fetched.
+pub(super) fn say_imports(printer: &Printer, function: &Function) {
+    for (name, import) in &function.imports {
+        printer.note(&describe(name, import));
+    }
 }
 
 /// Makes sure that the plan asks no deal of somebody else: its requests would be refused.
@@ -225,9 +242,10 @@ impl Cost {
 
 impl Shown {
     /// What is known without a node.
-    fn new(plan: &Plan) -> anyhow::Result<Self> {
+    fn new(plan: &Plan, function: Function) -> anyhow::Result<Self> {
         Ok(Self {
             name: plan.name.clone(),
+            imports: function.imports,
             settings: plan.settings.clone(),
             terms: plan.terms.clone().into(),
             funds: plan.funds.0,
@@ -259,13 +277,17 @@ impl Shown {
     fn text(&self, now: Option<&Time>) -> String {
         let terms = &self.terms;
         let artifact: B256 = terms.artifact;
+        let imports = self.imports.iter();
+        let imports = imports.map(|(name, import)| format!("  {}\n", describe(name, import)));
         let mut text = format!(
             "plan {}\n\
              function  {artifact}, {}\n\
+             {}\
              workers   {} to {}, {} each\n\
              cost      at most {} an epoch",
             self.name,
             counted(terms.artifact_size, "byte"),
+            imports.collect::<String>(),
             terms.min_workers,
             terms.target_workers,
             counted(terms.units_per_worker, "CU"),

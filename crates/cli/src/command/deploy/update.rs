@@ -2,9 +2,10 @@
 
 use super::apply::{Give, confide, give, gives, is_over};
 use super::change::{call, describe, differences};
-use super::plan::{PlanFile, load};
+use super::plan::{PlanFile, load, say_imports};
 use super::status::rollout;
 use crate::chain::Chain;
+use crate::import::Moved;
 use crate::printer::Printer;
 use clap::Args;
 use client::Client;
@@ -83,7 +84,8 @@ impl Updated {
 pub(super) async fn run(chain: &Chain, printer: &Printer, update: &Update) -> anyhow::Result<()> {
     let client = chain.client()?;
     let (account, id) = (chain.account()?, DealId(update.deal));
-    let (mut plan, function) = load(&update.source, Some(&account))?;
+    let (mut plan, function) = load(&update.source, Some(&account), Moved::Said).await?;
+    say_imports(printer, &function);
     let deal = client.deal(id).await?;
     let mut changes = differences(&deal, &plan)?;
     let words: Vec<_> = changes.iter().map(|each| describe(&deal, each)).collect();

@@ -19,7 +19,10 @@ fn every_template_has_a_plan_without_fault_and_commands_that_there_are() {
         assert_eq!(plan.name, "some-name");
         let readme = text(&files, "README.md");
         assert!(readme.contains(function.build), "{template:?}");
-        assert!(readme.contains(plan.path.to_str().unwrap()), "{template:?}");
+        assert!(
+            readme.contains(&plan.path.value.to_string()),
+            "{template:?}"
+        );
         let commands = readme.lines().filter(|line| line.starts_with("mp "));
         let parsed = commands.map(|line| Arguments::try_parse_from(line.split_whitespace()));
         assert_eq!(parsed.filter(Result::is_ok).count(), 8, "{readme}");

@@ -2,6 +2,7 @@
 
 use super::{COMPARISONS, Comparison, Draft, Given};
 use crate::document::{Field, Findings, Shape, list, one_of, pattern, schema};
+use crate::import::Location;
 use client::marketplace::attribute::Subject;
 use serde_json::{Value as Json, json};
 use worker::settings::{Origin, Wasi};
@@ -27,6 +28,12 @@ pub(crate) fn published() -> Json {
 impl Shape for Vec<Origin> {
     fn shape() -> Json {
         list(&pattern("^https?://"))
+    }
+}
+
+impl Shape for Location {
+    fn shape() -> Json {
+        String::shape()
     }
 }
 

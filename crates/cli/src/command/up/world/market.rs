@@ -9,6 +9,7 @@ use crate::command::deploy::{
     apply::{self, Applied, Apply, Give},
 };
 use crate::command::provider::{commit, offer, register};
+use crate::import::Fetch;
 use crate::printer::Printer;
 use crate::supply::Supply;
 use client::marketplace::offer::Curve;
@@ -268,6 +269,7 @@ impl World {
                 file,
                 // Workers on this machine will, at once.
                 skip_compile: true,
+                fetch: Fetch::default(),
             },
             another: false,
             detach: false,
