@@ -10,6 +10,7 @@ mod answer;
 mod balance;
 mod between;
 mod certificate;
+mod count;
 mod domain;
 mod door;
 mod errand;

@@ -150,7 +150,7 @@ impl<D: Dial> Gateway<D> {
                     return Attempt::NotStarted { is_reached: false };
                 }
             };
-            let began = Instant::now();
+            let (began, before) = (Instant::now(), lane.written.bytes());
             let sending = lane.sender.try_send_request(errand.request());
             let failed = match timeout_at(errand.deadline, sending).await {
                 Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
@@ -174,7 +174,8 @@ impl<D: Dial> Gateway<D> {
                 }
             };
             self.pool.forget(place.route.worker);
-            if let Some(came) = failure(failed, &lane, &mut place, errand) {
+            let is_unsent = lane.written.bytes() == before;
+            if let Some(came) = failure(failed, &lane, is_unsent, &mut place, errand) {
                 return came;
             }
             // It had ended while nobody used it, and the request never went out.
@@ -217,6 +218,24 @@ impl Errand {
         request.headers_mut().clone_from(&self.head.headers);
         request
     }
+
+    /// Takes back what did not go out; whether nothing did. A connection that breaks at the first byte gives back no body, but
+    /// of one that was kept there is another.
+    fn take_back(
+        &mut self,
+        mut failed: TrySendError<Request<Body>>,
+        is_unsent: bool,
+    ) -> (bool, hyper::Error) {
+        let returned = failed.take_message();
+        let is_whole = match &mut self.content {
+            Content::Kept(_) => is_unsent || returned.is_some(),
+            Content::Once(body) => {
+                *body = returned.map(Request::into_body);
+                body.is_some()
+            }
+        };
+        (is_whole, failed.into_error())
+    }
 }
 
 /// Whether the worker wants no other request on this connection.
@@ -232,22 +251,20 @@ fn whole(bytes: Bytes) -> Body {
 
 /// What a request that got no answer comes to; None: it is to be sent over another connection.
 fn failure<D: Dial>(
-    mut failed: TrySendError<Request<Body>>,
+    failed: TrySendError<Request<Body>>,
     lane: &Lane,
+    is_unsent: bool,
     place: &mut Place<D>,
     errand: &mut Errand,
 ) -> Option<Attempt> {
-    if let Some(request) = failed.take_message() {
-        if let Content::Once(body) = &mut errand.content {
-            *body = Some(request.into_body());
-        }
+    let (is_returned, error) = errand.take_back(failed, is_unsent);
+    if is_returned {
         if lane.is_used {
             return None;
         }
         place.outcome = Outcome::Unreached;
         return Some(Attempt::NotStarted { is_reached: false });
     }
-    let error = failed.into_error();
     if error.is_user() {
         // Its own body broke off; the worker is not to blame.
         let answer = text(StatusCode::BAD_REQUEST, "the body broke off\n");

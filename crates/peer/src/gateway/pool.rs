@@ -1,6 +1,9 @@
 //! Connections to workers that stay open from one request to the next.
 
-use super::answer::Body;
+use super::{
+    answer::Body,
+    count::{Counted, Written},
+};
 use crate::overlay::BoxStream;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -24,6 +27,8 @@ pub(super) struct Lane {
     pub(super) sender: SendRequest<Body>,
     /// Whether it has carried a request before.
     pub(super) is_used: bool,
+    /// What was written to it: all of it belongs to requests that are over, when another is given to it.
+    pub(super) written: Written,
     since: Instant,
     _driver: AbortOnDropHandle<()>,
 }
@@ -31,6 +36,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Over a stream that nothing was sent on.
     pub(super) async fn open(stream: BoxStream) -> Result<Self, hyper::Error> {
+        let (stream, written) = Counted::new(stream);
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let driver = AbortOnDropHandle::new(tokio::spawn(async move {
             // What goes wrong is told to the request, too.
@@ -39,6 +45,7 @@ impl Lane {
         Ok(Self {
             sender,
             is_used: false,
+            written,
             since: Instant::now(),
             _driver: driver,
         })

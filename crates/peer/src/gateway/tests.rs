@@ -4,6 +4,7 @@ mod accounts;
 mod between;
 mod doors;
 mod fuzz;
+mod leaving;
 mod retries;
 mod routing;
 
@@ -13,6 +14,7 @@ use crate::{
     overlay::{Address, BoxStream, Dial, Error, Route},
     pages::Pages,
 };
+use leaving::Leaving;
 use marketplace::units::{Address as Account, DealId, PeerId, WorkerId};
 use std::{
     collections::BTreeMap,
@@ -76,6 +78,8 @@ enum Manner {
     Short,
     /// Answers the first request on a connection, and breaks off at the second.
     Tired,
+    /// Answers the first request on a connection, and is gone when so many bytes of the second have been taken.
+    Leaving(usize),
     /// Is too busy.
     Busy,
     /// Cannot be reached.
@@ -133,7 +137,14 @@ impl Dial for Arc<Workers> {
         }
         let (ours, theirs) = duplex(1 << 16);
         tokio::spawn(work(manner, theirs, self.left.clone(), self.go.clone()));
-        Ok(Box::new(ours))
+        Ok(match manner {
+            Manner::Leaving(takes) => Box::new(Leaving {
+                stream: ours,
+                takes,
+                has_answered: false,
+            }),
+            _ => Box::new(ours),
+        })
     }
 
     async fn probe(&self, route: &Route) -> Result<(), Error> {
@@ -166,7 +177,12 @@ async fn work(
             go.acquire().await.expect("never closed").forget();
         }
         let answer = match manner {
-            Manner::Good | Manner::Short | Manner::Slow | Manner::Tired | Manner::Gone => {
+            Manner::Good
+            | Manner::Short
+            | Manner::Slow
+            | Manner::Tired
+            | Manner::Leaving(_)
+            | Manner::Gone => {
                 let length = request.len();
                 format!(
                     "HTTP/1.1 200 OK\r\nmp-fake: 1\r\ncontent-length: {length}\r\n\r\n{request}"
