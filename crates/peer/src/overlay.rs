@@ -13,13 +13,14 @@
 //! Anybody may ask for a worker, within [`Limits`]; for an artifact only who takes part in the deal. The secrets of a
 //! deal's functions go the same way as artifacts, to the deal's peers only, and nobody has them by their hash alone. What
 //! functions log is for the deal's owner ([`client::permit`]).
-//! Only `endpoint`, `fetch` and `serve` know which library carries all this.
+//! Only `endpoint`, `fetch`, `serve` and `stream` know which library carries all this.
 
 mod artifact;
 mod endpoint;
 mod fetch;
 mod half;
 mod serve;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -125,8 +126,14 @@ pub struct Limits {
     pub connections_per_key: usize,
     /// Streams at once on one connection.
     pub streams_per_connection: u32,
-    /// Connections to workers at once.
-    pub requests: usize,
+    /// Streams at once that others opened, over all connections.
+    pub streams: usize,
+    /// Bytes of one stream that wait here until somebody reads them.
+    pub stream_bytes: u32,
+    /// The same of a stream that an artifact comes over: what a distant source needs to be fast.
+    pub transfer_bytes: u32,
+    /// Bytes that leave over one connection and that the other side has not acknowledged.
+    pub unacknowledged_bytes: u64,
     /// Artifacts sent at once.
     pub artifacts: usize,
     /// Logs read at once: fewer than a worker has conversations.
@@ -149,7 +156,10 @@ impl Default for Limits {
             connections: 1024,
             connections_per_key: 8,
             streams_per_connection: 1024,
-            requests: 4096,
+            streams: 4096,
+            stream_bytes: 256 << 10,
+            transfer_bytes: 2 << 20,
+            unacknowledged_bytes: 2 << 20,
             artifacts: 16,
             logs: 4,
             question: Duration::from_secs(5),

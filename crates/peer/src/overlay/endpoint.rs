@@ -1,11 +1,13 @@
 //! The endpoint of one key: dials others, and is served by [`super::serve`].
 
-use super::{Address, Answer, BoxStream, Dial, Error, Limits, Route, Store, fetch::Liars, serve};
+use super::{
+    Address, Answer, BoxStream, Dial, Error, Limits, Route, Store, fetch::Liars, serve, stream,
+};
 use crate::overlay::Directory;
 use client::permit::PERMIT_BYTES;
 use iroh::{
     Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, TransportAddr,
-    endpoint::{Connection, QuicTransportConfig, RecvStream, SendStream, VarInt, presets},
+    endpoint::{ConnectOptions, Connection, RecvStream, SendStream, VarInt, presets},
 };
 use marketplace::units::{DealId, PeerId, WorkerId};
 use std::{
@@ -74,16 +76,12 @@ impl Overlay {
         store: Store,
         directory: watch::Receiver<Arc<Directory>>,
     ) -> Result<Self, Error> {
-        let transport = QuicTransportConfig::builder()
-            .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams_per_connection))
-            .max_concurrent_uni_streams(VarInt::from_u32(0))
-            .build();
         let bind = |error: String| Error::Bind(error);
         let endpoint = Endpoint::builder(presets::Minimal)
             .relay_mode(RelayMode::Disabled)
             .secret_key(SecretKey::from_bytes(&seed))
             .alpns(vec![REQUEST.to_vec(), ARTIFACT.to_vec(), LOGS.to_vec()])
-            .transport_config(transport)
+            .transport_config(stream::for_askers(&limits))
             .clear_ip_transports()
             .bind_addr(listen)
             .map_err(|error| bind(error.to_string()))?
@@ -190,7 +188,11 @@ impl Overlay {
                 return Ok(known.clone());
             }
             let address = resolve(to).await?;
-            let connecting = self.shared.endpoint.connect(address, protocol);
+            let transport = stream::for_asking(protocol, &self.shared.limits);
+            let options = ConnectOptions::new().with_transport_config(transport);
+            let endpoint = &self.shared.endpoint;
+            let connecting = endpoint.connect_with_opts(address, protocol, options);
+            let connecting = connecting.await.map_err(text)?;
             Ok(slot.insert(connecting.await.map_err(text)?).clone())
         };
         timeout(self.shared.limits.connect, connecting)

@@ -4,6 +4,7 @@ use super::{
     Answer, BoxStream, Directory, Limits, Serving, Store,
     endpoint::{ARTIFACT, LOGS, LOGS_QUESTION, REQUEST, REQUEST_QUESTION},
     fetch::QUESTION as ARTIFACT_QUESTION,
+    stream::Sending,
 };
 use client::permit::PERMIT_BYTES;
 use iroh::{
@@ -34,7 +35,7 @@ pub(super) async fn run(
     directory: watch::Receiver<Arc<Directory>>,
 ) {
     let host = Arc::new(Host {
-        requests: Arc::new(Semaphore::new(limits.requests)),
+        streams: Arc::new(Semaphore::new(limits.streams)),
         artifacts: Arc::new(Semaphore::new(limits.artifacts)),
         logs: Arc::new(Semaphore::new(limits.logs)),
         keys: Mutex::default(),
@@ -57,7 +58,7 @@ struct Host {
     limits: Limits,
     store: Store,
     directory: watch::Receiver<Arc<Directory>>,
-    requests: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     artifacts: Arc<Semaphore>,
     logs: Arc<Semaphore>,
     /// Connections of each key.
@@ -80,20 +81,27 @@ impl Host {
         let mut streams = JoinSet::new();
         while let Ok((send, receive)) = connection.accept_bi().await {
             while streams.try_join_next().is_some() {}
-            streams.spawn(self.clone().stream(connection.clone(), key, send, receive));
+            let (host, place) = (self.clone(), place(&self.streams));
+            streams.spawn(host.stream(connection.clone(), key, place, send, receive));
         }
     }
 
-    /// One stream. Whatever is wrong with it ends it, and nothing else.
+    /// One stream, if there is a place for it. Whatever is wrong with it ends it, and nothing else.
     async fn stream(
         self: Arc<Self>,
         connection: Connection,
         key: PeerId,
-        send: SendStream,
+        place: Option<OwnedSemaphorePermit>,
+        mut send: SendStream,
         receive: RecvStream,
     ) {
         let protocol = connection.alpn().to_vec();
         let ended = match &protocol[..] {
+            _ if place.is_none() => {
+                // What has come of it is not kept.
+                drop(receive);
+                refuse(&mut send, Answer::Busy).await
+            }
             REQUEST => self.request(send, receive).await,
             ARTIFACT => self.artifact(&connection, key, send, receive).await,
             LOGS => self.logs(key, send, receive).await,
@@ -108,9 +116,6 @@ impl Host {
         let question: [u8; REQUEST_QUESTION] = self.question(&mut receive).await?;
         let deal = DealId(number(&question[..8]));
         let worker = WorkerId(number(&question[8..]));
-        let Some(_place) = place(&self.requests) else {
-            return refuse(&mut send, Answer::Busy).await;
-        };
         let stream = match self.serving(deal, worker) {
             Some(serving) => connect(&serving.listen).await,
             None => Err(io::ErrorKind::NotFound.into()),
@@ -119,7 +124,7 @@ impl Host {
             return refuse(&mut send, Answer::Absent).await;
         };
         send.write_u8(Answer::Yes.byte()).await?;
-        let mut asking = join(receive, send);
+        let mut asking = join(receive, Sending::new(send));
         tokio::select! {
             copied = copy_bidirectional(&mut asking, &mut stream) => drop(copied?),
             () = self.gone(deal, worker) => {}
@@ -162,7 +167,7 @@ impl Host {
         }
         send.write_u8(Answer::Yes.byte()).await?;
         let sending = tokio::task::spawn_blocking(move || {
-            let mut to = SyncIoBridge::new(send);
+            let mut to = SyncIoBridge::new(Sending::new(send));
             store.send(artifact, offset, &mut to)?;
             to.shutdown()
         });

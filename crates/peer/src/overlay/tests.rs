@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod resume;
+mod window;
 
 use super::{
     Address, Answer, Dial as _, Directory, Error, Limits, Overlay, ReceiveError, Route, Serving,
