@@ -43,25 +43,45 @@ pub enum ReceiveError {
 }
 
 impl Store {
-    /// Opens the folder, makes it if there is none, and clears away what an earlier process left and nobody can go on
-    /// with. Folders of deals stay.
+    /// Opens the folder, makes it if there is none, and clears away what an earlier process left there and in the folders of
+    /// deals, and nobody can go on with. Nobody may be at work there.
     ///
     /// # Errors
     /// The folder cannot be made or read.
     pub fn open(folder: &Path) -> io::Result<Self> {
+        let store = Self::make(folder)?;
+        store.clear()?;
+        for (_, folder) in store.deals()? {
+            Self { folder }.clear()?;
+        }
+        Ok(store)
+    }
+
+    fn make(folder: &Path) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700).create(folder)?;
-        let store = Self {
-            folder: folder.into(),
-        };
-        for entry in fs::read_dir(folder)? {
+        let folder = folder.into();
+        Ok(Self { folder })
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if hash_of(path.with_extension("").as_path()).is_none() && deal_of(&path).is_none() {
                 fs::remove_file(path)?;
             }
         }
-        store.keep_halves(|_| true)?;
-        Ok(store)
+        self.keep_halves(|_| true)
+    }
+
+    /// The deals that have a folder, and that.
+    fn deals(&self) -> io::Result<Vec<(DealId, PathBuf)>> {
+        let mut deals = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            deals.extend(deal_of(&path).map(|deal| (deal, path)));
+        }
+        Ok(deals)
     }
 
     /// Where what only one deal's peers may have is: its functions' secrets. There need not be any.
@@ -72,12 +92,12 @@ impl Store {
         }
     }
 
-    /// The same, to put something there.
+    /// The same, to put something there. Others may do so at the same time.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// The folder cannot be made.
     pub fn open_for(&self, deal: DealId) -> io::Result<Self> {
-        Self::open(&self.of(deal).folder)
+        Self::make(&self.of(deal).folder)
     }
 
     /// Deletes the folders of all deals but these.
@@ -85,13 +105,11 @@ impl Store {
     /// # Errors
     /// One cannot be deleted.
     pub fn keep_deals(&self, keep: impl Fn(DealId) -> bool) -> io::Result<()> {
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if deal_of(&path).is_some_and(|deal| !keep(deal)) {
-                fs::remove_dir_all(path)?;
-            }
-        }
-        Ok(())
+        let mut deals = self.deals()?;
+        deals.retain(|(deal, _)| !keep(*deal));
+        deals
+            .iter()
+            .try_for_each(|(_, path)| fs::remove_dir_all(path))
     }
 
     /// The artifacts that are there.

@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod resume;
+mod store;
 mod window;
 
 use super::{
@@ -316,17 +317,6 @@ async fn who_is_not_there_is_unreachable_in_time() {
             .expect("in time");
         assert!(matches!(dialled, Err(Error::Unreachable { .. })));
     }
-}
-
-/// (O4)
-#[test]
-fn a_store_forgets_what_was_left_half_done() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let half = folder.path().join(".tmp-half");
-    std::fs::write(&half, b"x").expect("written");
-    let store = Store::open(folder.path()).expect("a store");
-    assert!(!half.exists());
-    assert!(store.list().expect("a list").is_empty());
 }
 
 /// (O6)
