@@ -31,6 +31,10 @@ const QUESTIONS: usize = 32;
 const REMEMBERED: usize = 10_000;
 /// Characters of a domain.
 const LENGTH: usize = 253;
+/// What countries put before their own part of a domain: others register below `co.uk`.
+const SHARED: [&str; 10] = [
+    "ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org",
+];
 
 /// Whom to ask about domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,10 +161,34 @@ impl Domains {
             // Somebody asks for names that nobody has: those that somebody has stay.
             found.retain(|_, found| found.deal.is_some());
         }
-        if found.len() < REMEMBERED {
-            found.insert(name, Found { deal, until });
+        if found.len() >= REMEMBERED {
+            forget_most(&mut found);
         }
+        found.insert(name, Found { deal, until });
     }
+}
+
+/// Forgets all that is below the registered domain that most is below: who proves many is not to crowd out others.
+fn forget_most(found: &mut BTreeMap<String, Found>) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in found.keys() {
+        *counts.entry(registered(name)).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    if let Some(most) = most.map(|(domain, _)| domain.to_owned()) {
+        found.retain(|name, _| registered(name) != most);
+    }
+}
+
+/// The part of a domain that somebody registered, and has all below: the last two parts, or three if the last two are shared.
+pub(super) fn registered(name: &str) -> &str {
+    let mut parts = name.rsplit('.');
+    let (last, before) = (parts.next(), parts.next());
+    let is_country = last.is_some_and(|last| last.len() == 2);
+    let is_shared = is_country && before.is_some_and(|before| SHARED.contains(&before));
+    let dots = 1 + usize::from(is_shared);
+    let start = name.rmatch_indices('.').nth(dots);
+    start.map_or(name, |(dot, _)| &name[dot + 1..])
 }
 
 fn resolver(dns: Dns) -> DnsResolver {

@@ -96,6 +96,35 @@ impl Names {
         is_room
     }
 
+    /// Takes out one that makes room for `name`, if another than its holder has most of those that came here like it, and
+    /// at least two more: one without a good certificate rather than with, then that which was asked for first. Those without a
+    /// holder go before all others.
+    pub(super) fn give_way(
+        &mut self,
+        name: &str,
+        origin: Origin,
+        now: u64,
+        holder: impl Fn(&str) -> Option<String>,
+    ) -> Option<String> {
+        let mut held: BTreeMap<Option<String>, Vec<(&String, &Name)>> = BTreeMap::new();
+        for other in self.names.iter().filter(|(_, it)| it.origin == origin) {
+            held.entry(holder(other.0)).or_default().push(other);
+        }
+        let own = held.get(&holder(name)).map_or(0, Vec::len);
+        let by_most =
+            |(holder, names): &(&Option<String>, &Vec<_>)| (holder.is_none(), names.len());
+        let (most, names) = held.iter().max_by_key(by_most)?;
+        if most.is_some() && names.len() < own + 2 {
+            return None;
+        }
+        let first = names
+            .iter()
+            .min_by_key(|(_, it)| (it.is_good(now), it.asked))?;
+        let gone = first.0.clone();
+        self.names.remove(&gone);
+        Some(gone)
+    }
+
     /// Takes out those that nobody wants any more.
     pub(super) fn forget(&mut self, now: u64) -> Vec<String> {
         let gone = |(name, state): (&String, &Name)| state.is_forgotten(now).then(|| name.clone());
@@ -165,93 +194,4 @@ fn pause(failures: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{LONGEST, Names, Origin, PAUSE, REMEMBERED, Validity};
-
-    const NOW: u64 = 1_800_000_000;
-    const DAY: u64 = 24 * 3600;
-
-    fn names(most: usize) -> Names {
-        Names::new(most, ["fn.example.com".to_owned()].into())
-    }
-
-    fn days(days: u64) -> Validity {
-        let (from, until) = (NOW, NOW + days * DAY);
-        Validity { from, until }
-    }
-
-    /// (G21)
-    #[test]
-    fn ten_thousand_names_are_no_more_than_there_is_room_for() {
-        let mut names = names(3);
-        for origin in [Origin::Below, Origin::Own] {
-            let asked = (0..10_000).map(|number| format!("{number}.{origin:?}.test"));
-            let taken = asked.filter(|name| names.ask(name, origin, NOW));
-            assert_eq!(taken.count(), 3, "{origin:?}");
-        }
-        let mut ordered = Vec::new();
-        while let Some((name, _)) = names.next(NOW) {
-            names.obtained(&name, days(90));
-            ordered.push(name);
-        }
-        assert_eq!(ordered.len(), 7, "{ordered:?}");
-        assert_eq!(ordered[0], "fn.example.com", "before any other");
-    }
-
-    /// (G20)
-    #[test]
-    fn a_certificate_is_ordered_anew_when_a_third_of_its_time_is_left() {
-        let mut names = names(3);
-        names.obtained("fn.example.com", days(90));
-        assert_eq!(names.due(), Some(NOW + 60 * DAY));
-        assert_eq!(names.next(NOW + 60 * DAY - 1), None);
-        let next = names.next(NOW + 60 * DAY);
-        let listed = ("fn.example.com".to_owned(), Origin::Listed);
-        assert_eq!(next, Some(listed));
-    }
-
-    /// (G20)
-    #[test]
-    fn a_name_that_fails_waits_longer_and_longer_and_the_others_do_not() {
-        let mut names = names(3);
-        names.ask("7.fn.example.com", Origin::Below, NOW);
-        let pauses = [1, 2, 4, 8, 16, 32, 64, 128].map(|times| times * PAUSE);
-        for pause in pauses {
-            assert_eq!(names.failed("fn.example.com", NOW), pause);
-        }
-        for _ in 0..100 {
-            assert!(names.failed("fn.example.com", NOW) <= LONGEST);
-        }
-        let next = names.next(NOW).map(|(name, _)| name);
-        assert_eq!(next.as_deref(), Some("7.fn.example.com"));
-        names.obtained("fn.example.com", days(90));
-        assert_eq!(names.failed("fn.example.com", NOW), PAUSE, "from the start");
-    }
-
-    /// (G20)
-    #[test]
-    fn a_server_that_fails_is_asked_for_no_name_for_a_while() {
-        let mut names = names(3);
-        assert_eq!(names.pause(NOW), PAUSE);
-        assert_eq!(names.next(NOW + PAUSE - 1), None);
-        assert_eq!(names.due(), Some(NOW + PAUSE));
-        assert!(names.next(NOW + PAUSE).is_some());
-        assert_eq!(names.pause(NOW), 2 * PAUSE);
-    }
-
-    /// (G21)
-    #[test]
-    fn a_name_without_a_certificate_makes_room_when_nobody_asks_for_it() {
-        let mut names = names(1);
-        assert!(names.ask("a.test", Origin::Own, NOW));
-        assert!(!names.ask("b.test", Origin::Own, NOW));
-        assert!(names.ask("a.test", Origin::Own, NOW + 10));
-        assert!(names.forget(NOW + REMEMBERED).is_empty());
-        let gone = names.forget(NOW + REMEMBERED + 10);
-        assert_eq!(gone, ["a.test"], "what is listed stays");
-        assert!(names.ask("b.test", Origin::Own, NOW));
-        names.obtained("b.test", days(90));
-        assert!(names.forget(NOW + 90 * DAY - 1).is_empty());
-        assert_eq!(names.forget(NOW + 90 * DAY), ["b.test"]);
-    }
-}
+mod tests;

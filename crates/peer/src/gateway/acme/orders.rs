@@ -1,7 +1,13 @@
 //! Orders certificates, one after the other, and shows them.
 
 use super::{
-    super::{CertificateError, certificate::Certificates, domain::Domain, proxy::Gateway, target},
+    super::{
+        CertificateError,
+        certificate::Certificates,
+        domain::{self, Domain},
+        proxy::Gateway,
+        target,
+    },
     Acme, Error,
     names::{Names, Origin, Validity},
     server::{Failure, Server},
@@ -111,10 +117,14 @@ impl Orders {
 
     fn forget(&mut self) {
         for name in self.names.forget(now()) {
-            self.certificates.ordered.hide(&name);
-            if let Err(error) = self.store.forget(&name) {
-                tracing::warn!(%error, name, "a certificate stays in its file");
-            }
+            self.take_away(&name);
+        }
+    }
+
+    fn take_away(&self, name: &str) {
+        self.certificates.ordered.hide(name);
+        if let Err(error) = self.store.forget(name) {
+            tracing::warn!(%error, name, "a certificate stays in its file");
         }
     }
 
@@ -126,9 +136,18 @@ impl Orders {
         if gateway.served_at(&name).await.is_none() {
             return;
         }
-        if !self.names.ask(&name, self.origin(&name), now()) {
-            tracing::info!(name, "there is no room for one more certificate");
+        let (origin, now) = (self.origin(&name), now());
+        if self.names.ask(&name, origin, now) {
+            return;
         }
+        let holder = |name: &str| holder(name, &self.domain, gateway);
+        let Some(gone) = self.names.give_way(&name, origin, now, holder) else {
+            tracing::info!(name, "there is no room for one more certificate");
+            return;
+        };
+        tracing::info!(name, gone, "a name makes room for another's");
+        self.take_away(&gone);
+        self.names.ask(&name, origin, now);
     }
 
     async fn order<D: Dial>(&mut self, name: &str, origin: Origin, gateway: &Gateway<D>) {
@@ -189,6 +208,16 @@ impl Orders {
         };
         tracing::warn!(%failure, name, seconds, "a certificate has not come; it is ordered again");
     }
+}
+
+/// Who has a name: below the gateway's domain the owner of the deal, if that is served; else whoever has the domain.
+fn holder<D: Dial>(name: &str, domain: &str, gateway: &Gateway<D>) -> Option<String> {
+    let Some(labels) = target::below(name, domain) else {
+        return Some(domain::registered(name).to_owned());
+    };
+    let (deal, _) = target::by_labels(labels)?;
+    let owner = gateway.balancer().owner(deal);
+    owner.map(|owner| owner.to_string())
 }
 
 fn now() -> u64 {

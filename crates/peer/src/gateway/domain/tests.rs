@@ -3,7 +3,7 @@
 #[path = "../../../../../tests/dns.rs"]
 mod dns;
 
-use super::{Dns, Domain, Domains, NoDomain, REMEMBERED, may_be_proven, proof};
+use super::{Dns, Domain, Domains, NoDomain, REMEMBERED, may_be_proven, proof, registered};
 use marketplace::units::DealId;
 use std::{
     net::SocketAddr,
@@ -90,6 +90,37 @@ fn no_more_is_remembered_than_there_is_room_for() {
     }
     assert!(domains.found().len() <= REMEMBERED);
     assert_eq!(domains.known("a.test"), Some(Some(DealId(1))));
+}
+
+/// (G14)
+#[test]
+fn who_proves_many_domains_crowds_out_nobody() {
+    let domains = Domains::new(&[].into(), None);
+    domains.remember("a.test".into(), Some(DealId(1)));
+    for number in 0..2 * REMEMBERED {
+        domains.remember(format!("{number}.evil.test"), Some(DealId(2)));
+    }
+    domains.remember("b.test".into(), Some(DealId(3)));
+    assert!(domains.found().len() <= REMEMBERED);
+    assert_eq!(domains.known("a.test"), Some(Some(DealId(1))));
+    assert_eq!(domains.known("b.test"), Some(Some(DealId(3))));
+}
+
+#[test]
+fn a_registered_domain_is_the_end_of_a_name() {
+    for (name, end) in [
+        ("example.com", "example.com"),
+        ("a.b.example.com", "example.com"),
+        ("a.example.co.uk", "example.co.uk"),
+        ("example.co.uk", "example.co.uk"),
+        ("co.uk", "co.uk"),
+        ("a.b1.de", "b1.de"),
+        ("a.com.example", "com.example"),
+        ("localhost", "localhost"),
+        ("", ""),
+    ] {
+        assert_eq!(registered(name), end, "{name}");
+    }
 }
 
 #[test]
