@@ -4,7 +4,7 @@
 //! Whoever needs one starts its own program again, with the version of WASI and the limits as JSON in [`ROLE`] in the environment.
 //! That process takes a component from its standard input and gives [`DONE`] and the code, or [`REFUSED`] and why, to its
 //! standard output. It can do nothing else: it opens no files, reaches nobody, and has limits of memory and time. What it gives is code for this one
-//! component, whatever it was led to.
+//! component, whatever it was led to. Its standard error is looked at when it died, to tell whether it was for want of memory.
 
 use super::{Refusal, engine, filter, process};
 use crate::{Bundle, Settings, config::Limits, control::Reason, settings::Wasi};
@@ -35,6 +35,9 @@ const CODE_FACTOR: u64 = 16;
 
 /// Bytes of a refusal.
 const WHY_BYTES: usize = 4 << 10;
+
+/// What a program says that gets no more memory, before it aborts.
+const NO_MEMORY: &str = "memory allocation of";
 
 /// Compiles, if this process was started to do so: then there is nothing else to do for it. A program that runs workers,
 /// or asks whether something [`compiles`], does this first.
@@ -112,6 +115,7 @@ pub(super) fn compile(
     let ended = child
         .wait()
         .map_err(|error| Refusal::host("the compiler is lost", &error))?;
+    let last_words = last_words(&mut child)?;
     let answer = answer?;
     match answer.split_first() {
         Some((&DONE, code)) if ended.success() => Ok(code.to_vec()),
@@ -129,6 +133,7 @@ pub(super) fn compile(
         {
             Err(too_long(limits))
         }
+        _ if last_words.contains(NO_MEMORY) => Err(too_much(limits)),
         _ => {
             let detail = format!("the compiler needs more than its limits: {ended}");
             Err(Refusal::new(Reason::BeyondLimits, detail))
@@ -143,8 +148,18 @@ fn start(wasi: Wasi, limits: &Limits) -> io::Result<Child> {
         .env(ROLE, serde_json::to_string(&(wasi, limits))?)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
+}
+
+/// What a process that has ended said last.
+fn last_words(child: &mut Child) -> Result<String, Refusal> {
+    let mut said = Vec::new();
+    if let Some(errors) = child.stderr.take() {
+        let read = errors.take(WHY_BYTES as u64).read_to_end(&mut said);
+        read.map_err(|error| Refusal::host("the compiler is lost", &error))?;
+    }
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// Gives the component, and takes what comes back in time. Two threads do so; they end when the process does.
@@ -178,6 +193,12 @@ fn exchange(
         Ok(answer) => answer.map_err(|error| Refusal::host("the compiler is lost", &error)),
         Err(_) => Err(too_long(limits)),
     }
+}
+
+fn too_much(limits: &Limits) -> Refusal {
+    let most = limits.compile_memory_bytes >> 20;
+    let detail = format!("compiling takes more memory than the limit, {most} MiB");
+    Refusal::new(Reason::BeyondLimits, detail)
 }
 
 fn too_long(limits: &Limits) -> Refusal {

@@ -79,8 +79,24 @@ async fn a_compiler_that_needs_more_than_its_memory_ends_alone() {
     config.limits.compile_memory_bytes = 1 << 20;
     let (reason, detail) = run(&folder, &config).await.expect_err("a refusal");
     assert_eq!(reason, Reason::BeyondLimits);
-    assert!(detail.contains("more than its limits"), "{detail}");
+    let said = "compiling takes more memory than the limit, 1 MiB";
+    assert_eq!(detail, said);
     assert!(files(&config.cache).is_empty());
+}
+
+/// (W4)
+#[tokio::test]
+async fn a_function_that_takes_the_compiler_too_much_memory_is_told_how_much_there_is() {
+    let folder = Folder::new("memory");
+    let with = |function| {
+        let mut config = folder.config(function);
+        config.limits.compile_memory_bytes = 128 << 20;
+        config
+    };
+    run(&folder, &with(HELLO)).await.expect("it is enough");
+    let refused = run(&folder, &with(hostile::COMPILE_BOMB)).await;
+    let said = "compiling takes more memory than the limit, 128 MiB".to_owned();
+    assert_eq!(refused, Err((Reason::BeyondLimits, said)));
 }
 
 /// (W4)
