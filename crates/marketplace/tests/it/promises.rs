@@ -60,6 +60,7 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
             "cli/tests/mp",
             "peer/src/gateway",
             "peer/src/gateway/acme",
+            "peer/src/gateway/acme/names",
             "peer/src/gateway/balance",
             "peer/src/gateway/domain",
             "peer/src/gateway/tests",

@@ -47,7 +47,7 @@ fn ask(names: &mut Names, name: &str) -> (bool, Option<String>) {
     (names.ask(name, Origin::Own, NOW), gone)
 }
 
-/// (G21)
+/// (G21, G22)
 #[test]
 fn a_stranger_with_ten_thousand_names_takes_no_place_from_others_and_gives_way() {
     let mut names = names(10);
@@ -75,7 +75,7 @@ fn a_stranger_with_ten_thousand_names_takes_no_place_from_others_and_gives_way()
     );
 }
 
-/// (G21)
+/// (G22)
 #[test]
 fn names_that_are_nobodys_any_more_give_way_first() {
     let mut names = names(2);
