@@ -25,7 +25,8 @@ usage: cargo xtask <command>
                    installs Debian packages if some are missing, takes long the first time
   test guests c    the same with C only, and here only
   test acme        let a gateway get certificates from Pebble, an ACME server for tests; installs its Debian package
-  test references  let functions be fetched from Docker's registry; installs the Debian packages of it and of skopeo
+  test references  let functions be fetched from Docker's registry and from a gateway of IPFS; installs the Debian packages of
+                   the registry and of skopeo; needs npm
   fuzz [SECONDS]   run every fuzz test for so long, 60 if it is not said
   kills [TIMES]    kill processes of a running marketplace so often, 20 if it is not said
   simulate market [--steps STEPS]
@@ -43,7 +44,7 @@ usage: cargo xtask <command>
   bench [NAME]     measure finality, transfers, offers, clearing, settle, serving, function, failover, hostile or capacity, or all;
                    takes long to build
   sanitize         run the C++ of capacity under sanitizers; needs gcc and g++
-  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients, a guest in C, an ACME server and a registry
+  ci               format, tidy, clippy, docs, licences, every test, the Ethereum clients, a guest in C, an ACME server, a registry and IPFS
   fix              format the tree and apply what clippy can mend by itself
   tidy             check the arrows between crates and the habits of the tree
 ";

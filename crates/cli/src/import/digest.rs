@@ -15,15 +15,22 @@ pub(crate) struct Digest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Sha256,
+    Blake3,
 }
 
 impl Digest {
+    /// One that somebody else has made.
+    pub(super) fn new(algorithm: Algorithm, hash: [u8; 32]) -> Self {
+        Self { algorithm, hash }
+    }
+
     /// That of these bytes.
     pub(super) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
         let hash = match algorithm {
             Algorithm::Sha256 => Sha256::digest(bytes).into(),
+            Algorithm::Blake3 => blake3::hash(bytes).into(),
         };
-        Self { algorithm, hash }
+        Self::new(algorithm, hash)
     }
 
     /// Whether these bytes are what it names.
@@ -42,6 +49,7 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let algorithm = match self.algorithm {
             Algorithm::Sha256 => "sha256",
+            Algorithm::Blake3 => "blake3",
         };
         write!(f, "{algorithm}:{}", hex::encode(self.hash))
     }
@@ -56,10 +64,7 @@ impl FromStr for Digest {
         let digits = digits.filter(|digits| digits.len() == 64 && digits.chars().all(is_digit));
         let hash = digits.and_then(|digits| hex::decode_to_array(digits).ok());
         let hash = hash.ok_or("a digest is `sha256:` and 64 digits, 0 to 9 and a to f")?;
-        Ok(Self {
-            algorithm: Algorithm::Sha256,
-            hash,
-        })
+        Ok(Self::new(Algorithm::Sha256, hash))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Functions that lie elsewhere: what a plan's references stand for, fetched, checked and kept.
 //!
-//! `oci` speaks to registries, over `web`. Nothing is taken whose `digest` is another one than it must be. `cache` keeps what came, so
-//! that `plan`, `apply` and `update` fetch it once. Promises P22 to P25: `docs/spec/plan.md`.
+//! `oci` speaks to registries and `ipfs` to gateways, over `web`. Nothing is taken whose `digest` is another one than it must be. `cache` keeps what came, so
+//! that `plan`, `apply` and `update` fetch it once. Promises P22 to P26: `docs/spec/plan.md`.
 
 mod cache;
 mod digest;
 #[cfg(test)]
 mod fuzz;
+mod ipfs;
 mod oci;
 #[cfg(test)]
 mod server;
@@ -36,6 +37,8 @@ pub(crate) enum Location {
     File(PathBuf),
     /// In a registry.
     Oci(oci::Reference),
+    /// By what it holds.
+    Ipfs(ipfs::Reference),
 }
 
 /// A file's path, or a reference by its scheme. An error says what to write.
@@ -46,9 +49,11 @@ impl FromStr for Location {
         match text.split_once("://") {
             None => Ok(Self::File(text.into())),
             Some(("oci", rest)) => rest.parse().map(Self::Oci),
-            Some(_) => {
-                Err("write a file's path, or oci://HOST/NAME:TAG for what a registry has".into())
-            }
+            Some(("ipfs", rest)) => rest.parse().map(Self::Ipfs),
+            Some(_) => Err(
+                "write a file's path, oci://HOST/NAME:TAG for what a registry has, or ipfs://CID"
+                    .into(),
+            ),
         }
     }
 }
@@ -58,16 +63,32 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Oci(reference) => reference.fmt(f),
+            Self::Ipfs(reference) => reference.fmt(f),
         }
     }
 }
 
+/// Where a node of IPFS on this machine has its gateway.
+const IPFS_GATEWAY: &str = "http://127.0.0.1:8080";
+
 /// How functions are fetched that a plan names by a reference.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Fetch {
+    /// The gateway that functions by `ipfs://` are asked from. It gives blocks as they are, and each is checked: any does that has them.
+    #[arg(long, value_name = "URL", env = "IPFS_GATEWAY", default_value = IPFS_GATEWAY)]
+    pub(crate) ipfs_gateway: String,
     /// Where functions are kept that were fetched from elsewhere; by default below the user's folder of caches.
     #[arg(long, value_name = "FOLDER", env = "MP_CACHE")]
     pub(crate) cache: Option<PathBuf>,
+}
+
+impl Default for Fetch {
+    fn default() -> Self {
+        Self {
+            ipfs_gateway: IPFS_GATEWAY.into(),
+            cache: None,
+        }
+    }
 }
 
 /// What becomes of a tag that stands for something else than when the plan was last looked at here.
@@ -110,6 +131,7 @@ pub(crate) struct Refused {
 pub(crate) struct Imports {
     web: Web,
     cache: Cache,
+    gateway: String,
     plan: PathBuf,
     moved: Moved,
 }
@@ -124,6 +146,7 @@ impl Imports {
         Ok(Self {
             web: Web::new()?,
             cache: Cache::open(&folder)?,
+            gateway: fetch.ipfs_gateway.clone(),
             // One that is not there any more has no tags to remember either.
             plan: fs::canonicalize(plan).unwrap_or_else(|_| plan.to_owned()),
             moved,
@@ -163,6 +186,20 @@ impl Imports {
                 Ok((found.bytes, import))
             }
         }
+    }
+
+    /// A component, and which one it is: what its reference says.
+    pub(crate) async fn ipfs(
+        &self,
+        reference: &ipfs::Reference,
+    ) -> Result<(Vec<u8>, Import), Refused> {
+        let bytes = ipfs::fetch(&self.web, &self.cache, &self.gateway, reference).await?;
+        let import = Import {
+            reference: reference.to_string(),
+            moved_from: None,
+            tag: None,
+        };
+        Ok((bytes, import))
     }
 
     /// Remembers what the tags of a plan stand for that was looked at.

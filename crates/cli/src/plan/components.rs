@@ -98,11 +98,19 @@ impl Source<'_> {
                 read(&path, max_component()).map_err(|error| unreadable(&path, &error))
             }
             Location::Oci(reference) => {
-                let (bytes, import) = self.imports()?.oci(reference).await?;
-                self.found.insert(name.to_string(), import);
-                Ok(bytes)
+                let import = self.imports()?.oci(reference).await?;
+                Ok(self.found(name, import))
+            }
+            Location::Ipfs(reference) => {
+                let import = self.imports()?.ipfs(reference).await?;
+                Ok(self.found(name, import))
             }
         }
+    }
+
+    fn found(&mut self, name: &Name, (bytes, import): (Vec<u8>, Import)) -> Vec<u8> {
+        self.found.insert(name.to_string(), import);
+        bytes
     }
 
     fn imports(&mut self) -> Result<&Imports, Refused> {

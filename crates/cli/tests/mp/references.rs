@@ -1,8 +1,10 @@
-//! Plans whose functions lie in a registry.
+//! Plans whose functions lie in a registry, or in IPFS.
 //!
-//! `cargo xtask test references` installs Docker's registry and skopeo, names them in `MP_REGISTRY` and `MP_SKOPEO`, and runs the tests
-//! that need them as well.
+//! `cargo xtask test references` installs Docker's registry, skopeo and a gateway of IPFS, names them in `MP_REGISTRY`, `MP_SKOPEO` and
+//! `MP_IPFS`, and runs the tests that need them as well.
 
+mod gateway;
+mod ipfs;
 mod registry;
 mod tokens;
 

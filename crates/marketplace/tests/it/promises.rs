@@ -45,6 +45,7 @@ const OTHERS: [(&str, &str, &[&str]); 13] = [
         "P",
         &[
             "cli/tests/mp",
+            "cli/tests/mp/references",
             "cli/src",
             "cli/src/plan",
             "cli/src/plan/schema/published",
