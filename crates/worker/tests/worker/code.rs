@@ -108,6 +108,7 @@ async fn a_function_that_keeps_the_compiler_busy_is_refused_in_time() {
     let begin = Instant::now();
     let (reason, detail) = run(&folder, &config).await.expect_err("a refusal");
     assert_eq!(reason, Reason::CompileTimeout, "{detail}");
-    assert!(begin.elapsed() < Duration::from_secs(30));
+    // All of an artifact have half a minute more on the wall, which a busy machine may need.
+    assert!(begin.elapsed() < Duration::from_secs(2 + 30 + 10));
     assert!(files(&config.cache).is_empty());
 }
