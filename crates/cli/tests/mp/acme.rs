@@ -137,13 +137,20 @@ fn a_gateway_gets_certificates_shows_them_and_renews_them() {
         shown("fn.test") != first[0]
     });
     assert!(is_held(), "it is cut off");
+    // On a busy machine it was renewed before its record was gone, and has another one by now.
+    let mut old = shown("own.test");
     until("an order fails", || {
         let log = gateway.log();
-        log.lines()
-            .any(|line| line.contains("has not come") && line.contains("own.test"))
+        let mut lines = log.lines();
+        let has_failed =
+            lines.any(|line| line.contains("has not come") && line.contains("own.test"));
+        if !has_failed {
+            old = shown("own.test");
+        }
+        has_failed
     });
     let kept = ask(&client, to, "own.test", "/");
-    assert_eq!(kept, first[1], "the old one does");
+    assert_eq!(kept, old, "the old one does");
     let log = pebble.log();
     assert!(log.contains("api.test"), "it says for whom: {log}");
     for stranger in ["evil.test", "gone.test", "2.fn.test"] {
