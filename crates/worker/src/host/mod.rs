@@ -121,8 +121,6 @@ fn start(config: &Config) -> Result<Worker, Refusal> {
         .map_err(|error| Refusal::host("the configuration is wrong", &error))?;
     process::confine()?;
     process::limit_files(config)?;
-    // Also what is no unit's: its compilers, and the thread that keeps time. Each unit says whether the kernel does so.
-    unit::pin_all(&config.units);
     let confinement = Confinement {
         memory: process::join(config.group.as_deref())?,
         files: jail::enter(config)?,

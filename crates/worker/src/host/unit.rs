@@ -106,13 +106,6 @@ impl Drop for Ended {
     }
 }
 
-/// Holds this thread, and all that it starts, on the processors of these units, if each has some.
-pub(super) fn pin_all(units: &[Vec<u32>]) {
-    if units.iter().all(|processors| !processors.is_empty()) {
-        pin(&units.concat());
-    }
-}
-
 /// Whether the kernel holds this thread on these processors, at least one.
 fn pin(processors: &[u32]) -> bool {
     let mut set = CpuSet::new();
