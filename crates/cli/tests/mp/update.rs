@@ -103,6 +103,13 @@ fn a_deal_that_is_served_changes_to_another_function_and_back() {
         "{answers:?}"
     );
 
+    developer(&["scale", "1", "9"]);
+    until("status says why nobody else is found", || {
+        let found = developer(&["status", "1"])["market"].clone();
+        let some = |list: &str| found[list].as_array().is_some_and(|list| !list.is_empty());
+        !some("placed") && some("reasons")
+    });
+
     developer(&["scale", "1", "1"]);
     assert!(run(&market, 1));
     let worker = || developer(&["status", "1"])["workers"][0]["id"].clone();

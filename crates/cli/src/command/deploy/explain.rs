@@ -10,14 +10,14 @@ use client::view::explain::{Change, Explanation, Placement, Reason, Test, What};
 /// Workers that are listed one by one.
 const MAX_LISTED: usize = 20;
 
-/// What an explanation says of a demand in which so much money is, or would be.
-pub(super) fn text(explanation: &Explanation, terms: &Demand, money: u128) -> String {
+/// What an explanation says of a demand that wants so many workers more, in which so much money is, or would be.
+pub(super) fn text(explanation: &Explanation, wanted: u16, terms: &Demand, money: u128) -> String {
     let placed = explanation.placed.len();
     let mut text = match placed {
         0 => "market    no worker would be placed now\n".to_owned(),
         _ => format!(
             "market    {placed} of {} would be placed now, for {} an epoch\n",
-            counted(terms.target_workers, "worker"),
+            counted(wanted, "worker"),
             usdc(explanation.rate)
         ),
     };
@@ -27,7 +27,7 @@ pub(super) fn text(explanation: &Explanation, terms: &Demand, money: u128) -> St
     if placed > MAX_LISTED {
         text += &format!("  and {} more\n", placed - MAX_LISTED);
     }
-    if placed < terms.target_workers.into() {
+    if placed < wanted.into() {
         text += &reasons(explanation);
     }
     if placed == 0 {

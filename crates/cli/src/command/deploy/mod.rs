@@ -216,7 +216,8 @@ async fn scale(chain: &Chain, printer: &Printer, deal: DealId, workers: u16) -> 
         deal,
         change: Change::Target(workers),
     };
-    let said = format!("deal {deal} is to have {}", counted(workers, "worker"));
+    let workers = counted(workers, "worker");
+    let said = format!("deal {deal} is to have {workers}: `mp deploy status {deal}` shows them");
     change(chain, printer, terms, deal, &said).await
 }
 

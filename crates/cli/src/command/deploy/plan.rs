@@ -311,7 +311,8 @@ impl Shown {
         }
         if let (Some(market), Some(now)) = (&self.market, now) {
             text += "\n";
-            text += &explain::text(&market.explanation, terms, self.funds);
+            let wanted = terms.target_workers;
+            text += &explain::text(&market.explanation, wanted, terms, self.funds);
             if let Some(cost) = &market.cost {
                 let (by_time, lasting) = (cost.by_time(), cost.lasting(now));
                 text += &format!("  {by_time}; the funds last {lasting}\n");

@@ -22,7 +22,7 @@ struct Shown {
     deal: Deal,
     paid_until_wall_ms: Option<u64>,
     ends_wall_ms: Option<u64>,
-    /// What clearing would do, of a demand that is looked at alone.
+    /// What clearing would do, of a deal that wants more workers and is looked at alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     market: Option<Explanation>,
     /// What can be expected of its workers, of a deal that is looked at alone.
@@ -41,9 +41,10 @@ pub(super) async fn run(
         let deal = client.deal(id).await?;
         let mut text = text(&deal, &now);
         let mut shown = Shown::new(deal, &now);
-        if shown.deal.status == Status::Matching {
+        let wanted = wanted(&shown.deal);
+        if wanted > 0 {
             let market = client.explain(&Question::posted(id)).await?;
-            text += &explain::text(&market, &shown.deal.terms, shown.deal.free);
+            text += &explain::text(&market, wanted, &shown.deal.terms, shown.deal.free);
             shown.market = Some(market);
         }
         if let Some(availability) = expected::of_deal(&client, &shown.deal, &now).await? {
@@ -78,6 +79,21 @@ impl Shown {
             availability: None,
         }
     }
+}
+
+/// Workers that are still looked for.
+fn wanted(deal: &Deal) -> u16 {
+    let looks = [
+        Status::Matching,
+        Status::Starting,
+        Status::Active,
+        Status::Degraded,
+    ];
+    if !looks.contains(&deal.status) {
+        return 0;
+    }
+    let staying = deal.running.saturating_add(deal.assigned);
+    deal.terms.target_workers.saturating_sub(staying)
 }
 
 /// How far a rollout is, in words.
