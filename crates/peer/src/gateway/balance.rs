@@ -58,6 +58,26 @@ struct Load {
     named: Option<u64>,
 }
 
+/// Workers that a request was sent to.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// They are not asked again.
+    pub(super) in_vain: Vec<WorkerId>,
+    /// Those whose connection had ended, perhaps: they are asked again if nobody else is well.
+    pub(super) stale: Vec<WorkerId>,
+}
+
+impl Tried {
+    pub(super) fn note(&mut self, worker: WorkerId, is_fault: bool) {
+        // Twice is no chance.
+        if is_fault || self.stale.contains(&worker) {
+            self.in_vain.push(worker);
+        } else {
+            self.stale.push(worker);
+        }
+    }
+}
+
 /// Why a request of a deal is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -119,22 +139,24 @@ impl Balancer {
         }
     }
 
-    /// A worker of the deal, none of `tried`, and counts a request for it; None: none can take it.
+    /// A worker of the deal, none that was tried in vain, and counts a request for it; None: none can take it.
     pub(super) fn pick(
         &mut self,
         deal: DealId,
-        tried: &[WorkerId],
+        tried: &Tried,
         now: u64,
         dice: [usize; 2],
     ) -> Option<Arc<Route>> {
         let workers = &self.workers;
         let ids = self.deals.get(&deal)?.workers.iter();
         let able = ids.filter_map(|id| workers.get(id)).filter(|load| {
-            load.in_flight < self.most.per_worker && !tried.contains(&load.route.worker)
+            load.in_flight < self.most.per_worker && !tried.in_vain.contains(&load.route.worker)
         });
-        let healthy = || able.clone().filter(|load| load.health.is_in(now));
+        let is_stale = |load: &&Load| tried.stale.contains(&load.route.worker);
+        let is_in = |load: &&Load| load.health.is_in(now);
+        let healthy = || able.clone().filter(|load| is_in(load) && !is_stale(load));
         let picked = match healthy().count() {
-            0 => able.min_by_key(|load| load.health.back())?,
+            0 => able.min_by_key(|load| (!is_in(load), load.health.back()))?,
             count => draw(count, dice)
                 .into_iter()
                 .filter_map(|index| healthy().nth(index))

@@ -2,6 +2,7 @@
 
 use super::{
     answer::{self, Body, text},
+    balance::Tried,
     headers::NOT_STARTED,
     health::Outcome,
     place::{self, Place},
@@ -46,35 +47,14 @@ pub(super) enum Content {
     Once(Option<Body>),
 }
 
-/// Workers that a request was sent to.
-#[derive(Default)]
-struct Tried {
-    in_vain: Vec<WorkerId>,
-    /// Those whose connection had ended, perhaps: they are asked again if there is nobody else.
-    stale: Vec<WorkerId>,
-}
-
-impl Tried {
-    fn note(&mut self, worker: WorkerId, is_fault: bool) {
-        // Twice is no chance.
-        if is_fault || self.stale.contains(&worker) {
-            self.in_vain.push(worker);
-        } else {
-            self.stale.push(worker);
-        }
-    }
-
-    fn all(&self) -> Vec<WorkerId> {
-        [&self.in_vain[..], &self.stale].concat()
-    }
-}
-
 /// What an attempt came to.
 enum Attempt {
     /// What the client gets.
     Answer(Response<Body>),
     /// The function has not begun; nobody was even asked if it was not reached.
     NotStarted { is_reached: bool },
+    /// The connection had ended while nobody used it, and the request never went out. The worker may well be there.
+    Unsent,
     /// Nothing of an answer has come, and none will. What the function has done nobody knows. No fault is the worker's
     /// if the connection was used before: it may just have been done with it.
     Broken { is_fault: bool },
@@ -92,7 +72,8 @@ impl<D: Dial> Gateway<D> {
         let mut came = answer::busy();
         // The first costs nothing, nor does what reached nobody.
         let mut is_free = true;
-        for attempt in 0..MAX_TRIES {
+        let mut tries = 0;
+        while tries < MAX_TRIES {
             let Some(route) = self.pick(deal, &tried) else {
                 break;
             };
@@ -101,12 +82,17 @@ impl<D: Dial> Gateway<D> {
             if !is_free && !self.balancer().may_retry(deal) {
                 break;
             }
-            if let Some(visit) = visit.as_mut().filter(|_| attempt > 0) {
+            if let Some(visit) = visit.as_mut().filter(|_| tries > 0) {
                 visit.record.retries += 1;
             }
             let worker = place.route.worker;
             match self.attempt(place, visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
+                Attempt::Unsent => {
+                    // To another one, if there is one: the connections of who died just now end, too.
+                    tried.note(worker, false);
+                    continue;
+                }
                 Attempt::NotStarted { is_reached } => {
                     came = answer::busy();
                     is_free = !is_reached;
@@ -122,6 +108,7 @@ impl<D: Dial> Gateway<D> {
             if matches!(errand.content, Content::Once(None)) {
                 break;
             }
+            tries += 1;
         }
         came
     }
@@ -129,9 +116,7 @@ impl<D: Dial> Gateway<D> {
     fn pick(&self, deal: DealId, tried: &Tried) -> Option<Arc<Route>> {
         let dice = rand::random::<[u32; 2]>().map(|die| die as usize);
         let now = self.now();
-        let mut balancer = self.balancer();
-        let others = balancer.pick(deal, &tried.all(), now, dice);
-        others.or_else(|| balancer.pick(deal, &tried.in_vain, now, dice))
+        self.balancer().pick(deal, tried, now, dice)
     }
 
     /// Sends the request to one worker, over a connection that is there or a new one.
@@ -141,44 +126,40 @@ impl<D: Dial> Gateway<D> {
         visit: &mut Option<Visit<D>>,
         errand: &mut Errand,
     ) -> Attempt {
-        loop {
-            let mut lane = match self.lane(&place.route).await {
-                Ok(lane) => lane,
-                Err(error) => {
-                    tracing::debug!(%error, "a worker cannot be reached");
-                    place.outcome = unreached(&error);
-                    return Attempt::NotStarted { is_reached: false };
-                }
-            };
-            let (began, before) = (Instant::now(), lane.written.bytes());
-            let sending = lane.sender.try_send_request(errand.request());
-            let failed = match timeout_at(errand.deadline, sending).await {
-                Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
-                    place.outcome = Outcome::Shed;
-                    self.refused(response, place.route.worker, lane).await;
-                    return Attempt::NotStarted { is_reached: true };
-                }
-                Ok(Ok(response)) => {
-                    place.answered(response.status(), began);
-                    if ends(&response) {
-                        // It is about to go: whoever comes next is to ask whether it is there.
-                        self.pool.forget(place.route.worker);
-                    }
-                    return Attempt::Answer(place::answer(response, place, visit.take(), lane));
-                }
-                Ok(Err(failed)) => failed,
-                Err(_) => {
-                    place.outcome = Outcome::Failed;
-                    let late = "the worker does not answer\n";
-                    return Attempt::Answer(text(StatusCode::GATEWAY_TIMEOUT, late));
-                }
-            };
-            self.pool.forget(place.route.worker);
-            let is_unsent = lane.written.bytes() == before;
-            if let Some(came) = failure(failed, &lane, is_unsent, &mut place, errand) {
-                return came;
+        let mut lane = match self.lane(&place.route).await {
+            Ok(lane) => lane,
+            Err(error) => {
+                tracing::debug!(%error, "a worker cannot be reached");
+                place.outcome = unreached(&error);
+                return Attempt::NotStarted { is_reached: false };
             }
-            // It had ended while nobody used it, and the request never went out.
+        };
+        let (began, before) = (Instant::now(), lane.written.bytes());
+        let sending = lane.sender.try_send_request(errand.request());
+        match timeout_at(errand.deadline, sending).await {
+            Ok(Ok(response)) if response.headers().contains_key(NOT_STARTED) => {
+                place.outcome = Outcome::Shed;
+                self.refused(response, place.route.worker, lane).await;
+                Attempt::NotStarted { is_reached: true }
+            }
+            Ok(Ok(response)) => {
+                place.answered(response.status(), began);
+                if ends(&response) {
+                    // It is about to go: whoever comes next is to ask whether it is there.
+                    self.pool.forget(place.route.worker);
+                }
+                Attempt::Answer(place::answer(response, place, visit.take(), lane))
+            }
+            Ok(Err(failed)) => {
+                self.pool.forget(place.route.worker);
+                let is_unsent = lane.written.bytes() == before;
+                failure(failed, &lane, is_unsent, &mut place, errand)
+            }
+            Err(_) => {
+                place.outcome = Outcome::Failed;
+                let late = "the worker does not answer\n";
+                Attempt::Answer(text(StatusCode::GATEWAY_TIMEOUT, late))
+            }
         }
     }
 
@@ -249,33 +230,33 @@ fn whole(bytes: Bytes) -> Body {
     body.boxed_unsync()
 }
 
-/// What a request that got no answer comes to; None: it is to be sent over another connection.
+/// What a request that got no answer comes to.
 fn failure<D: Dial>(
     failed: TrySendError<Request<Body>>,
     lane: &Lane,
     is_unsent: bool,
     place: &mut Place<D>,
     errand: &mut Errand,
-) -> Option<Attempt> {
+) -> Attempt {
     let (is_returned, error) = errand.take_back(failed, is_unsent);
     if is_returned {
         if lane.is_used {
-            return None;
+            return Attempt::Unsent;
         }
         place.outcome = Outcome::Unreached;
-        return Some(Attempt::NotStarted { is_reached: false });
+        return Attempt::NotStarted { is_reached: false };
     }
     if error.is_user() {
         // Its own body broke off; the worker is not to blame.
         let answer = text(StatusCode::BAD_REQUEST, "the body broke off\n");
-        return Some(Attempt::Answer(answer));
+        return Attempt::Answer(answer);
     }
     tracing::debug!(%error, "a worker breaks off");
     let is_fault = !lane.is_used;
     if is_fault {
         place.outcome = Outcome::Failed;
     }
-    Some(Attempt::Broken { is_fault })
+    Attempt::Broken { is_fault }
 }
 
 fn broken() -> Response<Body> {

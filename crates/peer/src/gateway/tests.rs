@@ -80,6 +80,8 @@ enum Manner {
     Tired,
     /// Answers the first request on a connection, and is gone when so many bytes of the second have been taken.
     Leaving(usize),
+    /// Answers the first request, and is gone when the second comes; then nobody gets through to it.
+    Lost,
     /// Is too busy.
     Busy,
     /// Cannot be reached.
@@ -106,6 +108,8 @@ struct Workers {
     dialled: AtomicUsize,
     /// Probes that were not answered.
     silences: AtomicUsize,
+    /// Connections that broke when a request was written to them.
+    broken: Arc<AtomicUsize>,
     left: Option<mpsc::UnboundedSender<()>>,
     /// Whether those that were gone are good now.
     is_back: AtomicBool,
@@ -119,6 +123,7 @@ impl Default for Workers {
             manners: BTreeMap::new(),
             dialled: AtomicUsize::new(0),
             silences: AtomicUsize::new(0),
+            broken: Arc::default(),
             left: None,
             is_back: AtomicBool::new(false),
             go: Arc::new(Semaphore::new(0)),
@@ -133,16 +138,16 @@ impl Dial for Arc<Workers> {
         match manner {
             Manner::Gone if !self.is_back.load(Ordering::SeqCst) => return Err(unreachable(route)),
             Manner::Silent => std::future::pending::<()>().await,
+            Manner::Lost if self.broken.load(Ordering::SeqCst) > 0 => {
+                std::future::pending::<()>().await;
+            }
             _ => {}
         }
         let (ours, theirs) = duplex(1 << 16);
         tokio::spawn(work(manner, theirs, self.left.clone(), self.go.clone()));
         Ok(match manner {
-            Manner::Leaving(takes) => Box::new(Leaving {
-                stream: ours,
-                takes,
-                has_answered: false,
-            }),
+            Manner::Leaving(takes) => Box::new(Leaving::new(ours, takes, &self.broken)),
+            Manner::Lost => Box::new(Leaving::new(ours, 0, &self.broken)),
             _ => Box::new(ours),
         })
     }
@@ -182,6 +187,7 @@ async fn work(
             | Manner::Slow
             | Manner::Tired
             | Manner::Leaving(_)
+            | Manner::Lost
             | Manner::Gone => {
                 let length = request.len();
                 format!(

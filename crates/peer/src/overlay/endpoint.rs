@@ -166,7 +166,7 @@ impl Overlay {
         let (send, receive, byte) = match answer {
             Ok(answer) => answer,
             Err(reason) => {
-                self.forget(to.peer, protocol, &connection).await;
+                give_up(&connection);
                 return Err(unreachable(to.peer, reason));
             }
         };
@@ -213,15 +213,6 @@ impl Overlay {
         }
         dialled.entry((peer, protocol)).or_default().clone()
     }
-
-    /// Closes the connection to a peer that does not answer, so that the next attempt makes a new one.
-    pub(super) async fn forget(&self, peer: PeerId, protocol: &'static [u8], silent: &Connection) {
-        silent.close(VarInt::from_u32(0), b"no answer");
-        let slot = self.slot(peer, protocol);
-        let mut slot = slot.lock().await;
-        // Somebody may have made a new one meanwhile.
-        slot.take_if(|known| known.stable_id() == silent.stable_id());
-    }
 }
 
 impl Dial for Overlay {
@@ -249,6 +240,12 @@ async fn patiently<T>(time: Duration, work: impl Future<Output = T>) -> Option<T
         return Some(done);
     }
     timeout(last, work).await.ok()
+}
+
+/// Closes the connection to a peer that does not answer, so that the next attempt makes a new one. Waits for nobody: who finds a
+/// peer silent is to say so at once.
+pub(super) fn give_up(silent: &Connection) {
+    silent.close(VarInt::from_u32(0), b"no answer");
 }
 
 pub(super) fn question(deal: DealId, worker: WorkerId) -> [u8; REQUEST_QUESTION] {

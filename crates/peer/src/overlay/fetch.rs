@@ -2,7 +2,7 @@
 
 use super::{
     Address, Error, Overlay, ReceiveError, Store,
-    endpoint::{ARTIFACT, unreachable},
+    endpoint::{ARTIFACT, give_up, unreachable},
     half::{END, Half, PROOF, judge},
 };
 use iroh::endpoint::{Connection, RecvStream};
@@ -110,7 +110,7 @@ impl Overlay {
         let mut receiving = spawn_blocking(move || store.receive(half, reader));
         let Ok(received) = timeout(self.shared.limits.transfer, &mut receiving).await else {
             // Breaks the stream off, and with it the thread that waits for it. The next one can go on when that has ended.
-            self.forget(peer, ARTIFACT, connection).await;
+            give_up(connection);
             let _ = receiving.await;
             return Err(unreachable(peer, "the artifact does not come in time"));
         };

@@ -1,6 +1,6 @@
 //! Deals of a few workers, in a time that the test says.
 
-use super::{Balancer, Most, Outcome, Refusal, draw};
+use super::{Balancer, Most, Outcome, Refusal, Tried, draw};
 use crate::gateway::tests::{route, routes};
 use marketplace::units::{DealId, WorkerId};
 
@@ -17,15 +17,23 @@ fn balancer(workers: u64) -> Balancer {
 }
 
 fn pick(balancer: &mut Balancer, now: u64, dice: [usize; 2]) -> Option<u64> {
-    let route = balancer.pick(DEAL, &[], now, dice);
+    pick_after(balancer, &Tried::default(), now, dice)
+}
+
+fn pick_after(balancer: &mut Balancer, tried: &Tried, now: u64, dice: [usize; 2]) -> Option<u64> {
+    let route = balancer.pick(DEAL, tried, now, dice);
     route.map(|route| route.worker.0)
 }
 
 /// Those that get requests, whatever the dice say.
 fn picked(balancer: &mut Balancer, now: u64) -> Vec<u64> {
+    picked_after(balancer, &Tried::default(), now)
+}
+
+fn picked_after(balancer: &mut Balancer, tried: &Tried, now: u64) -> Vec<u64> {
     let mut all: Vec<u64> = (0..20)
         .filter_map(|die| {
-            let worker = pick(balancer, now, [die, die / 4])?;
+            let worker = pick_after(balancer, tried, now, [die, die / 4])?;
             balancer.done(WorkerId(worker));
             Some(worker)
         })
@@ -224,7 +232,7 @@ fn a_worker_that_comes_back_elsewhere_is_not_left_out() {
     let mut moved = route(DEAL.0, 1);
     moved.address.endpoints = vec!["127.0.0.1:2".into()];
     balancer.route(&routes([(DEAL, vec![moved.clone(), route(DEAL.0, 2)])]), 0);
-    let mut picked = (0..2).filter_map(|die| balancer.pick(DEAL, &[], 1, [die, 0]));
+    let mut picked = (0..2).filter_map(|die| balancer.pick(DEAL, &Tried::default(), 1, [die, 0]));
     assert!(picked.any(|route| *route == moved));
 }
 
@@ -237,6 +245,21 @@ fn new_routes_keep_what_is_known() {
     assert_eq!(pick(&mut balancer, 1, [0, 0]), Some(3));
     balancer.route(&routes([]), 0);
     assert_eq!(balancer.enter(DEAL), Err(Refusal::Unknown));
+}
+
+/// (G3, G8)
+#[test]
+fn whose_connection_ended_is_asked_again_before_who_is_left_out_and_but_once() {
+    let mut balancer = balancer(3);
+    let mut tried = Tried::default();
+    tried.note(WorkerId(1), false);
+    assert_eq!(picked_after(&mut balancer, &tried, 0), [2, 3]);
+    balancer.heard(WorkerId(2), Outcome::Unreached, 0);
+    assert_eq!(picked_after(&mut balancer, &tried, 0), [3]);
+    balancer.heard(WorkerId(3), Outcome::Unreached, 0);
+    assert_eq!(picked_after(&mut balancer, &tried, 0), [1]);
+    tried.note(WorkerId(1), false);
+    assert_eq!(picked_after(&mut balancer, &tried, 0), [2]);
 }
 
 /// (G2)

@@ -1,18 +1,37 @@
 //! Workers that close a connection at the moment when the next request comes on it.
 
-use super::{Limits, Manner, Running, start, start_with, status};
+use super::{Limits, Manner, PATIENCE, Running, start, start_with, status};
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    time::timeout,
+};
 
 /// Once an answer has come it takes so many bytes more, and breaks at the next: nobody who only reads notices that before.
 pub(super) struct Leaving {
-    pub(super) stream: DuplexStream,
-    pub(super) takes: usize,
-    pub(super) has_answered: bool,
+    stream: DuplexStream,
+    takes: usize,
+    has_answered: bool,
+    broken: Arc<AtomicUsize>,
+}
+
+impl Leaving {
+    pub(super) fn new(stream: DuplexStream, takes: usize, broken: &Arc<AtomicUsize>) -> Self {
+        Self {
+            stream,
+            takes,
+            has_answered: false,
+            broken: broken.clone(),
+        }
+    }
 }
 
 impl AsyncRead for Leaving {
@@ -40,7 +59,10 @@ impl AsyncWrite for Leaving {
         let taken = bytes.len().min(self.takes);
         self.takes -= taken;
         Poll::Ready(match taken {
-            0 => Err(io::ErrorKind::BrokenPipe.into()),
+            0 => {
+                self.broken.fetch_add(1, Ordering::SeqCst);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
             _ => Ok(taken),
         })
     }
@@ -70,6 +92,17 @@ async fn a_request_of_which_nothing_was_written_is_sent_over_another_connection(
     }
     // Each connection answers one request, so each was worked on once.
     assert_eq!(gateway.dialled(), 5);
+}
+
+/// (G3, G7)
+#[tokio::test]
+async fn a_request_of_which_nothing_was_written_goes_to_another_worker_first() {
+    let gateway = start(&[Manner::Lost, Manner::Good], None).await;
+    while gateway.workers.broken.load(Ordering::SeqCst) == 0 {
+        let answer = timeout(PATIENCE, post(&gateway)).await;
+        let answer = answer.expect("nobody waits for who is lost");
+        assert!(answer.ends_with("body"), "{answer}");
+    }
 }
 
 /// (G3)
