@@ -89,8 +89,9 @@ impl<D: Dial> Gateway<D> {
             match self.attempt(place, visit, &mut errand).await {
                 Attempt::Answer(answer) => return answer,
                 Attempt::Unsent => {
-                    // To another one, if there is one: the connections of who died just now end, too.
-                    tried.note(worker, false);
+                    // To another one, if there is one: the connections of who died just now end, too. Else to the same again, until
+                    // none of its connections is an old one.
+                    tried.stale.push(worker);
                     continue;
                 }
                 Attempt::NotStarted { is_reached } => {
