@@ -59,6 +59,9 @@ fn ours(asked: Asked) -> Asked {
 fn requests(name: &str, gateway: &str) -> Vec<Asked> {
     let elsewhere = format!("/?{gateway}/99/");
     let ftp = "ftp://a does not answer: ftp is not asked\n";
+    let both = format!("/?{gateway}/99/&ftp://a");
+    let gathered = format!("{gateway}/99/: 404, 23 bytes\n{ftp}");
+    let usage = "ask for /?https://example.com/&https://example.com/nothing\n";
     let html = "<h1>A <em>b</em></h1>\n&lt;script&gt;";
     match name {
         "rust" | "javascript" | "python" | "c" | "tree" => {
@@ -74,6 +77,7 @@ fn requests(name: &str, gateway: &str) -> Vec<Asked> {
             get(&elsewhere, 404, "no such deal is served\n"),
             get("/?ftp://a", 502, ftp),
         ],
+        "gather" => vec![get(&both, 200, &gathered), get("/", 400, usage)],
         "text" => vec![
             post("/", "# A *b*\n\n<script>", 200, html),
             get("/", 405, "POST a text in Markdown\n"),
