@@ -242,6 +242,7 @@ fn failure<D: Dial>(
     let (is_returned, error) = errand.take_back(failed, is_unsent);
     if is_returned {
         if lane.is_used {
+            place.outcome = Outcome::Broke;
             return Attempt::Unsent;
         }
         place.outcome = Outcome::Unreached;
@@ -254,9 +255,10 @@ fn failure<D: Dial>(
     }
     tracing::debug!(%error, "a worker breaks off");
     let is_fault = !lane.is_used;
-    if is_fault {
-        place.outcome = Outcome::Failed;
-    }
+    place.outcome = match is_fault {
+        true => Outcome::Failed,
+        false => Outcome::Broke,
+    };
     Attempt::Broken { is_fault }
 }
 

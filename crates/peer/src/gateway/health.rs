@@ -10,6 +10,9 @@ const OUT_MS: u64 = 1_000;
 const MAX_OUT_MS: u64 = 30_000;
 /// So many requests that fail one after the other make a worker one that fails.
 const FAILURES: u32 = 5;
+/// How long a worker is left out for whose kept connection broke. If that is because its peer was found silent, a probe is about
+/// to say so.
+const MOMENT_MS: u64 = 100;
 /// An old latency counts half as much after so long: a worker that was slow once is tried again.
 const HALF_LIFE_MS: u64 = 1_000;
 
@@ -24,6 +27,8 @@ pub(super) enum Outcome {
     Shed,
     /// It was not reached.
     Unreached,
+    /// Its connection, which had carried requests before, broke.
+    Broke,
     /// The client left.
     Abandoned,
 }
@@ -37,6 +42,8 @@ pub(super) struct Health {
     /// Times in a row that it was left out.
     times: u32,
     out_until: u64,
+    /// Left out until then since its connection broke.
+    doubted_until: u64,
     /// Whether it is left out for what it answered, not for being away.
     is_suspect: bool,
     is_silent: bool,
@@ -53,6 +60,7 @@ impl Health {
             failures: 0,
             times: 0,
             out_until: 0,
+            doubted_until: 0,
             is_suspect: false,
             is_silent: false,
             alive: now,
@@ -66,7 +74,7 @@ impl Health {
     }
 
     pub(super) fn is_in(&self, now: u64) -> bool {
-        !self.is_silent && self.out_until <= now
+        !self.is_silent && self.out_until.max(self.doubted_until) <= now
     }
 
     /// Whether it is left out for what it answered.
@@ -115,6 +123,7 @@ impl Health {
             Outcome::Answered(latency_us) => self.did_well(latency_us, now),
             Outcome::Failed => self.failures = self.failures.saturating_add(1),
             Outcome::Unreached => return self.leave_out(now, false),
+            Outcome::Broke => self.doubted_until = now.saturating_add(MOMENT_MS),
             Outcome::Shed | Outcome::Abandoned => {}
         }
         self.failures >= FAILURES && may_be_out && self.leave_out(now, true)
@@ -238,6 +247,21 @@ mod tests {
         health.probed(true, 0);
         health.found();
         assert!(!health.is_in(999) && health.is_in(1_000));
+    }
+
+    /// (G2)
+    #[test]
+    fn whose_connection_broke_is_left_out_for_a_moment_that_counts_for_nothing() {
+        let mut health = health();
+        assert!(!health.heard(Outcome::Broke, 0, true));
+        assert!(!health.is_in(99) && health.is_in(100));
+        assert!(!health.is_suspect(0) && !health.is_absent(0));
+        assert!(health.heard(Outcome::Unreached, 50, true), "that is news");
+        health.heard(Outcome::Broke, 60, true);
+        assert!(
+            !health.is_in(1_049) && health.is_in(1_050),
+            "for the first time"
+        );
     }
 
     /// (G2)
