@@ -63,7 +63,9 @@ fn summary(loads: &[Load]) -> Value {
 pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<_> = figures.collect();
     figures.sort_by(f64::total_cmp);
-    rounded(figures[figures.len() / 2])
+    // Of an even number the mean of the two in the middle, as usual.
+    let middle = [(figures.len() - 1) / 2, figures.len() / 2].map(|index| figures[index]);
+    rounded(middle.iter().sum::<f64>() / 2.0)
 }
 
 fn load(
