@@ -1,8 +1,8 @@
 //! How one worker does, as far as a gateway can tell. Pure: time comes from outside, in milliseconds.
 //!
 //! A worker is left out when it was not reached, and when it failed [`FAILURES`] requests in a row; each time for
-//! longer, until it has done well for as long as it was left out last. A peer that is silent when it is probed is left out
-//! until it answers a probe.
+//! longer, until it has done well for as long as it was left out last. One whose kept connection broke is left out for a
+//! moment, which counts for nothing. A peer that is silent when it is probed is left out until it answers a probe.
 
 /// The first time that a worker is left out for.
 const OUT_MS: u64 = 1_000;
